@@ -1,0 +1,251 @@
+// Package apiv1 holds the bodies of the control API as they travel: what the
+// server answers and the CLI reads. Durations are strings as Go writes them
+// ("60s"), times RFC 3339 in UTC, sizes bytes. No body carries a secret back,
+// but for the write key of a source in the answer that creates it.
+package apiv1
+
+import "time"
+
+// Stream is a stream as the API shows it.
+type Stream struct {
+	Name        string      `json:"name"`
+	ID          string      `json:"id"`
+	Partitions  int         `json:"partitions"`
+	StrmMeta    bool        `json:"strmMeta"`
+	Description string      `json:"description,omitempty"`
+	Tags        []string    `json:"tags,omitempty"`
+	Retention   Retention   `json:"retention"`
+	CreatedAt   time.Time   `json:"createdAt"`
+	Bounds      []Partition `json:"bounds,omitempty"` // GET of one stream only
+}
+
+// Retention bounds a stream. Empty or 0 means no bound.
+type Retention struct {
+	MaxAge   string `json:"maxAge,omitempty"`
+	MaxBytes int64  `json:"maxBytes,omitempty"`
+}
+
+// Partition shows one partition of the log.
+type Partition struct {
+	Partition int   `json:"partition"`
+	Floor     int64 `json:"floor"`
+	End       int64 `json:"end"`
+	Bytes     int64 `json:"bytes"`
+}
+
+// CreateStream is the body of POST /v1/streams.
+type CreateStream struct {
+	Name        string     `json:"name"`
+	Partitions  int        `json:"partitions,omitempty"` // default 1, at most 256
+	StrmMeta    *bool      `json:"strmMeta,omitempty"`   // default true
+	Description string     `json:"description,omitempty"`
+	Tags        []string   `json:"tags,omitempty"`
+	Retention   *Retention `json:"retention,omitempty"` // default 7 days, no size bound
+}
+
+// UpdateStream is the body of PATCH /v1/streams/{stream}; absent fields stay.
+type UpdateStream struct {
+	StrmMeta    *bool      `json:"strmMeta,omitempty"`
+	Description *string    `json:"description,omitempty"`
+	Tags        []string   `json:"tags,omitempty"`
+	Retention   *Retention `json:"retention,omitempty"`
+}
+
+// Source is a source as the API shows it.
+type Source struct {
+	Name      string    `json:"name"`
+	Stream    string    `json:"stream"`
+	Kind      string    `json:"kind"`
+	WriteKey  string    `json:"writeKey,omitempty"` // in the answer to its creation only
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// CreateSource is the body of POST /v1/sources.
+type CreateSource struct {
+	Name   string `json:"name"`
+	Stream string `json:"stream"`
+	Kind   string `json:"kind,omitempty"` // default "events"
+}
+
+// Sink is a sink as the API shows it, without its credentials.
+type Sink struct {
+	Name              string     `json:"name"`
+	Type              string     `json:"type"` // S3, GCLOUD, DIR
+	Bucket            string     `json:"bucket"`
+	Endpoint          string     `json:"endpoint,omitempty"`
+	Region            string     `json:"region,omitempty"` // configured, else as found
+	PathStyle         bool       `json:"pathStyle,omitempty"`
+	Credentials       string     `json:"credentials"`         // shape: "aws-access-key", "gcs-service-account", "ambient", ...
+	Principal         string     `json:"principal,omitempty"` // access key id or service account
+	ConditionalWrites string     `json:"conditionalWrites,omitempty"`
+	Warning           string     `json:"warning,omitempty"`
+	CreatedAt         time.Time  `json:"createdAt"`
+	UpdatedAt         time.Time  `json:"updatedAt"`
+	Exporters         []Exporter `json:"batchExporters,omitempty"` // with ?recursive=true
+}
+
+// PutSink is the body of PUT /v1/sinks/{name}: creates or replaces.
+type PutSink struct {
+	Type        string `json:"type,omitempty"` // inferred from the credentials file when empty
+	Bucket      string `json:"bucket"`
+	Credentials string `json:"credentials,omitempty"` // the credentials file, verbatim; empty for ambient
+	Endpoint    string `json:"endpoint,omitempty"`
+	Region      string `json:"region,omitempty"`
+	PathStyle   bool   `json:"pathStyle,omitempty"`
+}
+
+// Exporter is a batch exporter as the API shows it.
+type Exporter struct {
+	Name        string    `json:"name"`
+	ID          string    `json:"id"`
+	Stream      string    `json:"stream"`
+	Sink        string    `json:"sink"`
+	PathPrefix  string    `json:"pathPrefix,omitempty"`
+	Interval    string    `json:"interval"`
+	MaxBytes    int64     `json:"maxBytes,omitempty"`
+	MaxEvents   int64     `json:"maxEvents,omitempty"`
+	Layout      string    `json:"layout"`
+	Format      string    `json:"format"`
+	Compression string    `json:"compression"`
+	FromStart   bool      `json:"includeExistingEvents,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Status      Status    `json:"status"`
+}
+
+// Status is how an exporter fares now.
+type Status struct {
+	State           string     `json:"state"` // running, retrying, blocked, paused
+	Reason          string     `json:"reason,omitempty"`
+	Since           *time.Time `json:"since,omitempty"` // of the present trouble
+	NextRetryAt     *time.Time `json:"nextRetryAt,omitempty"`
+	WaitingEvents   int64      `json:"waitingEvents"` // accepted, not yet delivered
+	DeliveredEvents int64      `json:"deliveredEvents"`
+	Batches         int64      `json:"batches"` // done
+	LastDeliveryAt  *time.Time `json:"lastDeliveryAt,omitempty"`
+	Position        []int64    `json:"position"`  // per partition, next to plan
+	Delivered       []int64    `json:"delivered"` // per partition, everything below is in the bucket
+}
+
+// CreateExporter is the body of POST /v1/batch-exporters.
+type CreateExporter struct {
+	Name                  string     `json:"name,omitempty"` // default <sink>-<stream>
+	Stream                string     `json:"stream"`
+	Sink                  string     `json:"sink,omitempty"` // default the only sink
+	PathPrefix            string     `json:"pathPrefix,omitempty"`
+	Interval              string     `json:"interval,omitempty"` // "60s" or "60"; default 60s
+	MaxBytes              int64      `json:"maxBytes,omitempty"`
+	MaxEvents             int64      `json:"maxEvents,omitempty"`
+	Layout                string     `json:"layout,omitempty"`      // default "strm"
+	Format                string     `json:"format,omitempty"`      // default "jsonl"
+	Compression           string     `json:"compression,omitempty"` // default "none"
+	IncludeExistingEvents bool       `json:"includeExistingEvents,omitempty"`
+	From                  *time.Time `json:"from,omitempty"`
+}
+
+// UpdateExporter is the body of PATCH /v1/batch-exporters/{name}; absent fields
+// stay. Batches already planned keep the settings they were planned with.
+type UpdateExporter struct {
+	Sink        *string `json:"sink,omitempty"`
+	PathPrefix  *string `json:"pathPrefix,omitempty"`
+	Interval    *string `json:"interval,omitempty"`
+	MaxBytes    *int64  `json:"maxBytes,omitempty"`
+	MaxEvents   *int64  `json:"maxEvents,omitempty"`
+	Layout      *string `json:"layout,omitempty"`
+	Format      *string `json:"format,omitempty"`
+	Compression *string `json:"compression,omitempty"`
+}
+
+// Flush is the answer to POST /v1/batch-exporters/{name}/flush[?wait=30s].
+// Done is true once every event that was durable when the flush began is in
+// the bucket. Call again with ?until=Token to go on waiting.
+type Flush struct {
+	Done   bool   `json:"done"`
+	Token  string `json:"token"`
+	Status Status `json:"status"`
+}
+
+// Replay is the body of POST /v1/batch-exporters/{name}/replay.
+type Replay struct {
+	Into string     `json:"into"` // another path prefix
+	From *time.Time `json:"from,omitempty"`
+	To   *time.Time `json:"to,omitempty"`
+}
+
+// Replayed is its answer.
+type Replayed struct {
+	Replay  string   `json:"replay"` // id, in the batches that it planned
+	Events  int64    `json:"events"`
+	Batches []string `json:"batches"`
+}
+
+// Batch is a line of the ledger.
+type Batch struct {
+	ID          string     `json:"id"`
+	Exporter    string     `json:"exporter"`
+	Stream      string     `json:"stream"`
+	Seq         int64      `json:"seq"`
+	State       string     `json:"state"` // planned, attempted, done, abandoned
+	Reason      string     `json:"reason"`
+	Replay      string     `json:"replay,omitempty"`
+	CutAt       time.Time  `json:"cutAt"`
+	Events      int64      `json:"events"`
+	Bytes       int64      `json:"bytes"`
+	Ranges      []Range    `json:"ranges"`
+	Objects     []Object   `json:"objects"`
+	Encoder     string     `json:"encoder"`
+	Attempts    int        `json:"attempts"`
+	Problem     string     `json:"problem,omitempty"`
+	Blocked     bool       `json:"blocked,omitempty"`
+	NextRetryAt *time.Time `json:"nextRetryAt,omitempty"`
+	PlannedAt   time.Time  `json:"plannedAt"`
+	AttemptedAt *time.Time `json:"attemptedAt,omitempty"`
+	DoneAt      *time.Time `json:"doneAt,omitempty"`
+}
+
+// Range is a half-open run of offsets.
+type Range struct {
+	Partition int   `json:"partition"`
+	Start     int64 `json:"start"`
+	End       int64 `json:"end"`
+}
+
+// Object is one object of a batch.
+type Object struct {
+	Key    string  `json:"key"`
+	Events int64   `json:"events"`
+	Bytes  int64   `json:"bytes"`
+	CRC32  string  `json:"crc32,omitempty"` // base64 of the big-endian value, as x-amz-checksum-crc32
+	Stored bool    `json:"stored"`
+	Ranges []Range `json:"ranges"`
+}
+
+// Verification is the answer to POST /v1/batch-exporters/{name}/verify.
+type Verification struct {
+	OK          bool         `json:"ok"`
+	Exporter    string       `json:"exporter"`
+	Batches     int64        `json:"batches"`
+	Objects     int64        `json:"objects"`
+	Events      int64        `json:"events"`
+	Bytes       int64        `json:"bytes"`
+	Read        int64        `json:"objectsRead"` // objects fetched and compared
+	NotRead     string       `json:"notRead,omitempty"`
+	Differences []Difference `json:"differences,omitempty"`
+}
+
+// Difference is one thing that is not as the ledger says.
+type Difference struct {
+	Batch string `json:"batch,omitempty"`
+	Key   string `json:"key,omitempty"`
+	What  string `json:"what"`
+}
+
+// Problem is an RFC 9457 body for every error of the API.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Kind   string `json:"kind"`           // problem.Kind
+	Line   int    `json:"line,omitempty"` // intake: 1-based number of the event at fault
+	Reason string `json:"reason,omitempty"`
+}

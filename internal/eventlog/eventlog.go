@@ -1,0 +1,109 @@
+// Package eventlog is the port to the durable log: streams of partitions of
+// blocks. Implementations live below it (embedded; kafka later) and must all
+// pass eventlogtest.
+//
+// What an implementation owes its callers:
+//
+//   - Durable on nil. When Append returns nil, the events survive a crash of
+//     the process and of the machine.
+//   - Only durable events are visible. Bounds, Index and Read never show an
+//     event that a crash could still take back: a plan made from it would name
+//     offsets that later belong to other events.
+//   - A failed append may have happened. It is wholly there or wholly absent,
+//     and if it carried a Key, appending again with the same Key settles it.
+//   - A range reads the same for ever, or fails with ErrTrimmed.
+//   - The received times of one partition never go backwards from block to block.
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"strm/internal/stream"
+)
+
+// Identity of failures.
+var (
+	// ErrTrimmed: the range begins below the floor; retention removed it.
+	ErrTrimmed = errors.New("events were removed by retention")
+	// ErrClosed: the log has been closed.
+	ErrClosed = errors.New("log is closed")
+	// ErrNoStream: the log holds no such stream.
+	ErrNoStream = errors.New("no such stream in the log")
+	// ErrFull: no room now. Nothing was written; the same append may succeed later. Kind Busy.
+	ErrFull = errors.New("log is full")
+	// ErrKeyReused: the idempotency key was used for other content. Kind Conflict.
+	ErrKeyReused = errors.New("idempotency key was used before with other content")
+	// ErrCorrupt: stored bytes are not what was written. The message says stream,
+	// partition and offset. Kind Corrupt.
+	ErrCorrupt = errors.New("log block is damaged")
+)
+
+// Entry is one request's worth of events, appended as a whole or not at all.
+type Entry struct {
+	Partition stream.Partition
+	Events    int    // number of lines in Data, at least 1
+	Data      []byte // newline-delimited JSON, one event a line, every line ended by '\n', no other '\n'. Not kept after Append returns
+	Received  time.Time
+	Key       string // idempotency key within the stream, at most 255 bytes; empty for none
+	Digest    uint64 // of the content as the client sent it; only looked at with a Key
+}
+
+// Appended says where an entry went.
+type Appended struct {
+	Range     stream.Range
+	Events    int
+	Duplicate bool // the key was seen before; this names the first append
+}
+
+// Bound describes one partition.
+type Bound struct {
+	Floor  stream.Offset // first offset still kept
+	End    stream.Offset // one past the last durable offset
+	Packed int64         // bytes of gzip members kept
+}
+
+// Advance tells a subscriber that a stream has grown durably.
+type Advance struct {
+	StreamID string
+	Events   int64
+	Raw      int64
+	At       time.Time // received time of the newest event
+}
+
+// Log is the durable log. All methods are safe for concurrent use. Streams are
+// addressed by ID, never by name: a stream made anew under an old name shares
+// nothing with the old one.
+type Log interface {
+	// Create makes the stream's partitions. Creating it again is no error.
+	Create(ctx context.Context, streamID string, partitions int) error
+	// Drop removes the stream and everything in it. Dropping what is not there is no error.
+	Drop(ctx context.Context, streamID string) error
+
+	// Append stores the entry durably, then returns. Errors: ErrFull,
+	// ErrKeyReused, ErrNoStream, ErrClosed, or a fault after which the entry
+	// may or may not be stored.
+	Append(ctx context.Context, streamID string, e Entry) (Appended, error)
+
+	// Bounds returns one Bound per partition, in order.
+	Bounds(ctx context.Context, streamID string) ([]Bound, error)
+	// Index yields the headers of the blocks that meet the range, in order,
+	// without reading their events.
+	Index(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.BlockHeader, error]
+	// Read yields the blocks that meet the range, in order, each checked
+	// against its checksum. The first error ends the iteration.
+	Read(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.Block, error]
+
+	// Trim removes the blocks of a partition that lie wholly below before.
+	// The space comes back soon, not at once.
+	Trim(ctx context.Context, streamID string, p stream.Partition, before stream.Offset) error
+
+	// Subscribe calls fn after every durable append until cancel is called.
+	// fn must return at once and must not call the log.
+	Subscribe(fn func(Advance)) (cancel func())
+
+	// Close waits for running appends and releases the files.
+	Close() error
+}

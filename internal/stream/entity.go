@@ -1,0 +1,113 @@
+package stream
+
+import "time"
+
+// Stream is a named, partitioned, ordered log of events.
+type Stream struct {
+	ID          string // 16 hex digits, made at creation; the log's address, never used twice
+	Name        string
+	Partitions  int
+	StrmMeta    bool // each event gets a strmMeta object
+	Description string
+	Tags        []string
+	Retention   Retention
+	CreatedAt   time.Time
+}
+
+// Retention bounds what a stream keeps. Zero means no bound. Neither bound ever
+// removes an event that an exporter has yet to deliver.
+type Retention struct {
+	MaxAge   time.Duration
+	MaxBytes int64 // stored (compressed) bytes; at the bound, intake is refused until deliveries make room
+}
+
+// SourceKind says what a source speaks.
+type SourceKind string
+
+// The kinds of source.
+const (
+	SourceEvents SourceKind = "events" // POST /v1/streams/{stream}/events and POST /event
+)
+
+// Source is a way into one stream. Only a hash of its write key is kept.
+type Source struct {
+	Name      string
+	Stream    string // the stream's name
+	StreamID  string
+	Kind      SourceKind
+	KeyHash   string // hex SHA-256 of the write key
+	CreatedAt time.Time
+}
+
+// SinkType says what kind of bucket a sink is.
+type SinkType string
+
+// The types of sink, spelled as the STRM seeds spell them.
+const (
+	SinkS3  SinkType = "S3"
+	SinkGCS SinkType = "GCLOUD"
+	SinkDir SinkType = "DIR"
+)
+
+// Support is what is known of a capability of a store: probed, not assumed.
+type Support string
+
+// The states of knowledge.
+const (
+	SupportUnknown Support = ""
+	SupportYes     Support = "yes"
+	SupportNo      Support = "no"
+)
+
+// Sink is a bucket with the credentials and settings to write to it.
+type Sink struct {
+	Name        string
+	Type        SinkType
+	Bucket      string // bucket name; for SinkDir an absolute directory
+	Endpoint    string // URL; empty for the vendor's own
+	Region      string // as configured; empty means find it
+	PathStyle   bool
+	Credentials []byte // sealed (package seal); empty for ambient credentials
+	Shape       string // the shape of the credentials file, for people: "aws-access-key", "ambient", ...
+	Principal   string // access key id or service account; never a secret
+	Revision    int64  // rises with each update; a running exporter reopens its bucket when it changes
+	FoundRegion string // as discovered
+	Conditional Support
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Cut holds when an exporter closes a batch. Zero means no such rule.
+type Cut struct {
+	Interval  time.Duration // at wall-clock multiples, counted from the oldest event that waits
+	MaxBytes  int64         // raw (uncompressed) bytes of events in one batch, at most, but at least one block
+	MaxEvents int64         // likewise for events
+}
+
+// Output holds everything the bytes and names of an object depend on beside
+// the events themselves. A plan freezes a copy.
+type Output struct {
+	PathPrefix  string `json:"pathPrefix"`
+	Layout      string `json:"layout"`      // a named layout or a template
+	Format      string `json:"format"`      // "jsonl"
+	Compression string `json:"compression"` // "none", "gzip", "zstd"
+}
+
+// Exporter carries one stream to one sink.
+type Exporter struct {
+	ID        string // 8 hex digits, made at creation, in every key it writes
+	Name      string // unique per stream
+	Stream    string // the stream's name
+	StreamID  string
+	Sink      string
+	Cut       Cut
+	Output    Output
+	Paused    bool
+	TestID    string   // UUID in the name of its validation object
+	Start     Position // where it began
+	Next      Position // first offsets not yet planned
+	LastSeq   int64    // sequence number of its newest batch
+	FromStart bool     // created with existing events included
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
