@@ -1,0 +1,176 @@
+// Package jsonl writes newline-delimited JSON, plain or compressed.
+//
+// With gzip, stored blocks go into the file as they are, since concatenated
+// gzip members are a gzip file. Only runs of small blocks are packed anew, by a
+// fixed rule (see pack), because small members compress badly.
+package jsonl
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"strm/internal/format"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// The compressions.
+const (
+	none  = "none"
+	gz    = "gzip"
+	zstd1 = "zstd"
+)
+
+// Format is newline-delimited JSON.
+type Format struct{}
+
+var (
+	_ format.Format       = Format{}
+	_ format.Concatenator = Format{}
+)
+
+// Name returns "jsonl".
+func (Format) Name() string { return "jsonl" }
+
+// Variant returns the variant for none (the default), gzip or zstd.
+//
+// The version after the slash pins the bytes; TestEncodersArePinned fails when
+// they change, and the version must then rise.
+func (Format) Variant(compression string) (format.Variant, error) {
+	switch compression {
+	case "", none:
+		return format.Variant{Compression: none, Ext: "jsonl", ContentType: "application/x-ndjson", Encoder: "jsonl/1"}, nil
+	case gz:
+		return format.Variant{Compression: gz, Ext: "jsonl.gz", ContentType: "application/gzip", Encoder: "jsonl-gzip/1"}, nil
+	case zstd1:
+		return format.Variant{Compression: zstd1, Ext: "jsonl.zst", ContentType: "application/zstd", Encoder: "jsonl-zstd/1"}, nil
+	}
+	return format.Variant{}, problem.New(problem.Invalid, "compression %q is not known for jsonl; use none, gzip or zstd", compression)
+}
+
+// Encode writes the events of the blocks, one a line.
+func (f Format) Encode(w io.Writer, compression string, blocks format.Blocks) (int64, error) {
+	switch compression {
+	case "", none:
+		return decodeTo(w, blocks)
+	case gz:
+		return pack(w, blocks)
+	case zstd1:
+		// One goroutine: the bytes must not depend on how work is divided.
+		enc, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(1<<20))
+		if err != nil {
+			return 0, err
+		}
+		n, err := decodeTo(enc, blocks)
+		if err != nil {
+			return n, err
+		}
+		return n, enc.Close()
+	}
+	_, err := f.Variant(compression)
+	return 0, err
+}
+
+// Concatenates reports whether the gzip file of these blocks is the blocks
+// themselves: pack would find no run of two small ones.
+func (Format) Concatenates(compression string, headers []stream.BlockHeader) bool {
+	if compression != gz || len(headers) == 0 {
+		return false
+	}
+	for i := 1; i < len(headers); i++ {
+		if small(headers[i-1]) && small(headers[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeTo writes the events of the blocks uncompressed.
+func decodeTo(w io.Writer, blocks format.Blocks) (int64, error) {
+	var (
+		events int64
+		in     bytes.Reader
+		zr     = new(gzip.Reader)
+	)
+	for b, err := range blocks {
+		if err != nil {
+			return events, err
+		}
+		in.Reset(b.Gzip)
+		if err := inflate(w, zr, &in, b.BlockHeader); err != nil {
+			return events, err
+		}
+		events += b.Events
+	}
+	return events, nil
+}
+
+func inflate(w io.Writer, zr *gzip.Reader, in *bytes.Reader, h stream.BlockHeader) error {
+	if err := zr.Reset(in); err != nil {
+		return damaged(h, err)
+	}
+	n, err := io.Copy(w, zr)
+	if err != nil {
+		return damaged(h, err)
+	}
+	if n != h.Raw {
+		return problem.New(problem.Corrupt, "block %v holds %d bytes of events, its header says %d", h.Range, n, h.Raw)
+	}
+	return nil
+}
+
+func damaged(h stream.BlockHeader, err error) error {
+	return problem.New(problem.Corrupt, "block %v: %w", h.Range, err)
+}
+
+// Count returns the number of lines.
+func (f Format) Count(r io.Reader, compression string) (int64, error) {
+	switch compression {
+	case "", none:
+	case gz:
+		zr, err := gzip.NewReader(r)
+		if err != nil {
+			return 0, problem.New(problem.Corrupt, "not a gzip file: %w", err)
+		}
+		r = zr
+	case zstd1:
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+		if err != nil {
+			return 0, problem.New(problem.Corrupt, "not a zstd file: %w", err)
+		}
+		defer zr.Close()
+		r = zr
+	default:
+		_, err := f.Variant(compression)
+		return 0, err
+	}
+	return countLines(r)
+}
+
+func countLines(r io.Reader) (int64, error) {
+	var (
+		events int64
+		buf    = make([]byte, 64<<10)
+		last   = byte('\n')
+	)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			events += int64(bytes.Count(buf[:n], []byte{'\n'}))
+			last = buf[n-1]
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return events, problem.New(problem.Corrupt, "after %d events: %w", events, err)
+		}
+	}
+	if last != '\n' {
+		return events, problem.New(problem.Corrupt, "the file ends inside a line, after %d events", events)
+	}
+	return events, nil
+}

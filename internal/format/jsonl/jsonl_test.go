@@ -1,0 +1,89 @@
+package jsonl_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+
+	"strm/internal/format/formattest"
+	"strm/internal/format/jsonl"
+	"strm/internal/stream"
+)
+
+func TestConformance(t *testing.T) {
+	formattest.Run(t, jsonl.Format{}, []string{"none", "gzip", "zstd"})
+}
+
+// The bytes behind each Encoder version. When one of these changes (a new
+// compressor, another rule), raise that version in Variant first.
+func TestEncodersArePinned(t *testing.T) {
+	for c, want := range map[string]string{
+		"none": "jsonl/1 5c1a906f1a305654",
+		"gzip": "jsonl-gzip/1 925a7f96a0c48c8c",
+		"zstd": "jsonl-zstd/1 629da98485d8adda",
+	} {
+		var buf bytes.Buffer
+		if _, err := (jsonl.Format{}).Encode(&buf, c, formattest.Seq(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
+			t.Fatal(err)
+		}
+		v, _ := jsonl.Format{}.Variant(c)
+		sum := sha256.Sum256(buf.Bytes())
+		if got := v.Encoder + " " + hex.EncodeToString(sum[:8]); got != want {
+			t.Errorf("%s: got %q, want %q", c, got, want)
+		}
+	}
+}
+
+func TestRunsOfSmallBlocksArePackedAndLargeOnesKeptAsStored(t *testing.T) {
+	blocks := formattest.Blocks(t, 100, 100, 100, 4000, 100, 4000)
+	var buf bytes.Buffer
+	if _, err := (jsonl.Format{}).Encode(&buf, "gzip", formattest.Seq(blocks)); err != nil {
+		t.Fatal(err)
+	}
+	if n := members(t, buf.Bytes()); n != 4 {
+		t.Errorf("%d gzip members, want 4: one packed run, three as stored", n)
+	}
+	for _, i := range []int{3, 4, 5} {
+		if !bytes.Contains(buf.Bytes(), blocks[i].Gzip) {
+			t.Errorf("block %d was not kept as stored", i)
+		}
+	}
+	if (jsonl.Format{}).Concatenates("gzip", headers(blocks)) {
+		t.Error("a run of small blocks does not concatenate")
+	}
+	if !(jsonl.Format{}).Concatenates("gzip", headers(blocks[2:])) {
+		t.Error("lone small blocks concatenate")
+	}
+}
+
+func headers(blocks []stream.Block) []stream.BlockHeader {
+	var out []stream.BlockHeader
+	for _, b := range blocks {
+		out = append(out, b.BlockHeader)
+	}
+	return out
+}
+
+func members(t *testing.T, file []byte) int {
+	t.Helper()
+	in := bytes.NewReader(file)
+	zr, err := gzip.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		zr.Multistream(false)
+		if _, err := io.Copy(io.Discard, zr); err != nil {
+			t.Fatal(err)
+		}
+		if err := zr.Reset(in); err == io.EOF {
+			return n
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+// Package layout names objects: it turns the facts of a planned object into
+// its key. A layout is a template; the named layouts are templates too.
+//
+// Variables, all but {ext} free of characters that some reader of keys breaks on:
+//
+//	{stream}      the stream's name
+//	{time}        when the batch was cut, UTC: 2026-03-26T09-56-30Z
+//	{batch}       the batch's id: 8 hex digits of the exporter, its number. Unique
+//	{partitions}  the partitions in the object: 0-1-2-3-4 (more than 32: 0_63)
+//	{date} {year} {month} {day} {hour}
+//	              when the events were received, UTC. A batch becomes one object
+//	              for each day (or hour) that its events fall into
+//	{ext}         jsonl, jsonl.gz, ...
+//
+// Keys are relative to the exporter's path prefix.
+package layout
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// The named layouts.
+var named = map[string]string{
+	// As the STRM seeds name files, with the stream's name instead of an
+	// internal id, and the batch so that two cuts in one second differ.
+	"strm": "{time}-{stream}-{batch}---{partitions}.{ext}",
+	"hive": "{stream}/dt={date}/hour={hour}/{time}-{batch}.{ext}",
+}
+
+// Names returns the named layouts, sorted.
+func Names() []string {
+	out := make([]string, 0, len(named))
+	for n := range named {
+		out = append(out, n)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Division says into how many objects a batch falls.
+type Division uint8
+
+// The divisions.
+const (
+	Whole  Division = iota // one object
+	ByDay                  // one for each UTC day of receipt
+	ByHour                 // one for each UTC hour of receipt
+)
+
+// Start returns the beginning of the division that t falls into; the zero
+// time for Whole.
+func (d Division) Start(t time.Time) time.Time {
+	switch d {
+	case Whole:
+		return time.Time{}
+	case ByDay:
+		return t.UTC().Truncate(24 * time.Hour)
+	case ByHour:
+		return t.UTC().Truncate(time.Hour)
+	}
+	return time.Time{}
+}
+
+// Facts are what a key may depend on.
+type Facts struct {
+	Prefix     string
+	Stream     string
+	Batch      string
+	CutAt      time.Time
+	Received   time.Time // start of the division; zero for Whole
+	Partitions []stream.Partition
+	Ext        string
+}
+
+// Layout is a parsed template. Its methods are pure.
+type Layout struct {
+	parts    []part
+	division Division
+}
+
+type part struct {
+	literal  string
+	variable string // empty for a literal
+}
+
+// maxKey is the longest key S3 takes, in bytes.
+const maxKey = 1024
+
+// maxListed is how many partitions {partitions} lists one by one.
+const maxListed = 32
+
+// Parse returns the layout of that name, or the template if text contains a
+// variable. Errors have kind Invalid and say what to write instead.
+func Parse(text string) (Layout, error) {
+	if text == "" {
+		text = "strm"
+	}
+	if t, ok := named[text]; ok {
+		text = t
+	} else if !strings.Contains(text, "{") {
+		return Layout{}, problem.New(problem.Invalid, "layout %q is not known; use one of %s, or a template such as %q",
+			text, strings.Join(Names(), ", "), named["hive"])
+	}
+	text = strings.TrimPrefix(text, "{prefix}/")
+	l, err := parseTemplate(text)
+	if err != nil {
+		return Layout{}, err
+	}
+	return l, l.check(text)
+}
+
+func parseTemplate(text string) (Layout, error) {
+	var l Layout
+	for rest := text; rest != ""; {
+		open := strings.IndexByte(rest, '{')
+		if open < 0 {
+			open = len(rest)
+		}
+		if open > 0 {
+			if strings.IndexByte(rest[:open], '}') >= 0 {
+				return Layout{}, problem.New(problem.Invalid, "layout %q: '}' without '{'", text)
+			}
+			l.parts = append(l.parts, part{literal: rest[:open]})
+			rest = rest[open:]
+			continue
+		}
+		end := strings.IndexByte(rest, '}')
+		if end < 0 {
+			return Layout{}, problem.New(problem.Invalid, "layout %q: '{' without '}'", text)
+		}
+		v := rest[1:end]
+		switch v {
+		case "stream", "time", "batch", "partitions", "ext":
+		case "date", "year", "month", "day":
+			l.division = max(l.division, ByDay)
+		case "hour":
+			l.division = ByHour
+		default:
+			return Layout{}, problem.New(problem.Invalid,
+				"layout %q: unknown variable {%s}; known are {stream} {time} {batch} {partitions} {date} {year} {month} {day} {hour} {ext}", text, v)
+		}
+		l.parts = append(l.parts, part{variable: v})
+		rest = rest[end+1:]
+	}
+	return l, nil
+}
+
+// check refuses templates whose keys could collide or that readers could not use.
+func (l Layout) check(text string) error {
+	if !l.has("batch") {
+		return problem.New(problem.Invalid, "layout %q: put {batch} in it, or two batches could get one key", text)
+	}
+	if n := len(l.parts); n < 2 || l.parts[n-1].variable != "ext" || !strings.HasSuffix(l.parts[n-2].literal, ".") {
+		return problem.New(problem.Invalid, "layout %q: end it with .{ext}", text)
+	}
+	if l.division == ByHour && !l.has("date") && !(l.has("year") && l.has("month") && l.has("day")) {
+		return problem.New(problem.Invalid, "layout %q: {hour} needs the day too ({date}, or {year} {month} {day}), or two days' hours would get one key", text)
+	}
+	if l.division == ByDay && !l.has("date") && !(l.has("year") && l.has("month") && l.has("day")) {
+		return problem.New(problem.Invalid, "layout %q: name the whole day ({date}, or {year} {month} {day})", text)
+	}
+	if err := stream.CheckPathPrefix(l.Key(sample("", "s", 1))); err != nil {
+		return problem.New(problem.Invalid, "layout %q makes bad keys: %w", text, err)
+	}
+	return nil
+}
+
+func (l Layout) has(variable string) bool {
+	for _, p := range l.parts {
+		if p.variable == variable {
+			return true
+		}
+	}
+	return false
+}
+
+// Division says how the layout divides a batch.
+func (l Layout) Division() Division { return l.division }
+
+// CheckLength refuses a prefix and stream whose longest possible key would not fit.
+func (l Layout) CheckLength(prefix, streamName string, partitions int, ext string) error {
+	f := sample(prefix, streamName, partitions)
+	f.Ext = ext
+	if n := len(l.Key(f)); n > maxKey {
+		return problem.New(problem.Invalid, "keys would be up to %d bytes long, S3 takes %d: shorten the path prefix or the layout", n, maxKey)
+	}
+	return nil
+}
+
+func sample(prefix, streamName string, partitions int) Facts {
+	t := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
+	f := Facts{Prefix: prefix, Stream: streamName, Batch: stream.BatchID("00000000", 1e9), CutAt: t, Received: t, Ext: "jsonl"}
+	for p := range max(partitions, 1) {
+		f.Partitions = append(f.Partitions, stream.Partition(p))
+	}
+	return f
+}
+
+// Key returns the object's key.
+func (l Layout) Key(f Facts) string {
+	b := make([]byte, 0, 160)
+	if f.Prefix != "" {
+		b = append(append(b, f.Prefix...), '/')
+	}
+	for _, p := range l.parts {
+		switch p.variable {
+		case "":
+			b = append(b, p.literal...)
+		case "stream":
+			b = append(b, f.Stream...)
+		case "time":
+			b = f.CutAt.UTC().AppendFormat(b, "2006-01-02T15-04-05Z")
+		case "batch":
+			b = append(b, f.Batch...)
+		case "partitions":
+			b = appendPartitions(b, f.Partitions)
+		case "date":
+			b = f.Received.UTC().AppendFormat(b, "2006-01-02")
+		case "year":
+			b = f.Received.UTC().AppendFormat(b, "2006")
+		case "month":
+			b = f.Received.UTC().AppendFormat(b, "01")
+		case "day":
+			b = f.Received.UTC().AppendFormat(b, "02")
+		case "hour":
+			b = f.Received.UTC().AppendFormat(b, "15")
+		case "ext":
+			b = append(b, f.Ext...)
+		}
+	}
+	return string(b)
+}
+
+func appendPartitions(b []byte, ps []stream.Partition) []byte {
+	if len(ps) > maxListed {
+		return fmt.Appendf(b, "%d_%d", ps[0], ps[len(ps)-1])
+	}
+	for i, p := range ps {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = strconv.AppendInt(b, int64(p), 10)
+	}
+	return b
+}

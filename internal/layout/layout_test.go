@@ -1,0 +1,107 @@
+package layout_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"strm/internal/layout"
+	"strm/internal/stream"
+)
+
+func facts() layout.Facts {
+	return layout.Facts{
+		Prefix: "events", Stream: "demo", Batch: "1a2b3c4d-000042", Ext: "jsonl",
+		CutAt:      time.Date(2021, 3, 26, 9, 56, 30, 0, time.UTC),
+		Received:   time.Date(2021, 3, 26, 9, 0, 0, 0, time.UTC),
+		Partitions: []stream.Partition{0, 1, 2, 3, 4},
+	}
+}
+
+func TestKeysOfTheNamedLayoutsAreGolden(t *testing.T) {
+	for name, want := range map[string]string{
+		"":     "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
+		"strm": "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
+		"hive": "events/demo/dt=2021-03-26/hour=09/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl",
+		"{prefix}/{year}/{month}/{day}/{batch}.{ext}": "events/2021/03/26/1a2b3c4d-000042.jsonl",
+	} {
+		l, err := layout.Parse(name)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if got := l.Key(facts()); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestKeyWithoutPrefixHasNoLeadingSlash(t *testing.T) {
+	l, _ := layout.Parse("strm")
+	f := facts()
+	f.Prefix = ""
+	if got := l.Key(f); strings.HasPrefix(got, "/") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestManyPartitionsDoNotMakeTheKeyTooLong(t *testing.T) {
+	l, _ := layout.Parse("strm")
+	if err := l.CheckLength(strings.Repeat("p", 850), strings.Repeat("s", 80), 256, "jsonl.gz"); err != nil {
+		t.Error(err)
+	}
+	if err := l.CheckLength(strings.Repeat("p", 900), strings.Repeat("s", 100), 256, "jsonl.gz"); err == nil {
+		t.Error("a key beyond 1,024 bytes was allowed")
+	}
+}
+
+func TestLayoutsThatCouldLoseOrHideObjectsAreRefused(t *testing.T) {
+	for text, word := range map[string]string{
+		"nope":                       "not known",
+		"{time}.{ext}":               "{batch}",
+		"{batch}":                    ".{ext}",
+		"{batch}.{exit}":             "unknown variable",
+		"{batch.{ext}":               "unknown variable",
+		"{hour}/{batch}.{ext}":       "{hour} needs the day",
+		"{month}/{batch}.{ext}":      "whole day",
+		"/{batch}.{ext}":             "slash",
+		"../{batch}.{ext}":           "..",
+		"a//{batch}.{ext}":           "slash",
+		"a\\{batch}.{ext}":           "backslash",
+		"}{batch}.{ext}":             "'}'",
+		"{batch}.{ext":               "'{'",
+		"a\x00{batch}.{ext}":         "control",
+		"{stream}/{batch}/x{ext}":    ".{ext}",
+		"{hour}{date}/{batch}{ext}":  ".{ext}",
+		"{date}/{batch}.{ext}/{ext}": ".{ext}",
+	} {
+		if _, err := layout.Parse(text); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q: got %v, want an error with %q", text, err, word)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"strm", "hive", "{batch}.{ext}", "{date}/{hour}/{batch}.{ext}", "{", "}", "{}{}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := layout.Parse(text)
+		if err != nil {
+			return
+		}
+		a, b := facts(), facts()
+		b.Batch = "1a2b3c4d-000043"
+		ka, kb := l.Key(a), l.Key(b)
+		if ka == kb {
+			t.Fatalf("%q: two batches share the key %q", text, ka)
+		}
+		if !strings.HasPrefix(ka, "events/") || !strings.HasSuffix(ka, ".jsonl") || strings.Contains(ka, "//") || strings.Contains(ka, "/../") {
+			t.Fatalf("%q makes the key %q", text, ka)
+		}
+		c := facts()
+		c.Received = c.Received.Add(26 * time.Hour)
+		if l.Division() != layout.Whole && l.Key(c) == ka {
+			t.Fatalf("%q: two divisions share the key %q", text, ka)
+		}
+	})
+}
