@@ -46,6 +46,7 @@ type Batch struct {
 	Replay     string // the replay's id; empty for an export. Replays are outside the tiling
 	Reason     CutReason
 	CutAt      time.Time // the time in the names
+	Sink       string    // the sink's name when planned: a batch never moves to another
 	Output     Output
 	Encoder    string // name and version of the encoder that must produce the bytes
 	Objects    []Object
@@ -125,4 +126,13 @@ type Object struct {
 	Stored      bool
 	Bytes       int64  // size as stored
 	CRC32       uint32 // CRC-32 (IEEE) of the stored bytes
+}
+
+// Totals sums up what an exporter has delivered.
+type Totals struct {
+	Batches    int64
+	Events     int64
+	Bytes      int64
+	Unfinished int64 // batches planned or attempted
+	LastDoneAt time.Time
 }

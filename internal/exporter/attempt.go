@@ -1,0 +1,130 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"strm/internal/objstore"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// attempt puts the objects of an unfinished batch that are not stored yet and
+// settles the batch. When it returns nil the ledger and b agree; an error
+// means that the ledger could not be written, and b may be ahead of it.
+func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
+	now := r.now()
+	b.Attempts++
+	if b.AttemptedAt.IsZero() {
+		b.AttemptedAt = now.UTC()
+	}
+	b.State = stream.BatchAttempted
+
+	sink, err := r.sinks.get(ctx, b.Sink)
+	if err != nil {
+		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), true)
+	}
+	for i := range b.Objects {
+		if b.Objects[i].Stored {
+			continue
+		}
+		ok, err := r.put(ctx, l, sink, b, i)
+		if err != nil || !ok {
+			return err
+		}
+	}
+	b.State = stream.BatchDone
+	b.DoneAt = r.now().UTC()
+	succeed(b)
+	// A crash before this Save finds every object MaybeStored, puts them again
+	// and is told that they exist.
+	if err := r.ledger.Save(ctx, b); err != nil {
+		return fmt.Errorf("note batch %s as done: %w", b.ID, err)
+	}
+	r.observe.BatchDone(b)
+	return nil
+}
+
+// put stores one object. It returns false if it is not stored, with the batch
+// saved and its retry scheduled.
+func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int) (bool, error) {
+	o := &b.Objects[i]
+	f, err := r.format(b.Output.Format)
+	if err != nil {
+		return false, r.refuse(ctx, l, b, err.Error(), true)
+	}
+	if err := r.encoding.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	c, err := open(ctx, r.log, r.spoolDir, f, b, o)
+	r.encoding.Release(1)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), problem.KindOf(err) == problem.Corrupt)
+	}
+	defer func() {
+		if err := c.close(); err != nil {
+			r.logger.Warn("close spool", slog.Any("error", err))
+		}
+	}()
+	c.Overwrite = sink.Conditional == stream.SupportNo
+
+	maybe, size, sum := o.MaybeStored, o.Bytes, o.CRC32
+	o.Bytes, o.CRC32, o.MaybeStored = c.Size, c.CRC32, true
+	// Durable before the PUT: whatever happens from here on, the next attempt
+	// knows that this one may have stored the object.
+	if err := r.ledger.Save(ctx, b); err != nil {
+		o.MaybeStored = maybe
+		return false, fmt.Errorf("note the attempt of batch %s: %w", b.ID, err)
+	}
+	err = sink.bucket.Create(ctx, o.Key, c.Content)
+	r.observe.Put(outcomeOf(err))
+	v := settle(maybe, err)
+	if v.again && !c.Overwrite {
+		// The store does not know conditions: it refused, so nothing is stored.
+		if lerr := r.sinks.learn(ctx, sink, stream.SupportNo); lerr != nil {
+			r.logger.Warn("remember that the sink lacks conditional writes", slog.String("sink", sink.Name), slog.Any("error", lerr))
+		}
+		c.Overwrite = true
+		err = sink.bucket.Create(ctx, o.Key, c.Content)
+		v = settle(maybe, err)
+	}
+	o.Stored, o.MaybeStored = v.stored, v.maybeStored
+	if v.stored {
+		if err != nil && maybe && size > 0 {
+			// "Exists": the earlier attempt's bytes are the ones in the bucket.
+			// They differ from today's only if the encoder changed between.
+			o.Bytes, o.CRC32 = size, sum
+		}
+		return true, nil
+	}
+	if ctx.Err() != nil {
+		// Stopping. MaybeStored is in the ledger already; the next start tries again.
+		return false, ctx.Err()
+	}
+	return false, r.refuse(ctx, l, b, v.problem, v.blocked)
+}
+
+func outcomeOf(err error) string {
+	if err == nil {
+		return "stored"
+	}
+	return objstore.AsError(err).Outcome.String()
+}
+
+// refuse writes a failed attempt into the ledger, with its reason and the time
+// of the next.
+func (r *Runner) refuse(ctx context.Context, l *lane, b *stream.Batch, reason string, blocked bool) error {
+	wait := r.backoff.after(l.failed(), blocked, l.random)
+	fail(b, reason, blocked, r.now().Add(wait))
+	r.logger.Warn("batch not delivered", slog.String("batch", b.ID), slog.String("exporter", l.exporter().Name),
+		slog.Bool("blocked", blocked), slog.String("reason", reason), slog.Duration("retry_in", wait.Round(time.Millisecond)))
+	if err := r.ledger.Save(ctx, b); err != nil {
+		return fmt.Errorf("note the failure of batch %s: %w", b.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package exporter
+
+import (
+	"time"
+
+	"strm/internal/stream"
+)
+
+// waiting describes the events between an exporter's position and the log's end.
+type waiting struct {
+	events int64
+	raw    int64            // bytes, uncompressed
+	oldest time.Time        // received time of the first of them
+	limit  stream.CutReason // why not all that waits was taken; empty if it was
+}
+
+// due decides whether a batch must be cut now. If so it returns the reason and
+// the time for the names; if not, when to ask again (the zero time when
+// nothing waits). It is the only place that knows when batches are cut.
+func due(cut stream.Cut, w waiting, flush bool, now time.Time) (reason stream.CutReason, cutAt, wakeAt time.Time) {
+	switch {
+	case w.events == 0:
+		return "", time.Time{}, time.Time{}
+	case w.limit != "":
+		return w.limit, now, time.Time{}
+	case cut.MaxBytes > 0 && w.raw >= cut.MaxBytes:
+		return stream.CutBytes, now, time.Time{}
+	case cut.MaxEvents > 0 && w.events >= cut.MaxEvents:
+		return stream.CutEvents, now, time.Time{}
+	case flush:
+		return stream.CutFlush, now, time.Time{}
+	}
+	if cut.Interval <= 0 {
+		return "", time.Time{}, time.Time{}
+	}
+	at := stream.NextBoundary(w.oldest, cut.Interval)
+	if at.After(now) {
+		return "", time.Time{}, at
+	}
+	// After a stop the oldest boundary may be long past: name the newest one.
+	newest := stream.NextBoundary(now, cut.Interval).Add(-cut.Interval)
+	return stream.CutInterval, newest, time.Time{}
+}
+
+// maxDivisions bounds the objects of one batch.
+const maxDivisions = 64
+
+// limits bounds one batch.
+type limits struct {
+	raw    int64
+	events int64
+}
+
+// defaultMaxRaw bounds a batch whose exporter sets no size, so that catching
+// up after a long stop makes objects of a size that readers can take.
+const defaultMaxRaw = 256 << 20
+
+func limitsOf(cut stream.Cut) limits {
+	l := limits{raw: cut.MaxBytes, events: cut.MaxEvents}
+	if l.raw <= 0 {
+		l.raw = defaultMaxRaw
+	}
+	return l
+}
+
+// stops returns why a block does not fit any more, empty if it does. The first
+// block always does.
+func (l limits) stops(taken waiting, h stream.BlockHeader) stream.CutReason {
+	switch {
+	case taken.events == 0:
+		return ""
+	case taken.raw+h.Raw > l.raw:
+		return stream.CutBytes
+	case l.events > 0 && taken.events+h.Events > l.events:
+		return stream.CutEvents
+	}
+	return ""
+}
+
+// full reports whether nothing more is worth adding.
+func (l limits) full(taken waiting) bool {
+	return taken.raw >= l.raw || l.events > 0 && taken.events >= l.events
+}

@@ -1,0 +1,338 @@
+package exporter
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"strm/internal/eventlog"
+	"strm/internal/format"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// Observer is told what happens, for metrics. Methods must return at once.
+type Observer interface {
+	BatchPlanned(b *stream.Batch)
+	BatchDone(b *stream.Batch)
+	// Put is called after each PUT: "stored" or an objstore.Outcome.
+	Put(outcome string)
+}
+
+// Options hold what a Runner needs.
+type Options struct {
+	Log      eventlog.Log
+	Ledger   Ledger
+	Catalog  Catalog
+	Open     Opener
+	Format   func(name string) (format.Format, error)
+	SpoolDir string // for objects that must be encoded; what a crash left in it is of no use
+	Logger   *slog.Logger
+	Observer Observer
+	Backoff  Backoff       // zero: DefaultBackoff
+	Parallel int           // exporters at work at once; 0: 64
+	Grace    time.Duration // how long running rounds may go on when Run's context ends; 0: 10 s
+}
+
+// Runner runs all exporters of one process. Run does the work; the other
+// methods may be called from any goroutine, before, while and after it runs.
+type Runner struct {
+	log      eventlog.Log
+	ledger   Ledger
+	catalog  Catalog
+	sinks    *sinks
+	format   func(name string) (format.Format, error)
+	spoolDir string
+	logger   *slog.Logger
+	observe  Observer
+	backoff  Backoff
+	parallel int
+	grace    time.Duration
+	encoding *semaphore.Weighted // encoders at work: one per CPU, so memory does not grow with exporters
+	kick     chan struct{}
+
+	mu       sync.Mutex // guards what follows and the marked fields of lanes
+	lanes    map[string]*lane
+	streams  map[string]*growth
+	timers   timers
+	atWork   int
+	seed     uint64
+	stopping bool
+}
+
+// growth counts what a stream has taken since the process began, and knows
+// which lanes to wake for it.
+type growth struct {
+	raw    int64
+	events int64
+	lanes  map[*lane]struct{}
+	asleep map[*lane]struct{} // without a timer: any event arms them
+	rawAt  int64              // the lowest lane.rawAt, 0: none
+	evAt   int64
+}
+
+// New returns a Runner that does nothing until Run is called.
+func New(o Options) *Runner {
+	if o.Backoff == (Backoff{}) {
+		o.Backoff = DefaultBackoff
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 64
+	}
+	if o.Grace <= 0 {
+		o.Grace = 10 * time.Second
+	}
+	return &Runner{
+		log: o.Log, ledger: o.Ledger, catalog: o.Catalog, format: o.Format, spoolDir: o.SpoolDir, logger: o.Logger, observe: o.Observer,
+		backoff: o.Backoff, parallel: o.Parallel, grace: o.Grace,
+		sinks:    &sinks{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
+		encoding: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		kick:     make(chan struct{}, 1),
+		lanes:    map[string]*lane{}, streams: map[string]*growth{},
+	}
+}
+
+func (r *Runner) now() time.Time { return time.Now() }
+
+// Run carries events until ctx ends. Rounds that are running then may go on for
+// the grace period; what they leave is in the ledger. It returns ctx's error, or
+// the reason why it could not start.
+func (r *Runner) Run(ctx context.Context) error {
+	cancel := r.log.Subscribe(r.advanced)
+	defer cancel()
+	exporters, err := r.catalog.Exporters(ctx)
+	if err != nil {
+		return fmt.Errorf("read the exporters: %w", err)
+	}
+	for _, e := range exporters {
+		r.add(e)
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var wg sync.WaitGroup
+	r.dispatch(ctx, work, &wg)
+
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
+	t := time.AfterFunc(r.grace, stop)
+	defer t.Stop()
+	wg.Wait()
+	return ctx.Err()
+}
+
+func (r *Runner) dispatch(ctx, work context.Context, wg *sync.WaitGroup) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait := r.startDue(work, wg)
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.kick:
+		case <-timer.C:
+		}
+	}
+}
+
+// startDue starts a step for every lane whose time has come and returns how
+// long nothing is due.
+func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	for len(r.timers) > 0 && r.atWork < r.parallel {
+		l := r.timers[0]
+		if d := l.wakeAt.Sub(now); d > 0 {
+			return d
+		}
+		heap.Pop(&r.timers)
+		l.wakeAt, l.again, l.running = time.Time{}, false, true
+		l.ended = make(chan struct{})
+		ctx, cancel := context.WithCancel(work)
+		l.cancel = cancel
+		r.atWork++
+		g := r.streams[l.streamID]
+		raw, events := g.raw, g.events
+		wg.Go(func() {
+			defer cancel()
+			pause, err := r.step(ctx, l)
+			r.ended(l, pause, err, raw, events)
+		})
+	}
+	return time.Hour // a kick comes first
+}
+
+// ended puts a lane to rest. raw and events are the stream's totals from before
+// the step: whatever came since may not have been seen by it.
+func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
+	if err != nil && problem.KindOf(err) != problem.NotFound && l.exporter().ID != "" {
+		l.loaded = false
+		pause = rest{until: r.now().Add(r.backoff.after(l.failed(), false, l.random))}
+		l.report(err.Error(), false, pause.until, r.now())
+		r.mu.Lock()
+		quiet := r.stopping || l.gone
+		r.mu.Unlock()
+		if !quiet {
+			r.logger.Error("exporter step", slog.String("exporter", l.exporter().Name), slog.Any("error", err))
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.atWork--
+	l.running = false
+	close(l.ended)
+	defer r.poke()
+	if l.gone || problem.KindOf(err) == problem.NotFound {
+		return
+	}
+	g := r.streams[l.streamID]
+	l.rawAt, l.eventAt = 0, 0
+	if pause.raw > 0 {
+		l.rawAt = raw + pause.raw
+	}
+	if pause.events > 0 {
+		l.eventAt = events + pause.events
+	}
+	reached := l.rawAt > 0 && g.raw >= l.rawAt || l.eventAt > 0 && g.events >= l.eventAt
+	switch {
+	case l.again || reached || pause.until.IsZero() && g.events != events:
+		r.schedule(l, r.now())
+	case pause.until.IsZero():
+		g.asleep[l] = struct{}{}
+	default:
+		r.schedule(l, pause.until)
+	}
+	g.target(l)
+}
+
+func (g *growth) target(l *lane) {
+	if l.rawAt > 0 && (g.rawAt == 0 || l.rawAt < g.rawAt) {
+		g.rawAt = l.rawAt
+	}
+	if l.eventAt > 0 && (g.evAt == 0 || l.eventAt < g.evAt) {
+		g.evAt = l.eventAt
+	}
+}
+
+// advanced is called by the log after every append. Its cost does not depend
+// on the number of exporters, but when one of them is to be woken.
+func (r *Runner) advanced(a eventlog.Advance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g := r.streams[a.StreamID]
+	if g == nil {
+		return
+	}
+	g.raw += a.Raw
+	g.events += a.Events
+	if len(g.asleep) > 0 {
+		for l := range g.asleep {
+			delete(g.asleep, l)
+			r.schedule(l, r.firstCut(l, a))
+		}
+		r.poke()
+	}
+	if g.rawAt > 0 && g.raw >= g.rawAt || g.evAt > 0 && g.events >= g.evAt {
+		g.rawAt, g.evAt = 0, 0
+		for l := range g.lanes {
+			if !l.running && (l.rawAt > 0 && g.raw >= l.rawAt || l.eventAt > 0 && g.events >= l.eventAt) {
+				l.rawAt, l.eventAt = 0, 0
+				r.schedule(l, r.now())
+				continue
+			}
+			g.target(l)
+		}
+		r.poke()
+	}
+}
+
+// firstCut says when a lane that had nothing waiting must look at the first
+// event: at its next boundary, or at once if sizes matter, to learn how much
+// is missing.
+func (r *Runner) firstCut(l *lane, a eventlog.Advance) time.Time {
+	e := l.exporter()
+	if e.Cut.Interval <= 0 || e.Cut.MaxBytes > 0 || e.Cut.MaxEvents > 0 {
+		return r.now()
+	}
+	return stream.NextBoundary(a.At, e.Cut.Interval)
+}
+
+// schedule arms a lane, or moves its timer forward. The caller holds r.mu.
+func (r *Runner) schedule(l *lane, at time.Time) {
+	switch {
+	case l.running:
+		l.again = true
+	case l.index >= 0:
+		if at.Before(l.wakeAt) {
+			l.wakeAt = at
+			heap.Fix(&r.timers, l.index)
+		}
+	default:
+		l.wakeAt = at
+		heap.Push(&r.timers, l)
+	}
+}
+
+// poke makes the dispatcher look again.
+func (r *Runner) poke() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Runner) add(e stream.Exporter) *lane {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.lanes[e.ID]; l != nil {
+		return l
+	}
+	r.seed++
+	l := newLane(e, r.seed^uint64(r.now().UnixNano())) //nolint:gosec // jitter
+	r.lanes[e.ID] = l
+	g := r.streams[e.StreamID]
+	if g == nil {
+		g = &growth{lanes: map[*lane]struct{}{}, asleep: map[*lane]struct{}{}}
+		r.streams[e.StreamID] = g
+	}
+	g.lanes[l] = struct{}{}
+	r.schedule(l, r.now())
+	r.poke()
+	return l
+}
+
+// timers is a heap of lanes by wakeAt.
+type timers []*lane
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].wakeAt.Before(t[j].wakeAt) }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
+}
+
+// Push appends a lane.
+func (t *timers) Push(x any) {
+	l := x.(*lane)
+	l.index = len(*t)
+	*t = append(*t, l)
+}
+
+// Pop removes the last lane.
+func (t *timers) Pop() any {
+	old := *t
+	l := old[len(old)-1]
+	old[len(old)-1] = nil
+	*t = old[:len(old)-1]
+	l.index = -1
+	return l
+}

@@ -1,0 +1,192 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"strm/internal/layout"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// rest says what a lane waits for between steps.
+type rest struct {
+	until  time.Time // zero: no timer
+	raw    int64     // so many more bytes in the stream; 0: no such rule
+	events int64     // so many more events; 0: no such rule
+}
+
+// step does the next thing an exporter needs and returns what it waits for
+// then. A step does at most one round of one batch, so that pausing and
+// stopping act between rounds.
+func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
+	e, err := r.catalog.Exporter(ctx, l.id)
+	if err != nil {
+		return rest{}, err
+	}
+	l.begin(e)
+	if !l.loaded {
+		if l.unfinished, err = r.ledger.Unfinished(ctx, l.id); err != nil {
+			return rest{}, err
+		}
+		l.loaded = true
+		l.settleDelivered(time.Time{})
+	}
+	if e.Paused {
+		l.validated = false // resuming validates again, as every start does
+		l.report("", false, time.Time{}, r.now())
+		return rest{}, nil
+	}
+	if !l.validated {
+		if wake, ok := r.revalidate(ctx, l, e); !ok {
+			return rest{until: wake}, ctx.Err()
+		}
+	}
+	pause, did, err := r.stepExport(ctx, l, e)
+	if err != nil || did {
+		return rest{until: r.now()}, err
+	}
+	wake, did, err := r.stepReplay(ctx, l)
+	if err != nil || did {
+		return rest{until: r.now()}, err
+	}
+	pause.until = earlier(pause.until, wake)
+	return pause, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// revalidate writes the validation object after a (re)start. It returns false,
+// and when to try again, while the bucket cannot be written.
+func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (time.Time, bool) {
+	now := r.now()
+	if l.validateAt.After(now) && !l.hurry {
+		return l.validateAt, false
+	}
+	err := r.validate(ctx, e)
+	if err == nil {
+		l.validated, l.failures = true, 0
+		if l.export() == nil {
+			l.report("", false, time.Time{}, now)
+		}
+		return time.Time{}, true
+	}
+	blocked := needsPerson(err)
+	l.validateAt = now.Add(r.backoff.after(l.failed(), blocked, l.random))
+	l.report(err.Error(), blocked, l.validateAt, now)
+	return l.validateAt, false
+}
+
+// stepExport attempts the unfinished export batch, or plans the next one. did
+// says that something happened and the lane should be stepped again at once.
+func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ rest, did bool, err error) {
+	if b := l.export(); b != nil {
+		wake, did, err := r.round(ctx, l, b)
+		return rest{until: wake}, did, err
+	}
+	lay, err := layout.Parse(e.Output.Layout)
+	if err != nil {
+		return rest{}, false, err
+	}
+	ends, err := r.ends(ctx, e.StreamID)
+	if err != nil {
+		return rest{}, false, err
+	}
+	blocks, w, err := survey(ctx, r.log, e.StreamID, e.Next, ends, limitsOf(e.Cut), lay.Division())
+	if err != nil {
+		return rest{}, false, err
+	}
+	// What limits a batch also closes it, set or not.
+	cut := e.Cut
+	cut.MaxBytes = limitsOf(e.Cut).raw
+	reason, cutAt, wake := due(cut, w, l.wantsFlush(), r.now())
+	if reason == "" {
+		pause := rest{until: wake, raw: cut.MaxBytes - w.raw}
+		if cut.MaxEvents > 0 {
+			pause.events = cut.MaxEvents - w.events
+		}
+		return pause, false, nil
+	}
+	return rest{}, true, r.planExport(ctx, l, e, lay, blocks, reason, cutAt)
+}
+
+func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay layout.Layout, blocks []stream.BlockHeader, reason stream.CutReason, cutAt time.Time) error {
+	f, err := r.format(e.Output.Format)
+	if err != nil {
+		return err
+	}
+	v, err := f.Variant(e.Output.Compression)
+	if err != nil {
+		return err
+	}
+	b := plan(planned{
+		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: e.Output, layout: lay, variant: v,
+	}, blocks)
+	next := after(e.Next, blocks)
+	// The answer may be lost: the next step reads the exporter's position and
+	// the unfinished batches from the ledger again and finds what happened.
+	l.loaded = false
+	if err := r.ledger.Plan(ctx, []stream.Batch{b}, next); err != nil {
+		if problem.KindOf(err) == problem.Conflict {
+			return nil // changed meanwhile (deleted, replayed): look again
+		}
+		return fmt.Errorf("plan batch %s: %w", b.ID, err)
+	}
+	l.loaded = true
+	l.unfinished = append(l.unfinished, b)
+	l.mu.Lock()
+	l.exp.Next, l.exp.LastSeq = next, b.Seq
+	l.mu.Unlock()
+	r.observe.BatchPlanned(&b)
+	return nil
+}
+
+func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did bool, err error) {
+	b := l.replay()
+	if b == nil {
+		return time.Time{}, false, nil
+	}
+	return r.round(ctx, l, b)
+}
+
+// round attempts a batch if its time has come.
+func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time.Time, did bool, err error) {
+	now := r.now()
+	if b.NextRetryAt.After(now) && !l.hurry {
+		l.report(b.Problem, b.Blocked, b.NextRetryAt, now)
+		return b.NextRetryAt, false, nil
+	}
+	l.loaded = false // until attempt has returned, the ledger may know more than l
+	if err := r.attempt(ctx, l, b); err != nil {
+		return time.Time{}, false, err
+	}
+	l.loaded = true
+	if b.State != stream.BatchDone {
+		l.report(b.Problem, b.Blocked, b.NextRetryAt, r.now())
+		return b.NextRetryAt, false, nil
+	}
+	l.failures = 0
+	l.drop(b.ID)
+	l.report("", false, time.Time{}, r.now())
+	l.settleDelivered(b.DoneAt)
+	return time.Time{}, true, nil
+}
+
+// ends returns the durable ends of a stream.
+func (r *Runner) ends(ctx context.Context, streamID string) (stream.Position, error) {
+	bounds, err := r.log.Bounds(ctx, streamID)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(stream.Position, len(bounds))
+	for i, b := range bounds {
+		ends[i] = b.End
+	}
+	return ends, nil
+}

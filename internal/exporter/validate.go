@@ -1,0 +1,111 @@
+package exporter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+
+	"strm/internal/objstore"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// Validate checks that an exporter can write where it is told to, by creating
+// an object without events under its prefix, as the STRM seeds describe:
+// .strm_test_<uuid>.jsonl (or the extension that the exporter writes, since the
+// permission may be bound to it). The name is the exporter's own and stays the
+// same, so there is one such object per exporter, not one per start. The error
+// says what is missing.
+func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error { return r.validate(ctx, e) }
+
+func (r *Runner) validate(ctx context.Context, e stream.Exporter) error {
+	sink, err := r.sinks.get(ctx, e.Sink)
+	if err != nil {
+		return fmt.Errorf("sink %s: %w", e.Sink, err)
+	}
+	key, c, err := r.testObject(e)
+	if err != nil {
+		return err
+	}
+	conditional, err := probe(ctx, sink, key, c)
+	if err != nil {
+		return fmt.Errorf("sink %s, bucket %s: %w", sink.Name, sink.Bucket, err)
+	}
+	if err := r.sinks.learn(ctx, sink, conditional); err != nil {
+		// Lost or overtaken: the next start probes again.
+		r.logger.Warn("remember what was found of the sink", slog.String("sink", sink.Name), slog.Any("error", err))
+	}
+	return nil
+}
+
+func (r *Runner) testObject(e stream.Exporter) (string, objstore.Content, error) {
+	f, err := r.format(e.Output.Format)
+	if err != nil {
+		return "", objstore.Content{}, err
+	}
+	v, err := f.Variant(e.Output.Compression)
+	if err != nil {
+		return "", objstore.Content{}, err
+	}
+	var buf bytes.Buffer
+	none := func(func(stream.Block, error) bool) {}
+	if _, err := f.Encode(&buf, e.Output.Compression, none); err != nil {
+		return "", objstore.Content{}, err
+	}
+	key := ".strm_test_" + e.TestID + "." + v.Ext
+	if e.Output.PathPrefix != "" {
+		key = e.Output.PathPrefix + "/" + key
+	}
+	return key, objstore.Content{
+		Size: int64(buf.Len()), CRC32: crc32.ChecksumIEEE(buf.Bytes()), ContentType: v.ContentType, Encoding: v.Encoding,
+		Open: func() (io.ReadSeekCloser, error) { return nopCloser{bytes.NewReader(buf.Bytes())}, nil },
+	}, nil
+}
+
+// probe writes the test object and finds out whether the store refuses to
+// overwrite. "Exists" is as good as "stored": the store looked at credentials,
+// permission and bucket before it looked at the key.
+func probe(ctx context.Context, sink *openSink, key string, c objstore.Content) (stream.Support, error) {
+	if sink.Conditional == stream.SupportNo {
+		c.Overwrite = true
+		return stream.SupportNo, sink.bucket.Create(ctx, key, c)
+	}
+	for range 2 {
+		err := sink.bucket.Create(ctx, key, c)
+		var e *objstore.Error
+		switch {
+		case err == nil && sink.Conditional == stream.SupportYes:
+			return stream.SupportYes, nil
+		case err == nil:
+			continue // ask again: a store with conditions now says "exists"
+		case errors.As(err, &e) && e.Outcome == objstore.Exists:
+			return stream.SupportYes, nil
+		case errors.As(err, &e) && e.Reason == objstore.NoConditions:
+			c.Overwrite = true
+			return stream.SupportNo, sink.bucket.Create(ctx, key, c)
+		default:
+			return stream.SupportUnknown, err
+		}
+	}
+	return stream.SupportNo, nil
+}
+
+// needsPerson tells a failed validation that waits for somebody from one that
+// may pass.
+func needsPerson(err error) bool {
+	var e *objstore.Error
+	if errors.As(err, &e) {
+		return e.Reason.NeedsPerson()
+	}
+	switch problem.KindOf(err) {
+	case problem.Invalid, problem.NotFound, problem.Conflict, problem.Forbidden, problem.Corrupt:
+		return true
+	case problem.Internal, problem.Unauthorized, problem.TooLarge, problem.Busy, problem.Unavailable:
+		return false
+	}
+	return false
+}
