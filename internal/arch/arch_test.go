@@ -1,0 +1,181 @@
+// Package arch holds the import rules of ARCHITECTURE.md as a test. It parses
+// imports in its own process: a test that asked another program would be
+// answered from the test cache after a violation was planted.
+package arch
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "strm"
+
+// layers, bottom first. A package imports only lower rows, nothing beside it,
+// but for the exceptions below. Every package under internal must be placed.
+var layers = [][]string{
+	{"problem"},
+	{"stream", "durable", "credential", "seal"},
+	{"eventlog", "format", "layout", "objstore"},
+	{"catalog", "ingest", "exporter", "retention"},
+	{
+		"eventlog/embedded", "format/jsonl", "catalog/sqlite",
+		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
+	},
+	{"api/apiv1", "simulate"},
+	{"builtin", "control", "collect/events", "apiclient"},
+	{"api"},
+	{"server"},
+	{"cli"},
+}
+
+// adapters may use their own port and the vocabulary, nothing else of ours.
+var adapterPorts = map[string][]string{
+	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
+	"format/jsonl":      {"format", "stream", "problem"},
+	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
+	"objstore/s3":       {"objstore"},
+	"objstore/gcs":      {"objstore"},
+	"objstore/dir":      {"objstore"},
+	"objstore/mem":      {"objstore"},
+	"objstore/faulty":   {"objstore"},
+	"objstore/s3server": {},
+	"objstore":          {},
+	"exporter":          {"eventlog", "format", "layout", "objstore", "stream", "problem"},
+	"ingest":            {"eventlog", "stream", "problem"},
+	"retention":         {"eventlog", "stream", "problem"},
+	"catalog":           {"stream", "problem", "durable"},
+	"apiclient":         {"api/apiv1", "problem"},
+	"simulate":          {},
+	"api/apiv1":         {},
+}
+
+// testOnly packages hold suites and doubles; no shipped package imports them.
+var testOnly = []string{"eventlog/eventlogtest", "format/formattest", "objstore/objstoretest", "catalog/catalogtest", "objstore/s3server/s3fault", "sim", "arch"}
+
+// owners are the only packages that may import a library.
+var owners = map[string][]string{
+	"github.com/aws/aws-sdk-go-v2":        {"objstore/s3"},
+	"cloud.google.com/go/storage":         {"objstore/gcs"},
+	"github.com/cockroachdb/pebble/v2":    {"eventlog/embedded"},
+	"database/sql":                        {"catalog", "catalog/sqlite", "catalog/catalogtest"},
+	"modernc.org/sqlite":                  {"catalog/sqlite"},
+	"github.com/johannesboyne/gofakes3":   {"objstore/s3server"},
+	"github.com/spf13/cobra":              {"cli"},
+	"github.com/danielgtaylor/huma/v2":    {"api"},
+	"github.com/tink-crypto/tink-go/v2":   {"seal"},
+	"github.com/prometheus/client_golang": {"server"},
+	"testing":                             testOnly,
+}
+
+func TestEveryPackageImportsOnlyWhatItsLayerAllows(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	placed := map[string]int{}
+	for i, row := range layers {
+		for _, p := range row {
+			placed[p] = i
+		}
+	}
+	isTest := map[string]bool{}
+	for _, p := range testOnly {
+		isTest[p] = true
+	}
+	seen := map[string]bool{}
+	for pkg, imports := range shippedImports(t, filepath.Join(root, "internal")) {
+		seen[pkg] = true
+		if isTest[pkg] {
+			continue
+		}
+		at, ok := placed[pkg]
+		if !ok {
+			t.Errorf("internal/%s is not placed: give it a row in this test and in ARCHITECTURE.md", pkg)
+			continue
+		}
+		allowed, narrow := adapterPorts[pkg]
+		for imp := range imports {
+			checkOwner(t, pkg, imp)
+			ours, ok := strings.CutPrefix(imp, module+"/internal/")
+			if !ok {
+				continue
+			}
+			switch {
+			case isTest[ours]:
+				t.Errorf("internal/%s imports %s, which is for tests only", pkg, ours)
+			case placed[ours] >= at:
+				t.Errorf("internal/%s (row %d) imports %s (row %d), which is not below it", pkg, at, ours, placed[ours])
+			case narrow && !contains(allowed, ours):
+				t.Errorf("internal/%s imports %s; it may import only %v", pkg, ours, allowed)
+			}
+		}
+	}
+	for p := range placed {
+		if !seen[p] {
+			t.Errorf("internal/%s is placed but does not exist", p)
+		}
+	}
+}
+
+func checkOwner(t *testing.T, pkg, imp string) {
+	t.Helper()
+	for lib, who := range owners {
+		if (imp == lib || strings.HasPrefix(imp, lib+"/")) && !contains(who, pkg) {
+			t.Errorf("internal/%s imports %s; only %v may", pkg, imp, who)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// shippedImports returns the imports of each package's files that are not tests.
+func shippedImports(t *testing.T, dir string) map[string]map[string]bool {
+	t.Helper()
+	out := map[string]map[string]bool{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg, err := filepath.Rel(dir, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg = filepath.ToSlash(pkg)
+		if out[pkg] == nil {
+			out[pkg] = map[string]bool{}
+		}
+		for _, i := range f.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			out[pkg][p] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
