@@ -19,8 +19,6 @@ type Catalog interface {
 	SetSinkFound(ctx context.Context, name string, revision int64, region string, conditional stream.Support) error
 	// EachBatch calls fn for every batch of an exporter in order of Seq.
 	EachBatch(ctx context.Context, exporterID string, fn func(*stream.Batch) error) error
-	// Totals of what an exporter has delivered.
-	Totals(ctx context.Context, exporterID string) (stream.Totals, error)
 }
 
 // Opener opens a sink's bucket: unseals the credentials and makes a client. It

@@ -127,12 +127,3 @@ type Object struct {
 	Bytes       int64  // size as stored
 	CRC32       uint32 // CRC-32 (IEEE) of the stored bytes
 }
-
-// Totals sums up what an exporter has delivered.
-type Totals struct {
-	Batches    int64
-	Events     int64
-	Bytes      int64
-	Unfinished int64 // batches planned or attempted
-	LastDoneAt time.Time
-}

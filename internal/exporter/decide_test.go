@@ -1,0 +1,137 @@
+package exporter
+
+import (
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"strm/internal/format"
+	"strm/internal/layout"
+	"strm/internal/objstore"
+	"strm/internal/stream"
+)
+
+var noon = time.Date(2026, 3, 26, 12, 0, 0, 0, time.UTC)
+
+func TestBatchesAreCutByTheFirstRuleThatHolds(t *testing.T) {
+	cut := stream.Cut{Interval: time.Minute, MaxBytes: 1000, MaxEvents: 10}
+	at := noon.Add(30 * time.Second)
+	for name, c := range map[string]struct {
+		cut    stream.Cut
+		w      waiting
+		flush  bool
+		now    time.Time
+		reason stream.CutReason
+		cutAt  time.Time
+		wake   time.Time
+	}{
+		"nothing waits":                         {cut, waiting{}, true, at, "", time.Time{}, time.Time{}},
+		"not yet":                               {cut, waiting{events: 1, raw: 1, oldest: at}, false, at, "", time.Time{}, noon.Add(time.Minute)},
+		"interval, at the boundary":             {cut, waiting{events: 1, oldest: at}, false, noon.Add(time.Minute), stream.CutInterval, noon.Add(time.Minute), time.Time{}},
+		"interval, an hour late: newest":        {cut, waiting{events: 1, oldest: at}, false, noon.Add(time.Hour + 7*time.Second), stream.CutInterval, noon.Add(time.Hour), time.Time{}},
+		"bytes":                                 {cut, waiting{events: 1, raw: 1000, oldest: at}, false, at, stream.CutBytes, at, time.Time{}},
+		"events":                                {cut, waiting{events: 10, raw: 1, oldest: at}, false, at, stream.CutEvents, at, time.Time{}},
+		"flush":                                 {cut, waiting{events: 1, raw: 1, oldest: at}, true, at, stream.CutFlush, at, time.Time{}},
+		"more waits than fits":                  {cut, waiting{events: 1, oldest: at, limit: stream.CutEvents}, false, at, stream.CutEvents, at, time.Time{}},
+		"no interval waits for size for ever":   {stream.Cut{MaxBytes: 10}, waiting{events: 1, raw: 9, oldest: at}, false, at, "", time.Time{}, time.Time{}},
+		"an event on the boundary waits a turn": {cut, waiting{events: 1, oldest: noon}, false, noon, "", time.Time{}, noon.Add(time.Minute)},
+	} {
+		reason, cutAt, wake := due(c.cut, c.w, c.flush, c.now)
+		if reason != c.reason || !cutAt.Equal(c.cutAt) || !wake.Equal(c.wake) {
+			t.Errorf("%s: got %q %v %v, want %q %v %v", name, reason, cutAt, wake, c.reason, c.cutAt, c.wake)
+		}
+	}
+}
+
+func TestExistsIsSuccessOnlyAfterAnAttemptOfUnknownOutcome(t *testing.T) {
+	e := func(o objstore.Outcome, r objstore.Reason) error {
+		return &objstore.Error{Op: "put", Key: "k", Outcome: o, Reason: r, Err: errors.New("told so")}
+	}
+	for name, c := range map[string]struct {
+		maybe bool
+		err   error
+		want  verdict
+	}{
+		"stored":                                  {false, nil, verdict{stored: true, maybeStored: true}},
+		"exists, first attempt: foreign":          {false, e(objstore.Exists, ""), verdict{blocked: true}},
+		"exists, after an unknown outcome: ours":  {true, e(objstore.Exists, ""), verdict{stored: true, maybeStored: true}},
+		"no answer":                               {false, e(objstore.Ambiguous, ""), verdict{maybeStored: true}},
+		"not sent leaves what was known":          {false, e(objstore.NotSent, objstore.Unreachable), verdict{}},
+		"not sent after an unknown outcome":       {true, e(objstore.NotSent, objstore.Unreachable), verdict{maybeStored: true}},
+		"409 is a refusal, not an unknown":        {false, e(objstore.Rejected, objstore.Contended), verdict{}},
+		"403 needs a person":                      {false, e(objstore.Rejected, objstore.Denied), verdict{blocked: true}},
+		"403 after an unknown outcome":            {true, e(objstore.Rejected, objstore.Denied), verdict{blocked: true, maybeStored: true}},
+		"throttled":                               {false, e(objstore.Ambiguous, objstore.Throttled), verdict{maybeStored: true}},
+		"no conditions: once more without":        {false, e(objstore.Rejected, objstore.NoConditions), verdict{again: true}},
+		"an error of no known kind is an unknown": {false, errors.New("odd"), verdict{maybeStored: true}},
+	} {
+		got := settle(c.maybe, c.err)
+		if (got.problem == "") != got.stored {
+			t.Errorf("%s: problem %q, stored %v", name, got.problem, got.stored)
+		}
+		got.problem = ""
+		if got != c.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestBackoffGrowsToItsBoundAndNeverEnds(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for n := 1; n < 100; n++ {
+		quick, slow := DefaultBackoff.after(n, false, rnd), DefaultBackoff.after(n, true, rnd)
+		if quick < DefaultBackoff.Min/2 || quick > DefaultBackoff.Max || slow < DefaultBackoff.BlockedMin/2 || slow > DefaultBackoff.BlockedMax {
+			t.Fatalf("attempt %d waits %v, blocked %v", n, quick, slow)
+		}
+	}
+}
+
+func TestCombinedChecksumIsThatOfTheConcatenation(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		a, b := make([]byte, rnd.IntN(5000)), make([]byte, rnd.IntN(5000))
+		for i := range a {
+			a[i] = byte(rnd.Uint32())
+		}
+		for i := range b {
+			b[i] = byte(rnd.Uint32())
+		}
+		want := crc32.ChecksumIEEE(bytes.Join([][]byte{a, b}, nil))
+		if got := combineCRC32(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))); got != want {
+			t.Fatalf("%d+%d bytes: got %08x, want %08x", len(a), len(b), got, want)
+		}
+	}
+}
+
+func TestPlanDividesByHourAndTilesEachPartition(t *testing.T) {
+	lay, err := layout.Parse("hive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := func(p, start, end int, at time.Time) stream.BlockHeader {
+		return stream.BlockHeader{
+			Range: stream.Range{Partition: stream.Partition(p), Start: stream.Offset(start), End: stream.Offset(end)}, Events: int64(end - start), FirstAt: at, LastAt: at,
+		}
+	}
+	blocks := []stream.BlockHeader{h(1, 0, 5, noon), h(0, 7, 9, noon), h(0, 9, 12, noon.Add(time.Minute)), h(1, 5, 6, noon.Add(time.Hour)), h(0, 12, 20, noon.Add(time.Hour))}
+	e := stream.Exporter{ID: "1a2b3c4d", Stream: "demo", Sink: "s3", Next: stream.Position{7, 0}}
+	b := plan(planned{exporter: e, seq: 3, reason: stream.CutFlush, cutAt: noon, output: stream.Output{PathPrefix: "p"}, layout: lay, variant: format.Variant{Ext: "jsonl"}}, blocks)
+	if len(b.Objects) != 2 || b.Events() != 19 {
+		t.Fatalf("got %d objects with %d events", len(b.Objects), b.Events())
+	}
+	for i, key := range []string{"p/demo/dt=2026-03-26/hour=12/2026-03-26T12-00-00Z-1a2b3c4d-000003.jsonl", "p/demo/dt=2026-03-26/hour=13/2026-03-26T12-00-00Z-1a2b3c4d-000003.jsonl"} {
+		if b.Objects[i].Key != key {
+			t.Errorf("object %d: %s", i, b.Objects[i].Key)
+		}
+	}
+	next, err := e.Next.Advance(b.Ranges())
+	if err != nil || next[0] != 20 || next[1] != 6 {
+		t.Errorf("the plan does not tile: %v, %v", next, err)
+	}
+	if got := after(e.Next, blocks); got[0] != 20 || got[1] != 6 {
+		t.Errorf("position after: %v", got)
+	}
+}

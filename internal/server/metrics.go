@@ -1,0 +1,78 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"strm/internal/stream"
+)
+
+// metrics are the counters of a server. They count from its start.
+type metrics struct {
+	registry *prometheus.Registry
+
+	planned  *prometheus.CounterVec
+	done     *prometheus.CounterVec
+	events   *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	duration prometheus.Histogram
+	puts     *prometheus.CounterVec
+	attempts prometheus.Counter
+	requests *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		planned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_batches_planned_total", Help: "Batches planned, by why they were cut.",
+		}, []string{"stream", "reason"}),
+		done: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_batches_done_total", Help: "Batches delivered.",
+		}, []string{"stream", "reason"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_delivered_events_total", Help: "Events delivered to buckets.",
+		}, []string{"stream"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_delivered_bytes_total", Help: "Bytes of objects delivered, as stored.",
+		}, []string{"stream"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "strm_batch_seconds", Help: "From the plan of a batch to its delivery.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
+		}),
+		puts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_puts_total", Help: "PUTs of objects, by outcome: stored, exists, ambiguous, rejected, not_sent.",
+		}, []string{"outcome"}),
+		attempts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "strm_batch_retries_total", Help: "Rounds beyond the first that delivered batches took.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_http_requests_total", Help: "HTTP requests answered, by status code.",
+		}, []string{"code"}),
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests)
+	return m
+}
+
+// BatchPlanned counts a plan.
+func (m *metrics) BatchPlanned(b *stream.Batch) {
+	m.planned.WithLabelValues(b.Stream, string(b.Reason)).Inc()
+}
+
+// BatchDone counts a delivery.
+func (m *metrics) BatchDone(b *stream.Batch) {
+	m.done.WithLabelValues(b.Stream, string(b.Reason)).Inc()
+	m.events.WithLabelValues(b.Stream).Add(float64(b.Events()))
+	m.bytes.WithLabelValues(b.Stream).Add(float64(b.Bytes()))
+	m.duration.Observe(b.DoneAt.Sub(b.PlannedAt).Seconds())
+	m.attempts.Add(float64(b.Attempts - 1))
+}
+
+// Put counts a PUT.
+func (m *metrics) Put(outcome string) { m.puts.WithLabelValues(outcome).Inc() }
+
+func (m *metrics) answered(status int) {
+	m.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+}
