@@ -9,14 +9,16 @@ import (
 	"strm/internal/stream"
 )
 
-// A query for batches is a choice of rows of batch between these two.
+// A query for batches is a choice of rows of batch between these two. CROSS
+// JOIN keeps SQLite from turning the order round and reading the objects of
+// every batch the exporter ever had; to other databases it is a plain join.
 const (
 	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
 		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at,
 		o.object_key, o.ranges, o.events, o.maybe_stored, o.stored, o.bytes, o.crc32
 		FROM (SELECT * FROM batch WHERE `
-	batchesClose = `) b JOIN exporter e ON e.id = b.exporter_id
-		JOIN batch_object o ON o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY b.seq`
+	batchesClose = `) b CROSS JOIN exporter e CROSS JOIN batch_object o
+		WHERE e.id = b.exporter_id AND o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY b.seq`
 
 	sqlUnfinished = batchesOpen + `exporter_id = $1 AND state IN ('planned', 'attempted')` + batchesClose + `, o.num`
 	sqlBatch      = batchesOpen + `exporter_id = $1 AND seq = $2` + batchesClose + `, o.num`
@@ -80,8 +82,9 @@ func (db *DB) Unfinished(ctx context.Context, exporterID string) ([]stream.Batch
 
 // Batch returns the batch with this id, also of a deleted exporter.
 func (db *DB) Batch(ctx context.Context, id string) (stream.Batch, error) {
-	exporter, number, _ := strings.Cut(id, "-")
-	seq, err := strconv.ParseInt(number, 10, 64)
+	cut := max(strings.LastIndexByte(id, '-'), 0)
+	exporter := id[:cut]
+	seq, err := strconv.ParseInt(strings.TrimPrefix(id[cut:], "-"), 10, 64)
 	if err != nil || stream.BatchID(exporter, seq) != id {
 		return stream.Batch{}, problem.New(problem.NotFound, "there is no batch %q; ids have the form 1a2b3c4d-000001", id)
 	}

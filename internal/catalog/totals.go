@@ -48,10 +48,11 @@ func (db *DB) Totals(ctx context.Context, exporterID string) (Totals, error) {
 
 const (
 	sqlHeldNext   = `SELECT next_at FROM exporter WHERE stream_id = $1 AND deleted_at = 0`
-	sqlHeldRanges = `SELECT o.ranges FROM exporter e
-		JOIN batch b ON b.exporter_id = e.id AND b.state IN ('planned', 'attempted')
-		JOIN batch_object o ON o.exporter_id = b.exporter_id AND o.seq = b.seq
-		WHERE e.stream_id = $1 AND e.deleted_at = 0`
+	// CROSS JOIN: as for batchesClose.
+	sqlHeldRanges = `SELECT o.ranges FROM exporter e CROSS JOIN batch b CROSS JOIN batch_object o
+		WHERE e.stream_id = $1 AND e.deleted_at = 0
+		AND b.exporter_id = e.id AND b.state IN ('planned', 'attempted')
+		AND o.exporter_id = b.exporter_id AND o.seq = b.seq`
 )
 
 // Held returns, per partition, the lowest offset that some exporter of the
