@@ -29,7 +29,7 @@ type Status struct {
 }
 
 // Status returns how an exporter fares; the zero Status if it is not known.
-func (r *Runner) Status(ctx context.Context, exporterID string) Status {
+func (r *Runner) Status(exporterID string) Status {
 	l := r.lane(exporterID)
 	if l == nil {
 		return Status{}
@@ -48,7 +48,9 @@ func (r *Runner) Status(ctx context.Context, exporterID string) Status {
 	case s.problem != "":
 		st.State = StateRetrying
 	}
-	if ends, err := r.ends(ctx, e.StreamID); err == nil {
+	// The log knows its ends without asking a disk; if it is closed, there is
+	// nothing to count.
+	if ends, err := r.ends(context.Background(), e.StreamID); err == nil {
 		for p := range d {
 			st.Waiting += int64(ends[p] - d[p])
 		}

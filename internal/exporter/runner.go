@@ -3,6 +3,7 @@ package exporter
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -124,7 +125,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	t := time.AfterFunc(r.grace, stop)
 	defer t.Stop()
 	wg.Wait()
-	return ctx.Err()
+	return errors.Join(ctx.Err(), r.sinks.close())
 }
 
 func (r *Runner) dispatch(ctx, work context.Context, wg *sync.WaitGroup) {

@@ -2,6 +2,8 @@ package exporter
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 
 	"strm/internal/objstore"
@@ -76,4 +78,18 @@ func (s *sinks) learn(ctx context.Context, o *openSink, conditional stream.Suppo
 		return nil
 	}
 	return s.catalog.SetSinkFound(ctx, o.Name, o.Revision, region, conditional)
+}
+
+// close lets go of all buckets; nothing may use them any more.
+func (s *sinks) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for name, o := range s.held {
+		delete(s.held, name)
+		if c, ok := o.bucket.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }

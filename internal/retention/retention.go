@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"strm/internal/eventlog"
@@ -29,6 +30,10 @@ type Keeper struct {
 	Catalog Catalog
 	Logger  *slog.Logger
 	Every   time.Duration // 0: 10 s
+
+	// Trimming is held from reading what exporters need until the trim is done,
+	// so that no exporter is made to begin below the floor meanwhile.
+	Trimming sync.Locker
 }
 
 // Run works until ctx ends.
@@ -70,12 +75,12 @@ func (k *Keeper) Once(ctx context.Context, now time.Time) error {
 }
 
 func (k *Keeper) stream(ctx context.Context, s stream.Stream, now time.Time) error {
+	k.Trimming.Lock()
+	defer k.Trimming.Unlock()
 	bounds, err := k.Log.Bounds(ctx, s.ID)
 	if err != nil {
 		return err
 	}
-	// Read after the bounds: an exporter made in between starts at or after
-	// the ends they show, so it holds nothing below them.
 	held, ok, err := k.Catalog.Held(ctx, s.ID)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -13,14 +14,18 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 
-	planned  *prometheus.CounterVec
-	done     *prometheus.CounterVec
-	events   *prometheus.CounterVec
-	bytes    *prometheus.CounterVec
-	duration prometheus.Histogram
-	puts     *prometheus.CounterVec
-	attempts prometheus.Counter
-	requests *prometheus.CounterVec
+	planned   *prometheus.CounterVec
+	done      *prometheus.CounterVec
+	events    *prometheus.CounterVec
+	bytes     *prometheus.CounterVec
+	duration  prometheus.Histogram
+	puts      *prometheus.CounterVec
+	attempts  prometheus.Counter
+	requests  *prometheus.CounterVec
+	accepted  *prometheus.CounterVec
+	inBytes   *prometheus.CounterVec
+	duplicate *prometheus.CounterVec
+	refused   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -50,9 +55,22 @@ func newMetrics() *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_http_requests_total", Help: "HTTP requests answered, by status code.",
 		}, []string{"code"}),
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_accepted_events_total", Help: "Events acknowledged after they were durable.",
+		}, []string{"stream"}),
+		inBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_accepted_bytes_total", Help: "Bytes of those events, uncompressed.",
+		}, []string{"stream"}),
+		duplicate: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_duplicate_events_total", Help: "Events of requests whose idempotency key was known: acknowledged, not stored again.",
+		}, []string{"stream"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_refused_requests_total", Help: "Intake requests refused, by kind of reason.",
+		}, []string{"stream", "kind"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests)
+		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests,
+		m.accepted, m.inBytes, m.duplicate, m.refused)
 	return m
 }
 
@@ -75,4 +93,20 @@ func (m *metrics) Put(outcome string) { m.puts.WithLabelValues(outcome).Inc() }
 
 func (m *metrics) answered(status int) {
 	m.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+}
+
+// Accepted counts what the intake acknowledged.
+func (m *metrics) Accepted(stream string, events int, bytes int64) {
+	m.accepted.WithLabelValues(stream).Add(float64(events))
+	m.inBytes.WithLabelValues(stream).Add(float64(bytes))
+}
+
+// Duplicate counts what the intake had before.
+func (m *metrics) Duplicate(stream string, events int) {
+	m.duplicate.WithLabelValues(stream).Add(float64(events))
+}
+
+// Refused counts what the intake refused.
+func (m *metrics) Refused(stream string, kind problem.Kind) {
+	m.refused.WithLabelValues(stream, kind.String()).Inc()
 }

@@ -1,0 +1,84 @@
+// Package builtin is the one list of what strm can speak: formats, layouts and
+// object stores. Adding one is a line here and a directory of its own.
+package builtin
+
+import (
+	"context"
+	"sort"
+	"strings"
+
+	"strm/internal/credential"
+	"strm/internal/format"
+	"strm/internal/format/jsonl"
+	"strm/internal/layout"
+	"strm/internal/objstore"
+	"strm/internal/objstore/dir"
+	"strm/internal/objstore/gcs"
+	"strm/internal/objstore/s3"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// formats are the file formats.
+var formats = []format.Format{jsonl.Format{}}
+
+// Format returns the format of that name.
+func Format(name string) (format.Format, error) {
+	var names []string
+	for _, f := range formats {
+		if f.Name() == name {
+			return f, nil
+		}
+		names = append(names, f.Name())
+	}
+	sort.Strings(names)
+	return nil, problem.New(problem.Invalid, "format %q is not known; use one of %s", name, strings.Join(names, ", "))
+}
+
+// CheckOutput fills the defaults of an output (layout strm, format jsonl, no
+// compression) and refuses what no layout or format can do.
+func CheckOutput(o stream.Output) (stream.Output, error) {
+	if o.Layout == "" {
+		o.Layout = "strm"
+	}
+	if o.Format == "" {
+		o.Format = "jsonl"
+	}
+	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
+		return o, err
+	}
+	f, err := Format(o.Format)
+	if err != nil {
+		return o, err
+	}
+	v, err := f.Variant(o.Compression)
+	if err != nil {
+		return o, err
+	}
+	o.Compression = v.Compression
+	l, err := layout.Parse(o.Layout)
+	if err != nil {
+		return o, err
+	}
+	return o, l.CheckLength(o.PathPrefix, strings.Repeat("s", stream.MaxName), 1, v.Ext)
+}
+
+// OpenBucket opens the bucket of a sink with its unsealed credentials.
+func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential) (objstore.Bucket, error) {
+	switch s.Type {
+	case stream.SinkS3:
+		region := s.Region
+		if region == "" {
+			region = s.FoundRegion
+		}
+		return s3.Open(ctx, s3.Config{
+			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: region, PathStyle: s.PathStyle,
+			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
+		})
+	case stream.SinkGCS:
+		return gcs.Open(ctx, gcs.Config{Bucket: s.Bucket, CredentialsJSON: c.GCSJSON, Endpoint: s.Endpoint})
+	case stream.SinkDir:
+		return dir.Open(s.Bucket)
+	}
+	return nil, problem.New(problem.Invalid, "sink type %q is not known; use S3, GCLOUD or DIR", s.Type)
+}

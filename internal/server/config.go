@@ -1,0 +1,50 @@
+package server
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"strm/internal/exporter"
+)
+
+// DefaultListen is where a server listens until told otherwise.
+const DefaultListen = "127.0.0.1:7766"
+
+// Config sets up a server. The zero value of each field, but for Data, is good.
+type Config struct {
+	Data    string // directory of all state; made if absent, with mode 0700
+	Listen  string // address; DefaultListen if empty
+	TLSCert string // PEM files; both or none
+	TLSKey  string
+
+	AllowShortIntervals bool          // intervals down to 1 s, for tests and demonstrations
+	MaxBody             int64         // bytes of one intake request, decompressed; 16 MiB if 0
+	MaxEvent            int           // bytes of one event; 1 MiB if 0
+	LogMaxBytes         int64         // packed bytes of the whole log; no bound if 0
+	MinFreeDisk         int64         // bytes that stay free on the disk; 1 GiB if 0, no such rule if negative
+	IdempotencyWindow   time.Duration // how long keys are remembered; 24 h if 0
+	Grace               time.Duration // for work under way when stopping; 10 s if 0
+	Backoff             exporter.Backoff
+	Version             string
+	Logger              *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Grace <= 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+// The files below Config.Data.
+func (c *Config) logDir() string      { return filepath.Join(c.Data, "log") }
+func (c *Config) catalogPath() string { return filepath.Join(c.Data, "catalog.db") }
+func (c *Config) spoolDir() string    { return filepath.Join(c.Data, "spool") }
+func (c *Config) sealPath() string    { return filepath.Join(c.Data, "seal.keys") }
+func (c *Config) tokenPath() string   { return filepath.Join(c.Data, "admin.token") }

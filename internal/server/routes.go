@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"strm/internal/api"
+	"strm/internal/collect/events"
+)
+
+// routes is the whole HTTP surface. The intake is not behind the control
+// plane's token: a source's write key opens it.
+func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
+	installation, err := s.catalog.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plane, err := api.New(api.Deps{Control: s.control, AdminToken: s.token, Version: s.cfg.Version, Logger: s.cfg.Logger, Stopping: stopping})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", plane)
+	mux.Handle("/openapi.json", plane)
+	mux.Handle("/openapi.yaml", plane)
+	events.New(events.Deps{
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
+		Observer: s.metrics, Logger: s.cfg.Logger,
+	}).Register(mux)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return s.watched(mux), nil
+}
+
+// readyz answers 200 while the server takes events and can reach its state.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if !s.ready.Load() {
+		say(w, http.StatusServiceUnavailable, "not serving")
+		return
+	}
+	if _, err := s.catalog.Installation(r.Context()); err != nil {
+		say(w, http.StatusServiceUnavailable, "catalog: "+err.Error())
+		return
+	}
+	say(w, http.StatusOK, "ready")
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text) // a failed write means that the asker has gone
+}
+
+// watched counts answers and turns a panic of a handler into a 500 with its
+// stack in the log, so that one bad request never takes the process down.
+func (s *Server) watched(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		began := time.Now()
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler { //nolint:errorlint // the sentinel panic of net/http
+					panic(v)
+				}
+				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", r.URL.Path), slog.String("stack", string(debug.Stack())))
+				if !sw.wrote {
+					say(sw, http.StatusInternalServerError, "internal error; the server's log has the details")
+				}
+			}
+			s.metrics.answered(sw.status)
+			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", sw.status),
+				slog.Duration("took", time.Since(began)))
+		}()
+		next.ServeHTTP(sw, r)
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	wrote  bool
+}
+
+// WriteHeader notes the status.
+func (w *statusWriter) WriteHeader(status int) {
+	if !w.wrote {
+		w.status, w.wrote = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes that the answer has begun.
+func (w *statusWriter) Write(p []byte) (int, error) {
+	w.wrote = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

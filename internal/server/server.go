@@ -1,0 +1,283 @@
+// Package server assembles strm from its parts and runs it: it opens the state
+// directory, wires the flows to the adapters, serves HTTP and stops in order.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"strm/internal/builtin"
+	"strm/internal/catalog"
+	"strm/internal/catalog/sqlite"
+	"strm/internal/control"
+	"strm/internal/credential"
+	"strm/internal/durable"
+	"strm/internal/eventlog/embedded"
+	"strm/internal/exporter"
+	"strm/internal/ingest"
+	"strm/internal/objstore"
+	"strm/internal/problem"
+	"strm/internal/retention"
+	"strm/internal/seal"
+	"strm/internal/stream"
+)
+
+var (
+	_ exporter.Ledger   = (*catalog.DB)(nil)
+	_ exporter.Catalog  = (*catalog.DB)(nil)
+	_ retention.Catalog = (*catalog.DB)(nil)
+	_ control.Catalog   = (*catalog.DB)(nil)
+	_ control.Runner    = (*exporter.Runner)(nil)
+)
+
+// Server is an opened state directory with everything that works on it.
+type Server struct {
+	cfg      Config
+	token    string
+	catalog  *catalog.DB
+	log      *embedded.Log
+	runner   *exporter.Runner
+	keeper   *retention.Keeper
+	control  *control.Control
+	ingester *ingest.Ingester
+	metrics  *metrics
+	listener net.Listener
+	http     *http.Server
+	ready    atomic.Bool
+	stopping context.CancelFunc // tells requests that wait to end
+}
+
+// Open opens the state directory and the listener. Nothing runs until Run.
+// Another process that has the directory open is an error.
+func Open(ctx context.Context, cfg Config) (*Server, error) {
+	cfg.setDefaults()
+	s := &Server{cfg: cfg, metrics: newMetrics()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) (err error) {
+	cfg := &s.cfg
+	if cfg.Data == "" {
+		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
+	}
+	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("state directory: %w", err)
+		}
+	}
+	if err := sweepSpool(cfg.spoolDir()); err != nil {
+		return fmt.Errorf("spool directory: %w", err)
+	}
+	// The log comes first: its lock keeps a second process out of everything.
+	if s.log, err = embedded.Open(cfg.logDir(), embedded.Options{
+		Logger: cfg.Logger, MinFree: cfg.MinFreeDisk, MaxBytes: cfg.LogMaxBytes, KeyTTL: cfg.IdempotencyWindow,
+	}); err != nil {
+		return err
+	}
+	if s.catalog, err = sqlite.Open(ctx, cfg.catalogPath()); err != nil {
+		return err
+	}
+	if s.token, err = adminToken(cfg.tokenPath()); err != nil {
+		return err
+	}
+	sealer, err := seal.Open(cfg.sealPath())
+	if err != nil {
+		return err
+	}
+	if err := s.finishDrops(ctx); err != nil {
+		return err
+	}
+	s.assemble(sealer)
+	return s.listen(ctx)
+}
+
+// finishDrops ends what a crash between deleting a stream and dropping its
+// events left undone.
+func (s *Server) finishDrops(ctx context.Context) error {
+	ids, err := s.catalog.DroppedStreams(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := s.log.Drop(ctx, id); err != nil {
+			return fmt.Errorf("drop the events of deleted stream %s: %w", id, err)
+		}
+		if err := s.catalog.ForgetStream(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) assemble(sealer *seal.Sealer) {
+	trimming := new(sync.Mutex)
+	s.runner = exporter.New(exporter.Options{
+		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: opener(sealer), Format: builtin.Format,
+		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
+	})
+	s.keeper = &retention.Keeper{Log: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
+	s.control = control.New(control.Deps{
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, ParseCredential: parseCredential,
+		CheckOutput: builtin.CheckOutput, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
+	})
+	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
+	s.metrics.watch(s)
+}
+
+// sealedFor binds sealed credentials to their sink's name, so that a row copied
+// to another sink does not open.
+func sealedFor(sink string) []byte { return []byte("sink:" + sink) }
+
+func opener(sealer *seal.Sealer) exporter.Opener {
+	return func(ctx context.Context, s stream.Sink) (objstore.Bucket, error) {
+		c := credential.Ambient()
+		if len(s.Credentials) > 0 {
+			file, err := sealer.Open(s.Credentials, sealedFor(s.Name))
+			if err != nil {
+				return nil, err
+			}
+			if c, err = credential.Parse(file, string(s.Type)); err != nil {
+				return nil, err
+			}
+		}
+		return builtin.OpenBucket(ctx, s, c)
+	}
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	if (s.cfg.TLSCert == "") != (s.cfg.TLSKey == "") {
+		return problem.New(problem.Invalid, "give both --tls-cert and --tls-key, or neither")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return problem.New(problem.Unavailable, "listen on %s: %w", s.cfg.Listen, err)
+	}
+	if s.cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+		if err != nil {
+			return errors.Join(problem.New(problem.Invalid, "TLS certificate: %w", err), l.Close())
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	s.listener = l
+	return nil
+}
+
+// Addr returns the address the server listens on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// AdminToken returns the token of the control plane.
+func (s *Server) AdminToken() string { return s.token }
+
+// Run serves until ctx ends, then stops: no new requests, running requests and
+// rounds of batches get the grace period, the log and the catalog close last.
+// It returns nil after an orderly stop. A Server runs once.
+func (s *Server) Run(ctx context.Context) error {
+	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.stopping = stop
+	handler, err := s.routes(ctx, stopping)
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return ignoreEnd(gctx, s.runner.Run(gctx)) })
+	g.Go(func() error { return ignoreEnd(gctx, s.keeper.Run(gctx)) })
+	g.Go(func() error { return ignoreEnd(gctx, s.log.Run(gctx)) })
+	g.Go(func() error {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		return s.stopServing(ctx)
+	})
+	s.ready.Store(true)
+	s.cfg.Logger.Info("strm serves", slog.String("address", s.Addr()), slog.String("data", s.cfg.Data), slog.String("version", s.cfg.Version))
+	err = g.Wait()
+	s.cfg.Logger.Info("strm stops")
+	return errors.Join(err, s.close())
+}
+
+// ignoreEnd turns the end of the run into no error.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) stopServing(ctx context.Context) error {
+	s.ready.Store(false)
+	s.stopping()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Grace)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(problem.New(problem.Unavailable, "requests were cut off after %v: %w", s.cfg.Grace, err), s.http.Close())
+	}
+	return nil
+}
+
+// close releases what open took, in the opposite order.
+func (s *Server) close() error {
+	var errs []error
+	if s.listener != nil {
+		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
+	}
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// parseCredential shows control what a credentials file says of itself.
+func parseCredential(file []byte, explicit string) (control.Credential, error) {
+	c, err := credential.Parse(file, explicit)
+	if err != nil {
+		return control.Credential{}, err
+	}
+	return control.Credential{
+		Shape: c.Shape, Type: stream.SinkType(c.SinkType), Principal: c.Principal(), Endpoint: c.Endpoint, PathStyle: c.PathStyle, Warning: c.Warning,
+	}, nil
+}
+
+// sweepSpool removes what a crash left in the spool; its files are of no use to
+// anybody but the process that made them.
+func sweepSpool(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Remove(dir + string(os.PathSeparator) + e.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
