@@ -31,7 +31,7 @@ race: ## the same with the race detector
 
 lint: ## format and linters, each with its reason in .golangci.yml
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
-	go run -modfile=tools/go.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint run ./...
+	go tool -modfile=tools/go.mod golangci-lint run ./...
 
 fmt: ## format the code
 	gofmt -w .

@@ -134,7 +134,7 @@ func (s source) concatenates(ctx context.Context, f format.Format, compression s
 // joined reads stored blocks as one file. Seeking is for clients that ask for
 // the length or begin again; reading starts over from the first block then.
 type joined struct {
-	ctx  context.Context //nolint:containedctx // an io.Reader has no other way to be cancelled
+	ctx  context.Context // an io.Reader has no other way to be cancelled
 	src  source
 	size int64
 

@@ -55,7 +55,7 @@ type laneStatus struct {
 func newLane(e stream.Exporter, seed uint64) *lane {
 	return &lane{
 		id: e.ID, streamID: e.StreamID, exp: e, index: -1, progress: make(chan struct{}), delivered: e.Start.Clone(),
-		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // jitter, not a secret
+		random: rand.New(rand.NewPCG(seed, 1)),
 	}
 }
 

@@ -297,7 +297,7 @@ func (r *Runner) add(e stream.Exporter) *lane {
 		return l
 	}
 	r.seed++
-	l := newLane(e, r.seed^uint64(r.now().UnixNano())) //nolint:gosec // jitter
+	l := newLane(e, r.seed^uint64(r.now().UnixNano()))
 	r.lanes[e.ID] = l
 	g := r.streams[e.StreamID]
 	if g == nil {

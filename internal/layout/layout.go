@@ -160,11 +160,8 @@ func (l Layout) check(text string) error {
 	if n := len(l.parts); n < 2 || l.parts[n-1].variable != "ext" || !strings.HasSuffix(l.parts[n-2].literal, ".") {
 		return problem.New(problem.Invalid, "layout %q: end it with .{ext}", text)
 	}
-	if l.division == ByHour && !l.has("date") && !(l.has("year") && l.has("month") && l.has("day")) {
-		return problem.New(problem.Invalid, "layout %q: {hour} needs the day too ({date}, or {year} {month} {day}), or two days' hours would get one key", text)
-	}
-	if l.division == ByDay && !l.has("date") && !(l.has("year") && l.has("month") && l.has("day")) {
-		return problem.New(problem.Invalid, "layout %q: name the whole day ({date}, or {year} {month} {day})", text)
+	if day := l.has("date") || l.has("year") && l.has("month") && l.has("day"); l.division != Whole && !day {
+		return problem.New(problem.Invalid, "layout %q: name the whole day ({date}, or {year} {month} {day}), or two of them would get one key", text)
 	}
 	if err := stream.CheckPathPrefix(l.Key(sample("", "s", 1))); err != nil {
 		return problem.New(problem.Invalid, "layout %q makes bad keys: %w", text, err)

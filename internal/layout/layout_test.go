@@ -61,7 +61,7 @@ func TestLayoutsThatCouldLoseOrHideObjectsAreRefused(t *testing.T) {
 		"{batch}":                    ".{ext}",
 		"{batch}.{exit}":             "unknown variable",
 		"{batch.{ext}":               "unknown variable",
-		"{hour}/{batch}.{ext}":       "{hour} needs the day",
+		"{hour}/{batch}.{ext}":       "whole day",
 		"{month}/{batch}.{ext}":      "whole day",
 		"/{batch}.{ext}":             "slash",
 		"../{batch}.{ext}":           "..",

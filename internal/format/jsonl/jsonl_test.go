@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"testing"
 
@@ -80,7 +81,7 @@ func members(t *testing.T, file []byte) int {
 		if _, err := io.Copy(io.Discard, zr); err != nil {
 			t.Fatal(err)
 		}
-		if err := zr.Reset(in); err == io.EOF {
+		if err := zr.Reset(in); errors.Is(err, io.EOF) {
 			return n
 		} else if err != nil {
 			t.Fatal(err)
