@@ -1,0 +1,339 @@
+package exporter_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"strm/internal/exporter"
+	"strm/internal/objstore"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// The fault table: every step of the protocol, times what can happen to it,
+// while events go on arriving. Whatever happens, after a restart every event is
+// in the bucket once.
+//
+// The steps of one batch with n objects are: plan, then for each object a save
+// (it may exist from now on) and a put, then a last save (done).
+
+// what happens to a step.
+type what int
+
+const (
+	requestLost  what = iota // fails without effect
+	answerLost               // takes effect, then fails
+	killedBefore             // the process dies before it
+	killedAfter              // it takes effect, then the process dies
+)
+
+var whats = map[what]string{requestLost: "request lost", answerLost: "answer lost", killedBefore: "killed before", killedAfter: "killed after"}
+
+var errFault = errors.New("injected fault")
+
+// gate lets the n-th call of one kind fail.
+type gate struct {
+	p      *process
+	what   what
+	at     int64
+	calls  atomic.Int64
+	struck func()
+}
+
+// pass runs act under the gate.
+func (g *gate) pass(act func() error, lost, ambiguous error) error {
+	if g.p.dead() {
+		return ambiguous // nothing a dead process does has any effect
+	}
+	if g.calls.Add(1)-1 != g.at {
+		return act()
+	}
+	g.struck()
+	switch g.what {
+	case requestLost:
+		return lost
+	case answerLost:
+		if err := act(); err != nil {
+			return err
+		}
+		return ambiguous
+	case killedBefore:
+		g.p.die()
+		return ambiguous
+	case killedAfter:
+		_ = act()
+		g.p.die()
+		return ambiguous
+	}
+	return act()
+}
+
+type gatedLedger struct {
+	exporter.Ledger
+	plan, save *gate
+}
+
+func (l gatedLedger) Plan(ctx context.Context, b []stream.Batch, next stream.Position) error {
+	return l.plan.pass(func() error { return l.Ledger.Plan(ctx, b, next) }, errFault, errFault)
+}
+
+func (l gatedLedger) Save(ctx context.Context, b *stream.Batch) error {
+	return l.save.pass(func() error { return l.Ledger.Save(ctx, b) }, errFault, errFault)
+}
+
+type gatedBucket struct {
+	objstore.Bucket
+	objstore.Reader
+	put *gate
+}
+
+func (b gatedBucket) Create(ctx context.Context, key string, c objstore.Content) error {
+	if strings.Contains(key, ".strm_test_") {
+		return b.Bucket.Create(ctx, key, c)
+	}
+	return b.put.pass(func() error { return b.Bucket.Create(ctx, key, c) },
+		&objstore.Error{Op: "put", Key: key, Outcome: objstore.NotSent, Err: errFault},
+		&objstore.Error{Op: "put", Key: key, Outcome: objstore.Ambiguous, Err: errFault})
+}
+
+func TestEveryEventIsDeliveredOnceWhateverStepFails(t *testing.T) {
+	hour := time.Now().UTC().Truncate(time.Hour)
+	for _, output := range []stream.Output{
+		{Layout: "strm", Compression: "none"},
+		{Layout: "strm", Compression: "gzip"},
+		{Layout: "hive", Compression: "zstd"},
+	} {
+		for step, limit := range map[string]int{"plan": 1, "save": 4, "put": 3} {
+			for at := range limit {
+				for k, name := range whats {
+					t.Run(fmt.Sprintf("%s %s/%s %d/%s", output.Layout, output.Compression, step, at, name), func(t *testing.T) {
+						t.Parallel()
+						w := newWorld(t, output, 2)
+						// Three hours of events: three objects in the hive layout.
+						w.append(40, hour.Add(-2*time.Hour))
+						w.append(40, hour.Add(-time.Hour))
+						w.append(41, hour)
+						struck := make(chan struct{})
+						arm := func(p *process, of string) *gate {
+							g := &gate{p: p, what: k, at: -1, struck: func() {
+								w.append(7, hour) // events go on arriving
+								close(struck)
+							}}
+							if of == step {
+								g.at = int64(at)
+							}
+							return g
+						}
+						var p *process
+						p = w.start(func(p *process, l exporter.Ledger) exporter.Ledger {
+							return gatedLedger{Ledger: l, plan: arm(p, "plan"), save: arm(p, "save")}
+						}, func(p *process, b objstore.Bucket) objstore.Bucket {
+							return gatedBucket{Bucket: b, Reader: w.store, put: arm(p, "put")}
+						})
+						if !w.flush(p) {
+							w.append(5, hour)
+							w.stop()
+							p = w.start(nil, nil)
+						}
+						w.flush(p)
+						w.flush(p) // what arrived during the first
+						select {
+						case <-struck:
+						default:
+							if output.Layout == "hive" || at < 1 || step == "save" && at < 2 {
+								t.Error("the fault never struck")
+							}
+						}
+						w.check(p)
+					})
+				}
+			}
+		}
+	}
+}
+
+func TestForeignObjectStopsTheExporterAndIsNeverTouched(t *testing.T) {
+	w := newWorld(t, stream.Output{Layout: "{batch}.{ext}"}, 1)
+	w.append(3, time.Now())
+	key := stream.BatchID(w.exp.ID, 1) + ".jsonl"
+	foreign := []byte("somebody else's\n")
+	w.must(w.store.Create(t.Context(), key, contentOf(foreign)))
+	p := w.start(nil, nil)
+	var st exporter.Status
+	for st.State != exporter.StateBlocked {
+		target, err := p.runner.Flush(t.Context(), w.exp.ID)
+		if err == nil {
+			if ok, err := p.runner.WaitDelivered(t.Context(), w.exp.ID, target); ok || err != nil {
+				t.Fatalf("delivered over a foreign object: %v, %v", ok, err)
+			}
+		}
+		st = p.runner.Status(w.exp.ID)
+	}
+	if !strings.Contains(st.Reason, key) || !strings.Contains(st.Reason, "not written by this exporter") || st.NextRetryAt.IsZero() {
+		t.Errorf("status: %+v", st)
+	}
+	body, _, err := w.store.Open(t.Context(), key)
+	w.must(err)
+	got, err := io.ReadAll(body)
+	w.must(err)
+	if !bytes.Equal(got, foreign) {
+		t.Errorf("the foreign object is now %q", got)
+	}
+	w.store.Delete(key) // a person mends it
+	w.flush(p)
+	w.check(p)
+}
+
+func TestStatesNameTheReasonAndRecoverWhenMended(t *testing.T) {
+	for reason, state := range map[objstore.Reason]string{
+		objstore.Denied: exporter.StateBlocked, objstore.BadCredentials: exporter.StateBlocked, objstore.NoBucket: exporter.StateBlocked,
+		objstore.Throttled: exporter.StateRetrying, objstore.Contended: exporter.StateRetrying, objstore.Unreachable: exporter.StateRetrying,
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			w := newWorld(t, stream.Output{}, 1)
+			w.append(3, time.Now())
+			var broken atomic.Bool
+			broken.Store(true)
+			p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket {
+				return &breakable{Bucket: b, Reader: w.store, reason: reason, broken: &broken}
+			})
+			for p.runner.Status(w.exp.ID).State != state {
+				_, _ = p.runner.Flush(t.Context(), w.exp.ID) // not found until the runner has begun
+			}
+			if st := p.runner.Status(w.exp.ID); !strings.Contains(st.Reason, "told so") || st.Since.IsZero() {
+				t.Errorf("status: %+v", st)
+			}
+			broken.Store(false)
+			w.flush(p)
+			if st := p.runner.Status(w.exp.ID); st.State != exporter.StateRunning || st.Reason != "" || st.Waiting != 0 {
+				t.Errorf("status after mending: %+v", st)
+			}
+			w.check(p)
+		})
+	}
+}
+
+type breakable struct {
+	objstore.Bucket
+	objstore.Reader
+	reason objstore.Reason
+	broken *atomic.Bool
+}
+
+func (b *breakable) Create(ctx context.Context, key string, c objstore.Content) error {
+	if b.broken.Load() {
+		return &objstore.Error{Op: "put", Key: key, Outcome: objstore.Rejected, Reason: b.reason, Err: errors.New("told so")}
+	}
+	return b.Bucket.Create(ctx, key, c)
+}
+
+func TestStoreWithoutConditionsIsWrittenUnconditionally(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	w.append(3, time.Now())
+	p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket { return unconditional{Bucket: b, Reader: w.store} })
+	w.flush(p)
+	w.check(p)
+	s, err := w.db.Sink(t.Context(), "s3")
+	w.must(err)
+	if s.Conditional != stream.SupportNo {
+		t.Errorf("the sink's conditional support is %q", s.Conditional)
+	}
+}
+
+// unconditional is a store that ignores conditions, as old ones do.
+type unconditional struct {
+	objstore.Bucket
+	objstore.Reader
+}
+
+func (b unconditional) Create(ctx context.Context, key string, c objstore.Content) error {
+	c.Overwrite = true
+	return b.Bucket.Create(ctx, key, c)
+}
+
+func TestReplayDeliversAgainElsewhereAndLeavesTheExportAlone(t *testing.T) {
+	w := newWorld(t, stream.Output{PathPrefix: "events"}, 2)
+	hour := time.Now().UTC().Truncate(time.Hour)
+	w.append(10, hour.Add(-3*time.Hour))
+	w.append(20, hour.Add(-2*time.Hour))
+	w.append(30, hour.Add(-time.Hour))
+	p := w.start(nil, nil)
+	w.flush(p)
+	rep, err := p.runner.Replay(t.Context(), w.exp.ID, "again", hour.Add(-150*time.Minute), hour.Add(-90*time.Minute))
+	w.must(err)
+	if rep.Events != 20 || len(rep.Batches) != 1 {
+		t.Fatalf("replay: %+v", rep)
+	}
+	for {
+		b, err := w.db.Batch(t.Context(), rep.Batches[0])
+		w.must(err)
+		if b.State == stream.BatchDone {
+			if ids := w.ids(b.Objects[0].Key); len(ids) != 20 || !strings.HasPrefix(b.Objects[0].Key, "again/") {
+				t.Errorf("%s holds %d events", b.Objects[0].Key, len(ids))
+			}
+			break
+		}
+	}
+	w.append(3, hour)
+	w.flush(p)
+	v, err := p.runner.Verify(t.Context(), w.exp.ID)
+	w.must(err)
+	if !v.OK || v.Events != 63+20 {
+		t.Errorf("audit: %+v", v)
+	}
+	if _, err := p.runner.Replay(t.Context(), w.exp.ID, "events", time.Time{}, time.Time{}); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("a replay into the exporter's own prefix: %v", err)
+	}
+}
+
+func TestAuditFindsWhatWasChangedBehindItsBack(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	w.append(3, time.Now())
+	p := w.start(nil, nil)
+	w.flush(p)
+	batches, err := w.db.Batches(t.Context(), w.exp.ID, catalogAll)
+	w.must(err)
+	key := batches[0].Objects[0].Key
+	for what, change := range map[string]func(){
+		"not in the bucket": func() { w.store.Delete(key) },
+		"bytes long": func() {
+			w.store.Delete(key)
+			w.must(w.store.Create(t.Context(), key, contentOf([]byte("{}\n"))))
+		},
+	} {
+		change()
+		v, err := p.runner.Verify(t.Context(), w.exp.ID)
+		w.must(err)
+		if v.OK || len(v.Differences) != 1 || !strings.Contains(v.Differences[0].What, what) || v.Differences[0].Key != key {
+			t.Errorf("%s: %+v", what, v)
+		}
+	}
+}
+
+func inflated(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	switch {
+	case bytes.HasPrefix(raw, []byte{0x1f, 0x8b}):
+		zr, err := gzip.NewReader(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := io.ReadAll(zr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	case bytes.HasPrefix(raw, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return unzstd(t, raw)
+	}
+	return raw
+}
