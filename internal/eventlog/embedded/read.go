@@ -104,7 +104,8 @@ func (l *Log) find(ctx context.Context, streamID string, r stream.Range) (*strea
 }
 
 // headers appends to hs the headers, at most limit, of the blocks from the one
-// that holds from up to end or the durable end, whichever is first.
+// that holds from up to end or the durable end, whichever is first. What is good
+// before a fault is given; the next call begins at the fault and reports it.
 func (l *Log) headers(ctx context.Context, s *streamState, p *partition, from, end stream.Offset, hs []stream.BlockHeader, limit int) (_ []stream.BlockHeader, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -135,25 +136,28 @@ func (l *Log) headers(ctx context.Context, s *streamState, p *partition, from, e
 		if cerr := it.Close(); cerr != nil && err == nil {
 			err = readFault(s.id, p.n, from, cerr)
 		}
+		if len(hs) > 0 {
+			err = nil
+		}
 	}()
 	for ok := it.SeekLT(blockKey(spaceHeader, s.number, p.n, from+1)); from < end && len(hs) < limit; ok = it.Next() {
 		if !ok {
 			if err := it.Error(); err != nil {
-				return nil, readFault(s.id, p.n, from, err)
+				return hs, readFault(s.id, p.n, from, err)
 			}
-			return nil, l.missing(s, p, from, errGap)
+			return hs, l.missing(s, p, from, errGap)
 		}
 		off, h, err := decodeHeader(it.Key(), it.Value())
 		if err != nil {
-			return nil, damaged(s.id, p.n, from, err)
+			return hs, damaged(s.id, p.n, from, err)
 		}
 		bh := h.block(p.n, off)
 		// The first block may begin before from; a later one begins exactly there.
 		if bh.Range.End <= from || off > from || len(hs) > 0 && off != from {
-			return nil, l.missing(s, p, from, errGap)
+			return hs, l.missing(s, p, from, errGap)
 		}
 		if bh.Range.End > v.end {
-			return nil, damaged(s.id, p.n, off, errGap)
+			return hs, damaged(s.id, p.n, off, errGap)
 		}
 		hs = append(hs, bh)
 		from = bh.Range.End

@@ -269,6 +269,7 @@ func nothingVisibleIsLost(t *testing.T, s Store) {
 		}
 		told, _, _ := d.sums()
 		seen := whole(t, l, 0)
+		seen.Start = before.End
 		have := text(t, l, seen)
 		s.Crash()
 		wg.Wait()
