@@ -1,0 +1,13 @@
+package embedded
+
+// Waiting counts the entries queued for merging in partition 0 of a stream.
+func (l *Log) Waiting(streamID string) int {
+	s, err := l.stream(streamID)
+	if err != nil {
+		return 0
+	}
+	p := s.partitions[0]
+	p.queueMu.Lock()
+	defer p.queueMu.Unlock()
+	return len(p.queue)
+}

@@ -1,0 +1,182 @@
+package eventlogtest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"strm/internal/eventlog"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+func streams(t *testing.T, s Store) {
+	ctx := context.Background()
+	l := openStream(t, s, 3)
+	if n := len(bounds(t, l)); n != 3 {
+		t.Fatalf("%d partitions, want 3", n)
+	}
+	appendEntry(t, l, keyed(entry(2, "old", 5), "key", 1))
+	if err := l.Create(ctx, id, 3); err != nil {
+		t.Fatalf("create again: %v", err)
+	}
+	wantText(t, l, whole(t, l, 2), lines("old", 5))
+	for range 2 {
+		if err := l.Drop(ctx, id); err != nil {
+			t.Fatalf("drop: %v", err)
+		}
+	}
+	if _, err := l.Bounds(ctx, id); !errors.Is(err, eventlog.ErrNoStream) {
+		t.Fatalf("bounds of a dropped stream: %v", err)
+	}
+	s.Crash()
+	l = open(t, s)
+	if _, err := l.Bounds(ctx, id); !errors.Is(err, eventlog.ErrNoStream) {
+		t.Fatalf("bounds of a dropped stream after a crash: %v", err)
+	}
+	// Made anew it is empty, and has forgotten its keys.
+	if err := l.Create(ctx, id, 3); err != nil {
+		t.Fatal(err)
+	}
+	if a := appendEntry(t, l, keyed(entry(2, "new", 4), "key", 2)); a.Duplicate {
+		t.Fatal("a stream made anew knows an old key")
+	}
+	l = reopen(t, s, l)
+	wantText(t, l, whole(t, l, 2), lines("new", 4))
+	if err := l.Drop(ctx, "00000000000000ff"); err != nil {
+		t.Fatalf("drop of what never was: %v", err)
+	}
+	closeLog(t, l)
+}
+
+// everything calls each method of the log and returns the errors by name.
+func everything(ctx context.Context, l eventlog.Log, streamID string) map[string]error {
+	errs := map[string]error{}
+	_, errs["append"] = l.Append(ctx, streamID, entry(0, "n", 1))
+	_, errs["append with key"] = l.Append(ctx, streamID, keyed(entry(0, "n", 1), "key", 1))
+	_, errs["append of much"] = l.Append(ctx, streamID, entry(0, "n", 5000))
+	_, errs["bounds"] = l.Bounds(ctx, streamID)
+	errs["trim"] = l.Trim(ctx, streamID, 0, 1)
+	errs["index"], errs["read"] = nil, nil
+	for _, errs["index"] = range l.Index(ctx, streamID, stream.Range{End: 10}) {
+	}
+	for _, errs["read"] = range l.Read(ctx, streamID, stream.Range{End: 10}) {
+	}
+	return errs
+}
+
+func errorIdentities(t *testing.T, s Store) {
+	ctx := context.Background()
+	l := openStream(t, s, 1)
+	appendEntry(t, l, entry(0, "e", 3))
+	for what, err := range everything(ctx, l, "00000000000000ff") {
+		if !errors.Is(err, eventlog.ErrNoStream) {
+			t.Errorf("%s of an unknown stream: %v", what, err)
+		}
+	}
+	for _, p := range []stream.Partition{-1, 1} {
+		if _, err := l.Append(ctx, id, entry(p, "e", 1)); err == nil {
+			t.Errorf("append to partition %d of 1: no error", p)
+		}
+	}
+	closeLog(t, l)
+	errs := everything(ctx, l, id)
+	errs["create"] = l.Create(ctx, "00000000000000c3", 1)
+	errs["drop"] = l.Drop(ctx, id)
+	for what, err := range errs {
+		if !errors.Is(err, eventlog.ErrClosed) {
+			t.Errorf("%s of a closed log: %v", what, err)
+		}
+	}
+}
+
+// badEntries: an entry that is not what it says would shift offsets for ever.
+func badEntries(t *testing.T, s Store) {
+	l := openStream(t, s, 1)
+	defer closeLog(t, l)
+	long := make([]byte, 256)
+	for name, e := range map[string]eventlog.Entry{
+		"no events":      {},
+		"no newline":     {Events: 1, Data: []byte(`{}`)},
+		"too few lines":  {Events: 3, Data: lines("b", 2)},
+		"too many lines": {Events: 1, Data: lines("b", 2)},
+		"long key":       keyed(entry(0, "b", 1), string(long), 1),
+	} {
+		if _, err := l.Append(context.Background(), id, e); problem.KindOf(err) != problem.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if b := bounds(t, l)[0]; b.End != b.Floor {
+		t.Fatalf("something was stored: %+v", b)
+	}
+}
+
+func full(t *testing.T, s Store) {
+	l := openStream(t, s, 1)
+	defer closeLog(t, l)
+	e := entry(0, "full", 2)
+	appendEntry(t, l, e)
+	s.Full(true)
+	for _, e := range []eventlog.Entry{entry(0, "f", 1), entry(0, "f", 5000), keyed(entry(0, "f", 1), "key", 1)} {
+		_, err := l.Append(context.Background(), id, e)
+		if !errors.Is(err, eventlog.ErrFull) || problem.KindOf(err) != problem.Busy {
+			t.Fatalf("append to a full log: %v (kind %v)", err, problem.KindOf(err))
+		}
+	}
+	wantText(t, l, whole(t, l, 0), e.Data)
+	s.Full(false)
+	again := keyed(entry(0, "f", 1), "key", 1)
+	if a := appendEntry(t, l, again); a.Duplicate {
+		t.Fatal("a refused append left its key behind")
+	}
+	wantText(t, l, whole(t, l, 0), append(e.Data, again.Data...))
+}
+
+func cancelled(t *testing.T, s Store) {
+	l := openStream(t, s, 1)
+	defer closeLog(t, l)
+	e := entry(0, "c", 3)
+	appendEntry(t, l, e)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for what, err := range everything(ctx, l, id) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with a cancelled context: %v", what, err)
+		}
+	}
+	wantText(t, l, whole(t, l, 0), e.Data)
+}
+
+// stopReading: a consumer may leave an iteration, or its context may end in the
+// middle; Close afterwards must not wait for it.
+func stopReading(t *testing.T, s Store) {
+	l := openStream(t, s, 1)
+	fill(t, l, 80)
+	r := whole(t, l, 0)
+	for range l.Read(context.Background(), id, r) {
+		break
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	var last error
+	for _, err := range l.Read(ctx, id, r) {
+		last = err
+		if n++; n == 2 {
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Fatalf("read ended after %d blocks with %v", n, last)
+	}
+	n = 0
+	for _, err := range l.Read(context.Background(), id, r) {
+		last = err
+		if n++; n == 2 {
+			closeLog(t, l)
+		}
+	}
+	if !errors.Is(last, eventlog.ErrClosed) {
+		t.Fatalf("read across a close ended after %d blocks with %v", n, last)
+	}
+}

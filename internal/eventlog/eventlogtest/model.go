@@ -1,0 +1,172 @@
+package eventlogtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"strm/internal/eventlog"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// shadow is the simple log in memory that the real one is compared with.
+type shadow struct {
+	entries map[stream.Partition][]placed
+	keys    map[string]placed
+	serial  int
+	clock   time.Time
+}
+
+// placed is an entry where the log said it put it.
+type placed struct {
+	r      stream.Range
+	data   []byte
+	digest uint64
+	events int
+}
+
+const modelPartitions = 2
+
+// model compares the log with a shadow over random histories of appends, trims,
+// reopenings, crashes and drops. rapid prints the seed of a failure.
+func model(t *testing.T, h Harness) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := h.New(t)
+		l := openStream(rt, s, modelPartitions)
+		sh := &shadow{clock: noon}
+		sh.clear()
+		partition := rapid.Map(rapid.IntRange(0, modelPartitions-1), func(p int) stream.Partition { return stream.Partition(p) })
+		rt.Repeat(map[string]func(*rapid.T){
+			"append": func(rt *rapid.T) {
+				n := rapid.OneOf(rapid.IntRange(1, 5), rapid.IntRange(1, 1200)).Draw(rt, "events")
+				sh.serial++
+				e := entry(partition.Draw(rt, "partition"), fmt.Sprint("m", sh.serial), n)
+				sh.clock = sh.clock.Add(time.Duration(rapid.IntRange(-600, 1800).Draw(rt, "seconds")) * time.Second)
+				e.Received = sh.clock
+				if rapid.Bool().Draw(rt, "keyed") {
+					e.Key = fmt.Sprint("key", rapid.IntRange(0, 5).Draw(rt, "key"))
+					e.Digest = uint64(rapid.IntRange(1, 2).Draw(rt, "digest"))
+				}
+				sh.append(rt, l, e)
+			},
+			"trim": func(rt *rapid.T) {
+				p := partition.Draw(rt, "partition")
+				r := whole(rt, l, p)
+				before := stream.Offset(rapid.Int64Range(0, int64(r.End)+2).Draw(rt, "before"))
+				if err := l.Trim(context.Background(), id, p, before); err != nil {
+					rt.Fatalf("trim: %v", err)
+				}
+				after := whole(rt, l, p)
+				if after.End != r.End || after.Start < r.Start || after.Start > max(before, r.Start) {
+					rt.Fatalf("trim before %d changed %v to %v", before, r, after)
+				}
+				if after.Start > r.Start {
+					wantTrimmed(rt, l, r)
+				}
+			},
+			"reopen": func(rt *rapid.T) { l = reopen(rt, s, l) },
+			"crash": func(rt *rapid.T) {
+				s.Crash()
+				l = open(rt, s)
+			},
+			"drop": func(rt *rapid.T) {
+				if rapid.IntRange(0, 4).Draw(rt, "really") > 0 {
+					return
+				}
+				if err := l.Drop(context.Background(), id); err != nil {
+					rt.Fatalf("drop: %v", err)
+				}
+				if err := l.Create(context.Background(), id, modelPartitions); err != nil {
+					rt.Fatalf("create: %v", err)
+				}
+				sh.clear()
+			},
+			"": func(rt *rapid.T) { sh.compare(rt, l) },
+		})
+		closeLog(rt, l)
+	})
+}
+
+func (sh *shadow) clear() {
+	sh.entries, sh.keys = map[stream.Partition][]placed{}, map[string]placed{}
+}
+
+func (sh *shadow) append(t tb, l eventlog.Log, e eventlog.Entry) {
+	t.Helper()
+	a, err := l.Append(context.Background(), id, e)
+	if first, ok := sh.keys[e.Key]; ok && e.Key != "" {
+		if first.digest != e.Digest {
+			if !errors.Is(err, eventlog.ErrKeyReused) || problem.KindOf(err) != problem.Conflict {
+				t.Fatalf("key %s with other content: %+v, %v", e.Key, a, err)
+			}
+			return
+		}
+		if err != nil || !a.Duplicate || a.Range != first.r || a.Events != first.events {
+			t.Fatalf("key %s again: %+v, %v; first was %+v", e.Key, a, err, first.r)
+		}
+		return
+	}
+	if err != nil || a.Duplicate || a.Events != e.Events || a.Range.Partition != e.Partition {
+		t.Fatalf("append: %+v, %v", a, err)
+	}
+	es := sh.entries[e.Partition]
+	if len(es) > 0 && a.Range.Start < es[len(es)-1].r.End {
+		t.Fatalf("append at %v, the one before ended at %d", a.Range, es[len(es)-1].r.End)
+	}
+	pl := placed{a.Range, e.Data, e.Digest, e.Events}
+	sh.entries[e.Partition] = append(es, pl)
+	if e.Key != "" {
+		sh.keys[e.Key] = pl
+	}
+}
+
+// compare reads everything that is kept and holds it against the shadow.
+func (sh *shadow) compare(t tb, l eventlog.Log) {
+	t.Helper()
+	for p, b := range bounds(t, l) {
+		r := stream.Range{Partition: stream.Partition(p), Start: b.Floor, End: b.End}
+		es := sh.entries[r.Partition]
+		for len(es) > 0 && es[0].r.End <= r.Start {
+			es = es[1:]
+		}
+		var want []byte
+		for i, pl := range es {
+			if i == 0 && pl.r.Start < r.Start {
+				wantText(t, l, stream.Range{Partition: r.Partition, Start: r.Start, End: pl.r.End}, tail(pl.data, int(pl.r.End-r.Start)))
+				want = append(want, tail(pl.data, int(pl.r.End-r.Start))...)
+				continue
+			}
+			want = append(want, pl.data...)
+		}
+		wantText(t, l, r, want)
+		var last time.Time
+		var packed int64
+		for _, h := range index(t, l, r) {
+			if h.FirstAt.Before(last) {
+				t.Fatalf("received times went back at %v", h.Range)
+			}
+			last = h.LastAt
+			packed += h.Packed
+		}
+		if packed != b.Packed {
+			t.Fatalf("partition %d keeps %d bytes, bounds say %d", p, packed, b.Packed)
+		}
+	}
+}
+
+// tail is the last n lines of data.
+func tail(data []byte, n int) []byte {
+	at := len(data)
+	for ; n > 0; n-- {
+		at--
+		for at > 0 && data[at-1] != '\n' {
+			at--
+		}
+	}
+	return data[at:]
+}

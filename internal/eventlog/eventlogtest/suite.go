@@ -1,0 +1,60 @@
+// Package eventlogtest is the conformance suite of eventlog.Log: what every
+// implementation owes its callers, as tests.
+package eventlogtest
+
+import (
+	"testing"
+
+	"strm/internal/eventlog"
+)
+
+// Store is what a log keeps its events in, independent of the process.
+type Store interface {
+	// Open opens a log on what the store holds. At most one log is open at a time.
+	Open() (eventlog.Log, error)
+	// Crash cuts the power at this instant, even while calls are under way: the
+	// store forgets what was not durable, or any part of it. The open log is
+	// lost: its calls answer anything, reach the store no more, and fail soon.
+	Crash()
+	// Full makes appends of the open log fail for want of room, until it is
+	// called with false.
+	Full(full bool)
+}
+
+// Harness makes empty stores. Stores clean up after themselves with t.Cleanup.
+type Harness struct {
+	New func(t *testing.T) Store
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Store)
+	}{
+		{"DurableOnNil", durableOnNil},
+		{"RangeReadsBack", rangeReadsBack},
+		{"BlocksAreGzipMembers", blocksAreGzipMembers},
+		{"LargeEntry", largeEntry},
+		{"ReceivedTimes", receivedTimes},
+		{"Streams", streams},
+		{"Keys", keys},
+		{"KeysConcurrently", keysConcurrently},
+		{"KeysAcrossCrash", keysAcrossCrash},
+		{"Trim", trim},
+		{"TrimWhileReading", trimWhileReading},
+		{"TrimAll", trimAll},
+		{"Errors", errorIdentities},
+		{"BadEntries", badEntries},
+		{"Full", full},
+		{"Cancelled", cancelled},
+		{"StopReading", stopReading},
+		{"Subscribe", subscribe},
+		{"Concurrent", concurrent},
+		{"CrashWhileAppending", crashWhileAppending},
+		{"NothingVisibleIsLost", nothingVisibleIsLost},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, h.New(t)) })
+	}
+	t.Run("Model", func(t *testing.T) { model(t, h) })
+}
