@@ -33,5 +33,12 @@ func (t *tracing) Do(r *http.Request) (*http.Response, error) {
 			GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
 		}))
 	}
+	if r.Header.Get("Expect") == "100-continue" {
+		// The SDK asks before it sends a large body. If the store answers at
+		// once, say with 412, net/http still sends the body to keep the
+		// connection, and a store that has hung up turns the clear answer into
+		// a reset. On a connection for this request alone it does not.
+		r.Close = true
+	}
 	return t.next.Do(r)
 }
