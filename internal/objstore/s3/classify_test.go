@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -167,7 +168,7 @@ func TestNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	untrusted := httptest.NewUnstartedServer(&scripted{answer: plain(200)})
-	untrusted.Config.ErrorLog = nil
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 	for name, url := range map[string]string{

@@ -34,11 +34,20 @@ func (t *tracing) Do(r *http.Request) (*http.Response, error) {
 		}))
 	}
 	if r.Header.Get("Expect") == "100-continue" {
-		// The SDK asks before it sends a large body. If the store answers at
-		// once, say with 412, net/http still sends the body to keep the
-		// connection, and a store that has hung up turns the clear answer into
-		// a reset. On a connection for this request alone it does not.
-		r.Close = true
+		r = askFirst(r)
 	}
 	return t.next.Do(r)
+}
+
+// askFirst makes net/http wait for the store's word before it sends a large
+// body, which is what the header announces. The SDK's requests carry no protocol
+// version, so net/http takes them for HTTP/1.0 and sends the body at once. And
+// if the store answers first, say with 412, net/http sends the body all the
+// same to keep the connection, unless the connection is for this request alone.
+// Either way a store that has hung up turns a clear answer into a reset.
+func askFirst(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
+	r.Close = true
+	return r
 }

@@ -54,7 +54,8 @@ func (st *store) PutObject(bucketName, key string, meta map[string]string, body 
 		return done, err
 	}
 	if err := st.publish(bucketName, temp, o, cond); err != nil {
-		return done, errors.Join(err, os.Remove(temp))
+		_ = os.Remove(temp) // removed at the next start otherwise
+		return done, err    // as it is: gofakes3 does not look behind wrapping
 	}
 	return done, nil
 }
