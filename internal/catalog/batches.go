@@ -11,14 +11,16 @@ import (
 
 // A query for batches is a choice of rows of batch between these two. CROSS
 // JOIN keeps SQLite from turning the order round and reading the objects of
-// every batch the exporter ever had; to other databases it is a plain join.
+// every batch the exporter ever had, and the unary plus from choosing the
+// primary key, for its order, over an index of the few rows wanted. To other
+// databases both are nothing. TestQueriesUseIndexes watches it.
 const (
 	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
 		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at,
 		o.object_key, o.ranges, o.events, o.maybe_stored, o.stored, o.bytes, o.crc32
 		FROM (SELECT * FROM batch WHERE `
 	batchesClose = `) b CROSS JOIN exporter e CROSS JOIN batch_object o
-		WHERE e.id = b.exporter_id AND o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY b.seq`
+		WHERE e.id = b.exporter_id AND o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY +b.seq`
 
 	sqlUnfinished = batchesOpen + `exporter_id = $1 AND state IN ('planned', 'attempted')` + batchesClose + `, o.num`
 	sqlBatch      = batchesOpen + `exporter_id = $1 AND seq = $2` + batchesClose + `, o.num`

@@ -47,7 +47,7 @@ func (db *DB) Totals(ctx context.Context, exporterID string) (Totals, error) {
 }
 
 const (
-	sqlHeldNext   = `SELECT next_at FROM exporter WHERE stream_id = $1 AND deleted_at = 0`
+	sqlHeldNext = `SELECT next_at FROM exporter WHERE stream_id = $1 AND deleted_at = 0`
 	// CROSS JOIN: as for batchesClose.
 	sqlHeldRanges = `SELECT o.ranges FROM exporter e CROSS JOIN batch b CROSS JOIN batch_object o
 		WHERE e.stream_id = $1 AND e.deleted_at = 0
