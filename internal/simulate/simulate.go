@@ -3,6 +3,7 @@
 package simulate
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"strconv"
 )
@@ -16,8 +17,9 @@ type Options struct {
 
 // Generator makes events. It is not safe for concurrent use.
 type Generator struct {
-	rng  *rand.Rand
-	opts Options
+	rng    *rand.Rand
+	opts   Options
+	schema []byte // as JSON
 }
 
 // New returns a generator.
@@ -28,7 +30,8 @@ func New(seed uint64, opts Options) *Generator {
 	if opts.SchemaID == "" {
 		opts.SchemaID = "clickstream"
 	}
-	return &Generator{rng: rand.New(rand.NewPCG(seed, 0x7374726d)), opts: opts}
+	schema, _ := json.Marshal(opts.SchemaID) // a string always marshals
+	return &Generator{rng: rand.New(rand.NewPCG(seed, 0x7374726d)), opts: opts, schema: schema}
 }
 
 // Append appends one event, a JSON object of about 500 bytes without a line
@@ -37,7 +40,7 @@ func (g *Generator) Append(dst []byte) []byte {
 	session := g.rng.IntN(g.opts.Sessions)
 	if !g.opts.NoMeta {
 		dst = append(dst, `{"strmMeta":{"schemaId":`...)
-		dst = strconv.AppendQuote(dst, g.opts.SchemaID)
+		dst = append(dst, g.schema...)
 		dst = append(dst, `,"consentLevels":`...)
 		dst = append(dst, consents[session%len(consents)]...)
 		dst = append(dst, `},`...)
