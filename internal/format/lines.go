@@ -9,7 +9,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"strm/internal/eventlog"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -23,8 +22,8 @@ type Line struct {
 // Lines yields the events of the blocks whose offsets lie in r, in the order of
 // the blocks. A block is decoded and checked as a whole before its first event
 // is yielded: a damaged one never serves as data. The first error ends the
-// iteration: one of blocks as it is, or one that is eventlog.ErrCorrupt, of
-// kind Corrupt, and names the block.
+// iteration: one of blocks as it is, or one of kind Corrupt that names the
+// block.
 //
 // Event n of a block has offset Range.Start+n, so a block must cover exactly as
 // many offsets as it holds events. One decoder and one buffer serve all blocks.
@@ -41,7 +40,7 @@ func Lines(blocks iter.Seq2[stream.Block, error], r stream.Range) iter.Seq2[Line
 			}
 			raw, err := d.decode(&b)
 			if err != nil {
-				yield(Line{}, problem.New(problem.Corrupt, "block %v: %w: %w", b.Range, eventlog.ErrCorrupt, err))
+				yield(Line{}, problem.New(problem.Corrupt, "block %v is damaged: %w", b.Range, err))
 				return
 			}
 			for at := b.Range.Start; at < min(b.Range.End, r.End); at++ {
