@@ -15,9 +15,9 @@ const (
 		RETURNING next_at, stream_id, sink`
 	sqlPlanNext    = `UPDATE exporter SET next_at = $1 WHERE id = $2`
 	sqlPlanSink    = `SELECT sink_type, endpoint, bucket FROM sink WHERE name = $1`
-	sqlInsertBatch = `INSERT INTO batch (exporter_id, seq, stream, replay, reason, cut_at, output, encoder, state,
+	sqlInsertBatch = `INSERT INTO batch (exporter_id, seq, stream, sink, replay, reason, cut_at, output, encoder, state,
 			attempts, problem, blocked, next_retry_at, planned_at, attempted_at, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'planned', 0, $9, $10, $11, $12, 0, 0)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'planned', 0, $10, $11, $12, $13, 0, 0)`
 	sqlInsertObject = `INSERT INTO batch_object (exporter_id, seq, num, bucket, object_key, ranges, events,
 			maybe_stored, stored, bytes, crc32)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, FALSE, 0, 0)`
@@ -61,6 +61,10 @@ func (db *DB) Plan(ctx context.Context, batches []stream.Batch, next stream.Posi
 		for i := range batches {
 			if batches[i].StreamID != at.streamID {
 				return badPlan(&batches[i], "is of stream %s, its exporter of %s", batches[i].StreamID, at.streamID)
+			}
+			if batches[i].Sink != at.sink {
+				return problem.New(problem.Conflict, "batch %d of exporter %s was planned for sink %s, the exporter writes to %s now: read the catalog again",
+					batches[i].Seq, id, batches[i].Sink, at.sink)
 			}
 			if err := t.storePlan(ctx, &batches[i], at.bucket); err != nil {
 				return err
@@ -164,6 +168,7 @@ func tile(from stream.Position, batches []stream.Batch, to stream.Position) erro
 type planned struct {
 	next     stream.Position
 	streamID string
+	sink     string
 	bucket   string
 }
 
@@ -172,11 +177,10 @@ type planned struct {
 func (t tx) beginPlan(ctx context.Context, batches []stream.Batch) (planned, error) {
 	first, last := &batches[0], &batches[len(batches)-1]
 	var at planned
-	var sink string
 	at, ok, err := one(ctx, t, func(row scanner) (planned, error) {
 		var p planned
 		var next string
-		if err := row.Scan(&next, &p.streamID, &sink); err != nil {
+		if err := row.Scan(&next, &p.streamID, &p.sink); err != nil {
 			return p, err
 		}
 		var err error
@@ -193,9 +197,9 @@ func (t tx) beginPlan(ctx context.Context, batches []stream.Batch) (planned, err
 		var s stream.Sink
 		err := row.Scan(&s.Type, &s.Endpoint, &s.Bucket)
 		return bucketOf(&s), err
-	}, sqlPlanSink, sink)
+	}, sqlPlanSink, at.sink)
 	if err == nil && !ok {
-		err = noSink(sink)
+		err = noSink(at.sink)
 	}
 	at.bucket = bucket
 	return at, err
@@ -218,7 +222,7 @@ func (t tx) storePlan(ctx context.Context, b *stream.Batch, bucket string) error
 	if err != nil {
 		return badPlan(b, "has settings that cannot be stored: %v", err)
 	}
-	_, err = t.exec(ctx, sqlInsertBatch, b.ExporterID, b.Seq, b.Stream, b.Replay, string(b.Reason), micros(b.CutAt), output, b.Encoder,
+	_, err = t.exec(ctx, sqlInsertBatch, b.ExporterID, b.Seq, b.Stream, b.Sink, b.Replay, string(b.Reason), micros(b.CutAt), output, b.Encoder,
 		b.Problem, b.Blocked, micros(b.NextRetryAt), micros(b.PlannedAt))
 	if err != nil {
 		return err

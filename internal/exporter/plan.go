@@ -113,12 +113,12 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 		Seq:        in.seq,
 		Replay:     in.replay,
 		Reason:     in.reason,
-		CutAt:      in.cutAt.UTC(),
+		CutAt:      in.cutAt.UTC().Truncate(time.Millisecond),
 		Sink:       in.exporter.Sink,
 		Output:     in.output,
 		Encoder:    in.variant.Encoder,
 		State:      stream.BatchPlanned,
-		PlannedAt:  in.now.UTC(),
+		PlannedAt:  in.now.UTC().Truncate(time.Millisecond),
 	}
 	for _, d := range divide(blocks, in.layout.Division()) {
 		o := stream.Object{Ranges: d.ranges(), Events: d.events}

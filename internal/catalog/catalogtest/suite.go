@@ -133,7 +133,7 @@ func plan(e stream.Exporter, seq int64, ranges ...stream.Range) stream.Batch {
 	for _, r := range ranges {
 		n += int64(r.End - r.Start)
 	}
-	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Stream: e.Stream, Seq: seq,
+	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Stream: e.Stream, Sink: e.Sink, Seq: seq,
 		Reason: stream.CutInterval, CutAt: noon, Output: e.Output, Encoder: "jsonl/1", State: stream.BatchPlanned, PlannedAt: noon,
 		Objects: []stream.Object{{Key: fmt.Sprintf("p/%s-%d.jsonl", e.ID, seq), Ranges: ranges, Events: n}}}
 }

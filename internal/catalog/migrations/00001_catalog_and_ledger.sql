@@ -88,6 +88,7 @@ CREATE TABLE batch (
     exporter_id   TEXT    NOT NULL REFERENCES exporter (id),
     seq           BIGINT  NOT NULL,
     stream        TEXT    NOT NULL,
+    sink          TEXT    NOT NULL,
     replay        TEXT    NOT NULL,
     reason        TEXT    NOT NULL,
     cut_at        BIGINT  NOT NULL,

@@ -23,7 +23,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 func benchBatch(e string, seq int64) stream.Batch {
-	return stream.Batch{ID: stream.BatchID(e, seq), ExporterID: e, StreamID: "s", Stream: "s", Seq: seq, State: stream.BatchPlanned,
+	return stream.Batch{ID: stream.BatchID(e, seq), ExporterID: e, StreamID: "s", Stream: "s", Sink: "s", Seq: seq, State: stream.BatchPlanned,
 		Reason: stream.CutInterval, CutAt: time.Unix(seq, 0), Encoder: "jsonl/1",
 		Output: stream.Output{PathPrefix: "events/raw", Layout: "strm", Format: "jsonl", Compression: "gzip"},
 		Objects: []stream.Object{{Key: fmt.Sprintf("events/raw/2026-01-01T00:00:00Z-s-%s-%d---0-1-2-3.jsonl", e, seq), Events: 1000, Ranges: []stream.Range{

@@ -55,7 +55,7 @@ func writeUntilKilled(ctx context.Context, path string) error {
 
 func killedBatch(e stream.Exporter) stream.Batch {
 	seq := e.LastSeq + 1
-	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Seq: seq, State: stream.BatchPlanned,
+	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Sink: e.Sink, Seq: seq, State: stream.BatchPlanned,
 		Objects: []stream.Object{{Key: fmt.Sprint(seq), Events: 3, Ranges: []stream.Range{{Start: e.Next[0], End: e.Next[0] + 3}}}}}
 }
 
