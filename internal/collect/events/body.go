@@ -83,7 +83,7 @@ func fill(r *http.Request, src io.Reader, buf *[]byte, limit int64, held *ingest
 		if int64(len(b)) > limit {
 			return errOverLimit
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -143,7 +143,7 @@ func (h *Handler) bodyRefusal(enc string, err error) *refusal {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &refusal{status: http.StatusRequestTimeout, kind: problem.Busy, cause: err, closing: true,
 			detail: "the body did not arrive within " + strconv.FormatFloat(h.Limits.ReadTimeout.Seconds(), 'g', -1, 64) + " seconds: nothing was stored, send again"}
-	case enc == plain || errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
+	case enc == plain || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		if enc == plain {
 			return &refusal{status: http.StatusBadRequest, kind: problem.Invalid, cause: err, detail: "the body ended early: nothing was stored"}
 		}
