@@ -140,8 +140,9 @@ func (q BatchQuery) text(exporterID string) (string, []any) {
 	switch q.State {
 	case "":
 	case stream.BatchPlanned, stream.BatchAttempted:
+		// The choice of one of the two is made outside of what picks the index.
 		where.WriteString(` AND state IN ('planned', 'attempted')`)
-		add(`state = `, string(q.State))
+		add(`state || '' = `, string(q.State))
 	case stream.BatchAbandoned:
 		where.WriteString(` AND state = 'abandoned'`)
 	case stream.BatchDone:

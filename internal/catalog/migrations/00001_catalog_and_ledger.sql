@@ -107,7 +107,7 @@ CREATE TABLE batch (
 -- Done batches stay for ever; what is looked for often is rare among them.
 -- state is also a column of the index: with one more equality to offer it is
 -- always chosen over the primary key, whatever the statistics say.
-CREATE INDEX batch_unfinished ON batch (exporter_id, state, seq) WHERE state IN ('planned', 'attempted');
+CREATE INDEX batch_unfinished ON batch (exporter_id, seq) WHERE state IN ('planned', 'attempted');
 CREATE INDEX batch_abandoned ON batch (exporter_id, state, seq) WHERE state = 'abandoned';
 CREATE INDEX batch_replay ON batch (exporter_id, replay, seq) WHERE replay <> '';
 
