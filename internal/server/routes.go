@@ -12,6 +12,7 @@ import (
 
 	"strm/internal/api"
 	"strm/internal/collect/events"
+	"strm/internal/control"
 )
 
 // routes is the whole HTTP surface. The intake is not behind the control
@@ -30,7 +31,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.Handle("/openapi.json", plane)
 	mux.Handle("/openapi.yaml", plane)
 	events.New(events.Deps{
-		Ingester: s.ingester, Sources: s.control.WriteKeys(), Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.catalog.Stream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })

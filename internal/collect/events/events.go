@@ -25,6 +25,13 @@ type Sources interface {
 	Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error)
 }
 
+// Admin is the one token that opens every stream.
+type Admin struct {
+	KeyHash string // hex SHA-256; empty for none
+	// Stream finds a stream by name; kind NotFound if there is none.
+	Stream func(ctx context.Context, name string) (stream.Stream, error)
+}
+
 // Limits bound a request. Zero fields get their defaults.
 type Limits struct {
 	MaxBody     int64         // bytes of a body, decompressed; default 16 MiB
@@ -36,6 +43,7 @@ type Limits struct {
 type Deps struct {
 	Ingester  *ingest.Ingester
 	Sources   Sources
+	Admin     Admin
 	Limits    Limits
 	BillingID string          // for strmMeta; null in the events when empty
 	Observer  ingest.Observer // is told of refusals that never reach the Ingester; may be nil
