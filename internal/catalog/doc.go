@@ -1,0 +1,21 @@
+// Package catalog keeps the configuration (streams, sources, sinks, exporters)
+// and the ledger (batches and their objects) in one SQL database.
+//
+// There is one SQL text for all databases; what differs between them is a
+// Dialect, and each dialect passes catalogtest. The ledger is the commit point
+// of delivery, so its writers check in the same transaction what must always
+// hold:
+//
+//   - the export ranges of an exporter, planned and done, tile each partition
+//     from Start to Next: no gap, no overlap;
+//   - a key in a bucket belongs to one plan;
+//   - a batch that is done or abandoned never changes again.
+//
+// Every method that writes is one transaction. When it returns nil the change
+// is durable; when it returns an error of a kind, or that of a context, nothing
+// has changed. Only a commit that the database itself fails to confirm (kind
+// Unavailable, from a dying disk) leaves the outcome open; read again before
+// acting on it.
+//
+// All methods are safe for concurrent use.
+package catalog

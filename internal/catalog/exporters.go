@@ -1,0 +1,127 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// CreateExporter stores a new exporter of an existing stream into an existing
+// sink. Its position is e.Start, one offset per partition. Kind NotFound if
+// stream or sink do not exist, Conflict if the stream has an exporter of that
+// name.
+func (db *DB) CreateExporter(ctx context.Context, e stream.Exporter) error {
+	if err := stream.CheckName("batch exporter", e.Name); err != nil {
+		return err
+	}
+	if e.ID == "" {
+		return problem.New(problem.Invalid, "batch exporter %s needs an id", e.Name)
+	}
+	if e.LastSeq != 0 || e.Next != nil && !slices.Equal(e.Next, e.Start) {
+		return problem.New(problem.Invalid, "batch exporter %s: a new exporter has no batches and begins at its start", e.Name)
+	}
+	output, err := encodeOutput(e.Output)
+	if err != nil {
+		return problem.New(problem.Invalid, "settings of batch exporter %s: %w", e.Name, err)
+	}
+	if e.CreatedAt.IsZero() {
+		e.CreatedAt = time.Now()
+	}
+	if e.UpdatedAt.IsZero() {
+		e.UpdatedAt = e.CreatedAt
+	}
+	return db.change(ctx, "create batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+		of, err := t.stream(ctx, e.StreamID, e.Stream)
+		if err != nil {
+			return err
+		}
+		if _, err := t.sink(ctx, e.Sink); err != nil {
+			return err
+		}
+		if err := checkStart(e.Start, of); err != nil {
+			return err
+		}
+		start := encodePosition(e.Start)
+		_, err = t.exec(ctx, `INSERT INTO exporter (id, name, stream_id, sink, cut_interval, cut_bytes, cut_events, output, paused,
+				test_id, start_at, next_at, last_seq, from_start, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, 0, $12, $13, $14)`,
+			e.ID, e.Name, of.ID, e.Sink, int64(e.Cut.Interval), e.Cut.MaxBytes, e.Cut.MaxEvents, output, e.Paused,
+			e.TestID, start, e.FromStart, micros(e.CreatedAt), micros(e.UpdatedAt))
+		if err != nil && db.dialect.Duplicate(err) {
+			return problem.New(problem.Conflict, "batch exporter %s already exists for stream %s", e.Name, of.Name)
+		}
+		return err
+	})
+}
+
+func checkStart(start stream.Position, of stream.Stream) error {
+	if len(start) != of.Partitions {
+		return problem.New(problem.Invalid, "a start of %d offsets for stream %s, which has %d partitions", len(start), of.Name, of.Partitions)
+	}
+	for p, o := range start {
+		if o < 0 {
+			return problem.New(problem.Invalid, "start of partition %d of stream %s is negative", p, of.Name)
+		}
+	}
+	return nil
+}
+
+// UpdateExporter stores Sink, Cut, Output and Paused of the exporter with
+// e.ID; every other field stays as it is. Batches already planned keep their
+// output but are delivered to the new sink: their keys are claimed there in
+// the same transaction, and if one is taken, nothing changes (kind Conflict).
+func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
+	output, err := encodeOutput(e.Output)
+	if err != nil {
+		return problem.New(problem.Invalid, "settings of batch exporter %s: %w", e.Name, err)
+	}
+	if e.UpdatedAt.IsZero() {
+		e.UpdatedAt = time.Now()
+	}
+	return db.change(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+		to, err := t.sink(ctx, e.Sink)
+		if err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, `UPDATE exporter SET sink = $1, cut_interval = $2, cut_bytes = $3, cut_events = $4, output = $5, paused = $6, updated_at = $7
+			WHERE id = $8 AND deleted_at = 0`,
+			e.Sink, int64(e.Cut.Interval), e.Cut.MaxBytes, e.Cut.MaxEvents, output, e.Paused, micros(e.UpdatedAt), e.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return noExporter(e.ID)
+		}
+		return t.claim(ctx, bucketOf(&to), `exporter_id = $2`, e.ID)
+	})
+}
+
+// DeleteExporter deletes an exporter: its unfinished batches are abandoned,
+// its name and their keys are free again. Its row and its batches stay for
+// Batch, Batches and EachBatch.
+func (db *DB) DeleteExporter(ctx context.Context, id string) error {
+	return db.change(ctx, "delete batch exporter "+id, func(ctx context.Context, t tx) error {
+		return t.deleteExporter(ctx, id, time.Now())
+	})
+}
+
+func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error {
+	// First the exporter: from here on no plan of it can be made.
+	n, err := t.exec(ctx, `UPDATE exporter SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, micros(now), id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return noExporter(id)
+	}
+	_, err = t.exec(ctx, `UPDATE batch_object SET bucket = '' WHERE exporter_id = $1 AND seq IN
+		(SELECT seq FROM batch WHERE exporter_id = $1 AND state IN ('planned', 'attempted'))`, id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE batch SET state = 'abandoned', next_retry_at = 0 WHERE exporter_id = $1 AND state IN ('planned', 'attempted')`, id)
+	return err
+}

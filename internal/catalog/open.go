@@ -1,0 +1,114 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"strm/internal/problem"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Dialect is what differs between databases.
+type Dialect struct {
+	// Goose is the name by which goose knows the database.
+	Goose goose.Dialect
+	// Lock is added to a SELECT in a writing transaction to keep the row as it
+	// is until the end; empty where writers exclude each other anyway.
+	Lock string
+	// Snapshot is the isolation at which a transaction that only reads sees one
+	// state of the database.
+	Snapshot sql.IsolationLevel
+	// Duplicate reports whether err says that a unique index refused a row.
+	Duplicate func(err error) bool
+	// Fault classifies any other error of the driver. advice says how to mend
+	// it, or is empty.
+	Fault func(err error) (kind problem.Kind, advice string)
+	// Finish runs on the writing pool as the last thing before it is closed;
+	// nil for nothing.
+	Finish func(write *sql.DB) error
+}
+
+// DB is the catalog and ledger.
+type DB struct {
+	write   *sql.DB
+	read    *sql.DB
+	dialect Dialect
+	hot     map[string]*sql.Stmt // prepared on write; not changed after Open
+}
+
+// Open brings the schema up to date and returns the database, which owns both
+// pools from then on, also when Open fails. A schema newer than this program
+// is refused with kind Conflict and not touched.
+func Open(ctx context.Context, write, read *sql.DB, d Dialect) (*DB, error) {
+	db := &DB{write: write, read: read, dialect: d, hot: map[string]*sql.Stmt{}}
+	if err := db.open(ctx); err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context) error {
+	if err := db.migrate(ctx); err != nil {
+		return db.fault(ctx, err, "open the catalog")
+	}
+	if err := db.install(ctx); err != nil {
+		return err
+	}
+	for _, q := range hotStatements {
+		s, err := db.write.PrepareContext(ctx, q)
+		if err != nil {
+			return db.fault(ctx, err, "prepare the ledger's statements")
+		}
+		db.hot[q] = s
+	}
+	return nil
+}
+
+// migrate applies each pending migration in a transaction of its own. A crash
+// between two leaves a whole older schema; the next Open goes on from there.
+func (db *DB) migrate(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(db.dialect.Goose, db.write, dir,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	have, know, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if have > know {
+		return problem.New(problem.Conflict, "the catalog has schema version %d, this strm knows versions up to %d: "+
+			"a newer strm has used it; run that version or a later one, or restore the backup made before the upgrade", have, know)
+	}
+	if have == know {
+		return nil
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate from version %d to %d: %w", have, know, err)
+	}
+	return nil
+}
+
+// Close waits for calls under way and closes the database.
+func (db *DB) Close() error {
+	errs := []error{db.read.Close()}
+	for _, s := range db.hot {
+		errs = append(errs, s.Close())
+	}
+	if db.dialect.Finish != nil {
+		errs = append(errs, db.dialect.Finish(db.write))
+	}
+	return errors.Join(append(errs, db.write.Close())...)
+}

@@ -1,0 +1,202 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+const selectSink = `SELECT name, sink_type, bucket, endpoint, region, path_style, credentials, shape, principal,
+	revision, found_region, conditional, created_at, updated_at FROM sink`
+
+func scanSink(row scanner) (stream.Sink, error) {
+	var s stream.Sink
+	var created, updated int64
+	err := row.Scan(&s.Name, &s.Type, &s.Bucket, &s.Endpoint, &s.Region, &s.PathStyle, &s.Credentials, &s.Shape, &s.Principal,
+		&s.Revision, &s.FoundRegion, &s.Conditional, &created, &updated)
+	s.CreatedAt, s.UpdatedAt = instant(created), instant(updated)
+	if len(s.Credentials) == 0 {
+		s.Credentials = nil
+	}
+	return s, err
+}
+
+func noSink(name string) error {
+	return problem.New(problem.NotFound, `sink %s does not exist; see "strm list sinks"`, name)
+}
+
+// bucketOf names the place a sink writes to. Sinks of the same place share its
+// keys. The endpoint is quoted, so no two places have one name.
+func bucketOf(s *stream.Sink) string {
+	return fmt.Sprintf("%s %q %s", s.Type, s.Endpoint, s.Bucket)
+}
+
+// PutSink creates the sink or replaces it, and returns it as stored. The
+// revision rises by one; CreatedAt stays. What was found out about the bucket
+// (FoundRegion, Conditional) stays as it was, and is forgotten when type,
+// bucket, endpoint or region change.
+//
+// Unfinished batches of the sink's exporters follow it to its new place: their
+// keys are claimed there in the same transaction, and if one is taken there,
+// nothing changes (kind Conflict). Done batches stay where they are.
+func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error) {
+	if err := stream.CheckName("sink", s.Name); err != nil {
+		return stream.Sink{}, false, err
+	}
+	if s.UpdatedAt.IsZero() {
+		s.UpdatedAt = time.Now()
+	}
+	err = db.change(ctx, "store sink "+s.Name, func(ctx context.Context, t tx) error {
+		old, ok, err := one(ctx, t, scanSink, selectSink+` WHERE name = $1`+db.dialect.Lock, s.Name)
+		if err != nil {
+			return err
+		}
+		created = !ok
+		if ok {
+			s.Revision, s.CreatedAt = old.Revision, old.CreatedAt
+			s.FoundRegion, s.Conditional = old.FoundRegion, old.Conditional
+			if s.Type != old.Type || s.Bucket != old.Bucket || s.Endpoint != old.Endpoint || s.Region != old.Region {
+				s.FoundRegion, s.Conditional = "", stream.SupportUnknown
+			}
+		} else {
+			s.Revision = 0
+			if s.CreatedAt.IsZero() {
+				s.CreatedAt = s.UpdatedAt
+			}
+		}
+		s.Revision++
+		if err := t.storeSink(ctx, &s); err != nil {
+			return err
+		}
+		if ok && bucketOf(&old) != bucketOf(&s) {
+			// Where writers run side by side: a planner of these exporters
+			// is either done, and its keys move, or will see the new place.
+			if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+db.dialect.Lock, s.Name); err != nil {
+				return err
+			}
+			return t.claim(ctx, bucketOf(&s), `exporter_id IN (SELECT id FROM exporter WHERE sink = $2 AND deleted_at = 0)`, s.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return stream.Sink{}, false, err
+	}
+	s.CreatedAt, s.UpdatedAt = instant(micros(s.CreatedAt)), instant(micros(s.UpdatedAt))
+	return s, created, nil
+}
+
+func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
+	credentials := s.Credentials
+	if credentials == nil {
+		credentials = []byte{} // the column is NOT NULL
+	}
+	_, err := t.exec(ctx, `INSERT INTO sink (name, sink_type, bucket, endpoint, region, path_style, credentials, shape, principal,
+			revision, found_region, conditional, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		ON CONFLICT (name) DO UPDATE SET sink_type = excluded.sink_type, bucket = excluded.bucket, endpoint = excluded.endpoint,
+			region = excluded.region, path_style = excluded.path_style, credentials = excluded.credentials, shape = excluded.shape,
+			principal = excluded.principal, revision = excluded.revision, found_region = excluded.found_region,
+			conditional = excluded.conditional, updated_at = excluded.updated_at`,
+		s.Name, string(s.Type), s.Bucket, s.Endpoint, s.Region, s.PathStyle, credentials, s.Shape, s.Principal,
+		s.Revision, s.FoundRegion, string(s.Conditional), micros(s.CreatedAt), micros(s.UpdatedAt))
+	return err
+}
+
+// claim moves the keys of unfinished batches to another bucket; where says
+// which, with $2 for arg.
+func (t tx) claim(ctx context.Context, bucket, where, arg string) error {
+	_, err := t.exec(ctx, `UPDATE batch_object SET bucket = $1 WHERE (exporter_id, seq) IN
+		(SELECT exporter_id, seq FROM batch WHERE state IN ('planned', 'attempted') AND `+where+`)`, bucket, arg)
+	if err != nil && t.db.dialect.Duplicate(err) {
+		return problem.New(problem.Conflict, "an object that waits for delivery has a name that is taken in the other bucket; "+
+			"give the exporter a path prefix of its own, or choose another bucket")
+	}
+	return err
+}
+
+// Sink returns the sink with this name.
+func (db *DB) Sink(ctx context.Context, name string) (stream.Sink, error) {
+	s, ok, err := one(ctx, db.read, scanSink, selectSink+` WHERE name = $1`, name)
+	if err != nil {
+		return s, db.fault(ctx, err, "read sink "+name)
+	}
+	if !ok {
+		return s, noSink(name)
+	}
+	return s, nil
+}
+
+// Sinks returns all sinks by name.
+func (db *DB) Sinks(ctx context.Context) ([]stream.Sink, error) {
+	all, err := list(ctx, db.read, scanSink, selectSink+` ORDER BY name`)
+	if err != nil {
+		return nil, db.fault(ctx, err, "list sinks")
+	}
+	return all, nil
+}
+
+// SetSinkFound stores what was found out about the bucket of this revision of
+// the sink. Kind Conflict, and no change, if the sink has another revision by
+// now: what was found belongs to the old one.
+func (db *DB) SetSinkFound(ctx context.Context, name string, revision int64, region string, conditional stream.Support) error {
+	return db.change(ctx, "update sink "+name, func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `UPDATE sink SET found_region = $1, conditional = $2 WHERE name = $3 AND revision = $4`,
+			region, string(conditional), name, revision)
+		if err != nil || n == 1 {
+			return err
+		}
+		now, ok, err := one(ctx, t, scanInt, `SELECT revision FROM sink WHERE name = $1`, name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return noSink(name)
+		}
+		return problem.New(problem.Conflict, "sink %s is at revision %d, not %d; read it again", name, now, revision)
+	})
+}
+
+// DeleteSink deletes a sink and, if recursive, its exporters (as DeleteExporter
+// does); it returns what was deleted. While exporters are linked and recursive
+// is false, kind Conflict.
+func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stream.Sink, []stream.Exporter, error) {
+	var s stream.Sink
+	var linked []stream.Exporter
+	err := db.change(ctx, "delete sink "+name, func(ctx context.Context, t tx) error {
+		var err error
+		if s, err = t.sink(ctx, name); err != nil {
+			return err
+		}
+		if linked, err = list(ctx, t, scanExporter, selectExporter+` WHERE e.sink = $1 AND e.deleted_at = 0 ORDER BY s.name, e.name`, name); err != nil {
+			return err
+		}
+		if len(linked) > 0 && !recursive {
+			return problem.New(problem.Conflict, "Cannot delete sink with name %s, as it still has exporters linked to it. "+
+				"Delete those first before deleting this sink.", name)
+		}
+		now := time.Now()
+		for i := range linked {
+			if err := t.deleteExporter(ctx, linked[i].ID, now); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(ctx, `DELETE FROM sink WHERE name = $1`, name)
+		return err
+	})
+	if err != nil {
+		return stream.Sink{}, nil, err
+	}
+	return s, linked, nil
+}
+
+// sink finds a sink and keeps it until the transaction ends.
+func (t tx) sink(ctx context.Context, name string) (stream.Sink, error) {
+	s, ok, err := one(ctx, t, scanSink, selectSink+` WHERE name = $1`+t.db.dialect.Lock, name)
+	if err == nil && !ok {
+		err = noSink(name)
+	}
+	return s, err
+}

@@ -1,0 +1,143 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"strm/internal/problem"
+)
+
+// tx is a writing transaction.
+type tx struct {
+	sql *sql.Tx
+	db  *DB
+}
+
+// change runs f in a transaction. The context bounds the wait for the
+// transaction and is looked at once more before the commit; in between the
+// statements, all short, run to their end. So an error of the context always
+// means that nothing has changed.
+func (db *DB) change(ctx context.Context, what string, f func(ctx context.Context, t tx) error) error {
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return db.fault(ctx, err, what)
+	}
+	// Returning a connection to its pool has no error worth more than ours.
+	defer func() { _ = conn.Close() }()
+	inner := context.WithoutCancel(ctx)
+	s, err := conn.BeginTx(inner, nil)
+	if err != nil {
+		return db.fault(ctx, err, what)
+	}
+	err = f(inner, tx{sql: s, db: db})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		// A failed rollback means the transaction is gone already (some
+		// errors end it) or the connection is; either way nothing is kept.
+		_ = s.Rollback()
+		return db.fault(ctx, err, what)
+	}
+	if err := s.Commit(); err != nil {
+		return db.fault(ctx, fmt.Errorf("commit: %w", err), what)
+	}
+	return nil
+}
+
+// fault gives an error its kind and story. Errors that have a kind were worded
+// where they arose and pass unchanged.
+func (db *DB) fault(ctx context.Context, err error, what string) error {
+	var p *problem.Error
+	switch {
+	case errors.As(err, &p):
+		return err
+	case ctx.Err() != nil:
+		// Drivers have their own words for an interrupted statement.
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
+		return problem.New(problem.Unavailable, "%s: %w", what, err)
+	}
+	kind, advice := db.dialect.Fault(err)
+	if advice == "" {
+		return problem.New(kind, "%s: %w", what, err)
+	}
+	return problem.New(kind, "%s: %w: %s", what, err, advice)
+}
+
+// exec runs a statement and returns the number of rows it changed.
+func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	var res sql.Result
+	var err error
+	if s, ok := t.db.hot[query]; ok {
+		res, err = t.sql.StmtContext(ctx, s).ExecContext(ctx, args...)
+	} else {
+		res, err = t.sql.ExecContext(ctx, query, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s, ok := t.db.hot[query]; ok {
+		return t.sql.StmtContext(ctx, s).QueryContext(ctx, args...)
+	}
+	return t.sql.QueryContext(ctx, query, args...)
+}
+
+// querier reads: a tx, or the reading pool.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// scanner is one row.
+type scanner interface {
+	Scan(dest ...any) error
+}
+
+// list runs a query and returns its rows as scan reads them.
+func list[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // a second close is harmless; the first reports
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, rows.Close()
+}
+
+// one is list for a query that finds one row or none.
+func one[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) (T, bool, error) {
+	all, err := list(ctx, q, scan, query, args...)
+	if err != nil || len(all) == 0 {
+		var zero T
+		return zero, false, err
+	}
+	return all[0], true, nil
+}
+
+func scanText(row scanner) (string, error) {
+	var s string
+	err := row.Scan(&s)
+	return s, err
+}
+
+func scanInt(row scanner) (int64, error) {
+	var n int64
+	err := row.Scan(&n)
+	return n, err
+}
