@@ -1,0 +1,175 @@
+package embedded
+
+import (
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"strm/internal/stream"
+)
+
+// view is what readers may see of a partition.
+type view struct {
+	floor, end             stream.Offset
+	floorBefore, endBefore uint64 // packed bytes ever stored below each
+}
+
+// partition is one partition in memory.
+type partition struct {
+	log    *Log
+	stream *streamState
+	n      stream.Partition
+	damage error // set at opening: the partition's end is unknown
+
+	// Small entries that wait to be merged.
+	queueMu sync.Mutex
+	queue   []*waiter
+	leading bool // somebody commits, or has been told to
+
+	// mu orders commits: whoever holds it assigns the next offsets and puts the
+	// batch into the engine's log before letting go, so batches stand in the log
+	// in the order of their offsets.
+	mu         sync.Mutex
+	next       stream.Offset // first offset not assigned
+	nextBefore uint64
+	lastMs     int64         // received time of the newest event assigned
+	newest     chan struct{} // closed when the newest commit is visible; nil for none
+
+	trimming sync.Mutex // one trim at a time
+
+	seenMu sync.Mutex
+	seen   view
+}
+
+func newPartition(l *Log, s *streamState, n stream.Partition) *partition {
+	return &partition{log: l, stream: s, n: n, lastMs: math.MinInt64}
+}
+
+func (p *partition) view() view {
+	p.seenMu.Lock()
+	defer p.seenMu.Unlock()
+	return p.seen
+}
+
+// commit stores the drafts, which hold exactly the group's entries in order,
+// and returns when they are durable and visible.
+//
+// Why no reader sees an event that a crash could take back. The engine shows a
+// batch to its own readers as soon as it is in the memtable, before its log is
+// synced; a crash now loses the batch, and other events get its offsets after
+// the restart. So readers are not bounded by what the engine shows but by
+// seen.end, which moves only here, after SyncWait said the batch is on disk.
+// It moves in order: the engine's log holds a partition's batches in the order
+// of mu, and recovery replays a prefix of the log, so a later batch cannot
+// survive without the earlier; waiting for prev then makes sure that the
+// earlier one has also reported success. Idempotency keys need the same care:
+// whoever looks one up holds its claim, and the claim is released after commit
+// returned.
+//
+// If SyncWait fails the batch may be on disk or not, and memory says it is:
+// Log.fail ends the process, and the retry with the same key settles it.
+func (p *partition) commit(group []*waiter, d *drafts) error {
+	b := p.log.db.NewBatchWithSize(d.packed.Len() + 256*len(d.blocks) + 128*len(group) + 64)
+	done := make(chan struct{})
+
+	p.mu.Lock()
+	end, endBefore, last, err := p.fill(b, group, d)
+	if err == nil {
+		err = p.log.writable()
+	}
+	if err != nil {
+		p.mu.Unlock()
+		return errors.Join(err, b.Close())
+	}
+	if err := guard(func() error { return p.log.db.ApplyNoSyncWait(b, pebble.Sync) }); err != nil {
+		p.mu.Unlock()
+		return p.log.fail(err)
+	}
+	grown := int64(endBefore - p.nextBefore)
+	p.next, p.nextBefore, p.lastMs = end, endBefore, last
+	prev := p.newest
+	p.newest = done
+	p.mu.Unlock()
+
+	defer close(done)
+	p.log.packed.Add(grown)
+	if err := b.SyncWait(); err != nil {
+		return p.log.fail(err)
+	}
+	_ = b.Close() // returns memory to a pool, never fails
+	if prev != nil {
+		<-prev
+	}
+	if err := p.log.writable(); err != nil {
+		return err // prev failed: this batch must not become visible over it
+	}
+	p.seenMu.Lock()
+	p.seen.end, p.seen.endBefore = end, endBefore
+	p.seenMu.Unlock()
+	p.log.commits.Add(1)
+
+	events, raw := 0, 0
+	for i := range d.blocks {
+		events += d.blocks[i].events
+		raw += d.blocks[i].raw
+	}
+	p.log.subs.tell(advanceOf(p.stream.id, events, raw, last))
+	return nil
+}
+
+// fill writes headers, payloads and keys to the batch, beginning at the next
+// offset, and returns the partition's state after it. The caller holds mu.
+//
+// Received times move forward to the newest one assigned, never back. That keeps
+// a block in one hour: either both its times move to the same instant, or its
+// first moves to an instant before its last.
+func (p *partition) fill(b *pebble.Batch, group []*waiter, d *drafts) (end stream.Offset, before uint64, last int64, err error) {
+	end, before, last = p.next, p.nextBefore, p.lastMs
+	packed := d.packed.Bytes()
+	var value []byte
+	for i := range d.blocks {
+		dr := &d.blocks[i]
+		h := header{
+			events: uint32(dr.events), raw: uint64(dr.raw), packed: uint64(dr.end - dr.start), crc32: dr.crc32,
+			firstMs: max(dr.firstMs, last), last: max(dr.last, last), before: before,
+		}
+		key := blockKey(spaceHeader, p.stream.number, p.n, end)
+		value = h.append(key, value[:0])
+		if err := b.Set(key, value, nil); err != nil {
+			return 0, 0, 0, err
+		}
+		key[0] = spacePayload
+		if err := b.Set(key, packed[dr.start:dr.end], nil); err != nil {
+			return 0, 0, 0, err
+		}
+		end += stream.Offset(dr.events)
+		before += h.packed
+		last = h.last
+	}
+	at := p.next
+	for _, w := range group {
+		w.first = at
+		at += stream.Offset(w.entry.Events)
+		if w.entry.Key != "" {
+			if err := p.fillKey(b, w); err != nil {
+				return 0, 0, 0, err
+			}
+		}
+	}
+	if at != end {
+		return 0, 0, 0, errors.New("blocks do not hold the entries' events")
+	}
+	return end, before, last, nil
+}
+
+func (p *partition) fillKey(b *pebble.Batch, w *waiter) error {
+	now := p.log.opts.Now().UnixMilli()
+	r := keyRecord{partition: p.n, first: w.first, events: uint32(w.entry.Events), digest: w.entry.Digest, storedMs: now}
+	key := keyKey(p.stream.number, w.entry.Key)
+	if err := b.Set(key, r.encode(key), nil); err != nil {
+		return err
+	}
+	return b.Set(ageKey(now, p.stream.number, w.entry.Key), nil, nil)
+}
