@@ -151,7 +151,7 @@ type BatchFilter struct {
 type BatchPage struct {
 	Exporter stream.Exporter
 	Batches  []stream.Batch
-	Next     int64 // Before of the next page; 0 when there is none
+	Next     int64 // Before of the next page, which may be empty; 0 when there is none
 }
 
 // Batches lists the batches of an exporter.
@@ -174,17 +174,16 @@ func (c *Control) Batches(ctx context.Context, streamName, name string, f BatchF
 	if err != nil {
 		return BatchPage{}, err
 	}
-	// One more than asked for tells whether there is a next page.
 	batches, err := c.catalog.Batches(ctx, e.ID, catalog.BatchQuery{
-		Limit: f.Limit + 1, BeforeSeq: f.Before, State: f.State, Replay: f.Replay,
+		Limit: f.Limit, BeforeSeq: f.Before, State: f.State, Replay: f.Replay,
 	})
 	if err != nil {
 		return BatchPage{}, err
 	}
 	p := BatchPage{Exporter: e, Batches: batches}
-	if len(batches) > f.Limit {
-		p.Batches = batches[:f.Limit]
-		p.Next = p.Batches[f.Limit-1].Seq
+	// A full page may have a next one, unless it ends with the first batch of all.
+	if n := len(batches); n == f.Limit && batches[n-1].Seq > 1 {
+		p.Next = batches[n-1].Seq
 	}
 	return p, nil
 }

@@ -54,3 +54,19 @@ func needsPerson(err error) bool {
 	}
 	return true
 }
+
+// mayHaveHappened reports whether a write that failed with err may have been
+// done all the same: its answer was lost, not a no given.
+func mayHaveHappened(err error) bool {
+	switch problem.KindOf(err) {
+	case problem.Internal, problem.Unavailable, problem.Corrupt:
+		return err != nil
+	case problem.Invalid, problem.Unauthorized, problem.Forbidden, problem.NotFound,
+		problem.Conflict, problem.TooLarge, problem.Busy:
+		return false
+	}
+	return true
+}
+
+// isNotFound reports whether err says that the thing does not exist.
+func isNotFound(err error) bool { return err != nil && problem.KindOf(err) == problem.NotFound }

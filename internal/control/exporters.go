@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -201,6 +202,23 @@ func (c *Control) Exporters(ctx context.Context) ([]Exporter, error) {
 	return c.withStatus(ctx, exporters)
 }
 
+// ExportersOf returns the batch exporters of a stream, or all of them if
+// streamName is empty.
+func (c *Control) ExportersOf(ctx context.Context, streamName string) ([]Exporter, error) {
+	if streamName == "" {
+		return c.Exporters(ctx)
+	}
+	s, err := c.catalog.Stream(ctx, streamName)
+	if err != nil {
+		return nil, err
+	}
+	exporters, err := c.catalog.ExportersOfStream(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return c.withStatus(ctx, exporters)
+}
+
 // Exporter returns a batch exporter. streamName may be empty where the name is
 // unique; name may be STREAM/NAME. Errors: NotFound; Conflict when several
 // streams have one of that name.
@@ -268,21 +286,41 @@ func (c *Control) deleteExporterRow(ctx context.Context, streamName, name string
 	if err != nil {
 		return stream.Exporter{}, err
 	}
-	return e, c.catalog.DeleteExporter(ctx, e.ID)
+	err = c.catalog.DeleteExporter(ctx, e.ID)
+	if err == nil || !mayHaveHappened(err) {
+		return e, err
+	}
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	if _, gone := c.catalog.ExporterNamed(done, e.Stream, e.Name); isNotFound(gone) {
+		return e, nil
+	}
+	return stream.Exporter{}, err
 }
 
 // amend reads one exporter, changes it and stores it: one write, which may
-// be repeated.
+// be repeated. If the answer to it is lost, the runner looks for itself, so
+// that it does what the catalog holds, whichever that is.
 func (c *Control) amend(ctx context.Context, streamName, name string, change func(*stream.Exporter) error) (stream.Exporter, error) {
+	e, unsure, err := c.amendRow(ctx, streamName, name, change)
+	if unsure {
+		done, cancel := c.finishing(ctx)
+		defer cancel()
+		err = errors.Join(err, c.runner.Reload(done, e.ID))
+	}
+	return e, err
+}
+
+func (c *Control) amendRow(ctx context.Context, streamName, name string, change func(*stream.Exporter) error) (e stream.Exporter, unsure bool, err error) {
 	c.change.Lock()
 	defer c.change.Unlock()
-	e, err := c.catalog.ExporterNamed(ctx, streamName, name)
-	if err != nil {
-		return stream.Exporter{}, err
+	if e, err = c.catalog.ExporterNamed(ctx, streamName, name); err != nil {
+		return e, false, err
 	}
 	if err := change(&e); err != nil {
-		return stream.Exporter{}, err
+		return e, false, err
 	}
 	e.UpdatedAt = now()
-	return e, c.catalog.UpdateExporter(ctx, e)
+	err = c.catalog.UpdateExporter(ctx, e)
+	return e, err != nil && mayHaveHappened(err), err
 }

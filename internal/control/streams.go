@@ -100,7 +100,7 @@ func (c *Control) createdAfterAll(ctx context.Context, s stream.Stream, cause er
 	switch got, err := c.catalog.Stream(done, s.Name); {
 	case err == nil && got.ID == s.ID:
 		return got, nil
-	case err == nil || problem.KindOf(err) == problem.NotFound:
+	case err == nil || isNotFound(err):
 		return stream.Stream{}, errors.Join(cause, c.dropLog(ctx, s.ID))
 	}
 	return stream.Stream{}, cause
@@ -184,8 +184,25 @@ func (c *Control) DeleteStream(ctx context.Context, name string, recursive bool)
 func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
 	c.change.Lock()
 	defer c.change.Unlock()
+	before, err := c.catalog.Stream(ctx, name)
+	if err != nil {
+		return stream.Stream{}, nil, err
+	}
+	linked, err := c.catalog.ExportersOfStream(ctx, before.ID)
+	if err != nil {
+		return stream.Stream{}, nil, err
+	}
 	defer c.keys.invalidate() // a failed write may have happened
-	return c.catalog.DeleteStream(ctx, name, recursive)
+	s, exporters, err := c.catalog.DeleteStream(ctx, name, recursive)
+	if err == nil || !mayHaveHappened(err) {
+		return s, exporters, err
+	}
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	if _, gone := c.catalog.Stream(done, name); isNotFound(gone) {
+		return before, linked, nil
+	}
+	return stream.Stream{}, nil, err
 }
 
 // FinishDeletions finishes the deletions of streams that were stopped half-way.

@@ -90,7 +90,7 @@ func (c *Control) PutExporter(ctx context.Context, n NewExporter) (x Exporter, c
 		return Exporter{}, false, problem.New(problem.Invalid, "a batch exporter needs a stream and a name")
 	}
 	switch _, err := c.catalog.ExporterNamed(ctx, n.Stream, n.Name); {
-	case problem.KindOf(err) == problem.NotFound && err != nil:
+	case isNotFound(err):
 		x, err := c.CreateExporter(ctx, n)
 		return x, err == nil, err
 	case err != nil:
