@@ -35,9 +35,6 @@ type server struct {
 // New returns the handler of the control plane, to be mounted at /v1/ and
 // /openapi.json and /openapi.yaml. It starts nothing.
 func New(d Deps) (http.Handler, error) {
-	if d.Stopping == nil {
-		d.Stopping = context.Background()
-	}
 	s := &server{Deps: d, tails: make(chan struct{}, maxTails)}
 	mux := http.NewServeMux()
 	api := newHuma(mux, d.Version)
@@ -89,6 +86,9 @@ func safeHeaders(next http.Handler) http.Handler {
 // to stop, whichever is first.
 func (s *server) untilStopping(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
+	if s.Stopping == nil {
+		return ctx, cancel
+	}
 	release := context.AfterFunc(s.Stopping, cancel)
 	return ctx, func() {
 		release()

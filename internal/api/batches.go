@@ -26,7 +26,7 @@ type info struct {
 func (s *server) batches(api huma.API) {
 	register(s, api, operation(http.MethodGet, exporterPath+"/batches", "list-batches", "batches", "List the batches of a batch exporter, newest first"),
 		func(ctx context.Context, in *struct {
-			exporterRef
+			ExporterRef
 			Limit  int    `query:"limit" doc:"At most so many; 100 if left out, at most 1000"`
 			Before int64  `query:"before" doc:"Only batches with a lower number"`
 			State  string `query:"state" doc:"planned, attempted, done or abandoned"`

@@ -17,7 +17,7 @@ func (s *server) deliveries(api huma.API) {
 	flush.Description = "done is true once every event that was durable when the flush began is in the bucket. To go on waiting for the same events, call again with until=token."
 	register(s, api, flush,
 		func(ctx context.Context, in *struct {
-			exporterRef
+			ExporterRef
 			Wait  string `query:"wait" doc:"How long to wait for the delivery, at most 5m; not at all if left out" example:"30s"`
 			Until string `query:"until" doc:"The token of an earlier flush"`
 		}) (*body[apiv1.Flush], error) {
@@ -36,7 +36,7 @@ func (s *server) deliveries(api huma.API) {
 
 	register(s, api, operation(http.MethodPost, exporterPath+"/replay", "replay-batch-exporter", exportersTag, "Deliver past events once more, into another path prefix"),
 		func(ctx context.Context, in *struct {
-			exporterRef
+			ExporterRef
 			Body apiv1.Replay
 		}) (*body[apiv1.Replayed], error) {
 			var from, to time.Time
@@ -52,7 +52,7 @@ func (s *server) deliveries(api huma.API) {
 		})
 
 	register(s, api, operation(http.MethodPost, exporterPath+"/verify", "verify-batch-exporter", exportersTag, "Compare the ledger and, where reading is permitted, the bucket with what should be there"),
-		func(ctx context.Context, in *exporterRef) (*body[apiv1.Verification], error) {
+		func(ctx context.Context, in *ExporterRef) (*body[apiv1.Verification], error) {
 			ctx, cancel := s.untilStopping(ctx)
 			defer cancel()
 			e, v, err := s.Control.Verify(ctx, in.Stream, in.Name)

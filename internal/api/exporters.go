@@ -24,8 +24,8 @@ type exporterList struct {
 	BatchExporters []apiv1.Exporter `json:"batchExporters"`
 }
 
-// exporterRef names an exporter.
-type exporterRef struct {
+// ExporterRef names a batch exporter.
+type ExporterRef struct {
 	Name   string `path:"name" doc:"Name of the batch exporter, or STREAM/NAME with the slash escaped"`
 	Stream string `query:"stream" doc:"Its stream; needed where several streams have an exporter of that name"`
 }
@@ -57,7 +57,7 @@ func (s *server) exporters(api huma.API) {
 
 	register(s, api, operation(http.MethodPut, exporterPath, "put-batch-exporter", exportersTag, "Create a batch exporter, or update sink, interval and path prefix"),
 		func(ctx context.Context, in *struct {
-			exporterRef
+			ExporterRef
 			Body apiv1.CreateExporter
 		}) (*put[apiv1.Exporter], error) {
 			n, err := readExporter(in.Body)
@@ -76,7 +76,7 @@ func (s *server) exporters(api huma.API) {
 
 	register(s, api, operation(http.MethodPatch, exporterPath, "update-batch-exporter", exportersTag, "Change a batch exporter"),
 		func(ctx context.Context, in *struct {
-			exporterRef
+			ExporterRef
 			Body apiv1.UpdateExporter
 		}) (*body[apiv1.Exporter], error) {
 			ch, err := readExporterChange(in.Body)
@@ -88,7 +88,7 @@ func (s *server) exporters(api huma.API) {
 		})
 
 	register(s, api, operation(http.MethodDelete, exporterPath, "delete-batch-exporter", exportersTag, "Delete a batch exporter; what it delivered stays"),
-		func(ctx context.Context, in *exporterRef) (*none, error) {
+		func(ctx context.Context, in *ExporterRef) (*none, error) {
 			return nil, s.Control.DeleteExporter(ctx, in.Stream, in.Name)
 		})
 
@@ -99,8 +99,8 @@ func (s *server) exporters(api huma.API) {
 }
 
 // onExporter adapts the calls that take a name and return an exporter.
-func (s *server) onExporter(do func(ctx context.Context, streamName, name string) (control.Exporter, error)) func(context.Context, *exporterRef) (*body[apiv1.Exporter], error) {
-	return func(ctx context.Context, in *exporterRef) (*body[apiv1.Exporter], error) {
+func (s *server) onExporter(do func(ctx context.Context, streamName, name string) (control.Exporter, error)) func(context.Context, *ExporterRef) (*body[apiv1.Exporter], error) {
+	return func(ctx context.Context, in *ExporterRef) (*body[apiv1.Exporter], error) {
 		x, err := do(ctx, in.Stream, in.Name)
 		return &body[apiv1.Exporter]{showExporter(x)}, err
 	}

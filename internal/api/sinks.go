@@ -15,11 +15,13 @@ type sinkList struct {
 	Sinks []apiv1.Sink `json:"sinks"`
 }
 
-type sinkPath struct {
+// SinkPath names a sink.
+type SinkPath struct {
 	Name string `path:"name" doc:"Name of the sink"`
 }
 
-type withExporters struct {
+// WithExporters asks for the exporters of sinks.
+type WithExporters struct {
 	Recursive bool `query:"recursive" doc:"Show its batch exporters too"`
 }
 
@@ -40,7 +42,7 @@ func (s *server) sinks(api huma.API) {
 	const tag, all, one = "sinks", "/v1/sinks", "/v1/sinks/{name}"
 
 	register(s, api, operation(http.MethodGet, all, "list-sinks", tag, "List sinks"),
-		func(ctx context.Context, in *withExporters) (*body[sinkList], error) {
+		func(ctx context.Context, in *WithExporters) (*body[sinkList], error) {
 			sinks, err := s.Control.Sinks(ctx)
 			if err != nil {
 				return nil, err
@@ -58,8 +60,8 @@ func (s *server) sinks(api huma.API) {
 
 	register(s, api, operation(http.MethodGet, one, "get-sink", tag, "Show a sink"),
 		func(ctx context.Context, in *struct {
-			sinkPath
-			withExporters
+			SinkPath
+			WithExporters
 		}) (*body[apiv1.Sink], error) {
 			k, err := s.Control.Sink(ctx, in.Name)
 			if err != nil {
@@ -71,7 +73,7 @@ func (s *server) sinks(api huma.API) {
 
 	register(s, api, operation(http.MethodPut, one, "put-sink", tag, "Create a sink, or replace its settings and credentials"),
 		func(ctx context.Context, in *struct {
-			sinkPath
+			SinkPath
 			Body apiv1.PutSink
 		}) (*put[apiv1.Sink], error) {
 			b := in.Body
@@ -89,7 +91,7 @@ func (s *server) sinks(api huma.API) {
 
 	register(s, api, operation(http.MethodDelete, one, "delete-sink", tag, "Delete a sink"),
 		func(ctx context.Context, in *struct {
-			sinkPath
+			SinkPath
 			Recursive bool `query:"recursive" doc:"Delete its batch exporters first"`
 		}) (*none, error) {
 			return nil, s.Control.DeleteSink(ctx, in.Name, in.Recursive)

@@ -14,7 +14,8 @@ type sourceList struct {
 	Sources []apiv1.Source `json:"sources"`
 }
 
-type sourcePath struct {
+// SourcePath names a source.
+type SourcePath struct {
 	Name string `path:"name" doc:"Name of the source"`
 }
 
@@ -38,13 +39,13 @@ func (s *server) sources(api huma.API) {
 		})
 
 	register(s, api, operation(http.MethodGet, one, "get-source", tag, "Show a source"),
-		func(ctx context.Context, in *sourcePath) (*body[apiv1.Source], error) {
+		func(ctx context.Context, in *SourcePath) (*body[apiv1.Source], error) {
 			src, err := s.Control.Source(ctx, in.Name)
 			return &body[apiv1.Source]{showSource(src)}, err
 		})
 
 	register(s, api, operation(http.MethodDelete, one, "delete-source", tag, "Delete a source; its write key is refused from then on"),
-		func(ctx context.Context, in *sourcePath) (*none, error) {
+		func(ctx context.Context, in *SourcePath) (*none, error) {
 			return nil, s.Control.DeleteSource(ctx, in.Name)
 		})
 }

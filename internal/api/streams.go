@@ -23,7 +23,9 @@ type streamList struct {
 	Streams []apiv1.Stream `json:"streams"`
 }
 
-type streamPath struct {
+// StreamPath names a stream. Like all parts of inputs it is exported because huma
+// does not look into embedded types that are not.
+type StreamPath struct {
 	Stream string `path:"stream" doc:"Name of the stream"`
 }
 
@@ -53,7 +55,7 @@ func (s *server) streams(api huma.API) {
 		})
 
 	register(s, api, operation(http.MethodGet, one, "get-stream", tag, "Show a stream and the bounds of its partitions"),
-		func(ctx context.Context, in *streamPath) (*body[apiv1.Stream], error) {
+		func(ctx context.Context, in *StreamPath) (*body[apiv1.Stream], error) {
 			st, bounds, err := s.Control.Stream(ctx, in.Stream)
 			out := showStream(st)
 			out.Bounds = showBounds(bounds)
@@ -62,7 +64,7 @@ func (s *server) streams(api huma.API) {
 
 	register(s, api, operation(http.MethodPatch, one, "update-stream", tag, "Change a stream's settings"),
 		func(ctx context.Context, in *struct {
-			streamPath
+			StreamPath
 			Body apiv1.UpdateStream
 		}) (*body[apiv1.Stream], error) {
 			b := in.Body
@@ -78,7 +80,7 @@ func (s *server) streams(api huma.API) {
 
 	register(s, api, operation(http.MethodDelete, one, "delete-stream", tag, "Delete a stream and its events"),
 		func(ctx context.Context, in *struct {
-			streamPath
+			StreamPath
 			Recursive bool `query:"recursive" doc:"Delete its batch exporters too"`
 		}) (*none, error) {
 			_, err := s.Control.DeleteStream(ctx, in.Stream, in.Recursive)
