@@ -1,0 +1,75 @@
+package s3
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"strm/internal/objstore"
+)
+
+// Open implements objstore.Reader. Needs s3:GetObject. The context must live
+// as long as the reader.
+func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
+	region, err := b.Region(ctx)
+	if err != nil {
+		return nil, objstore.Info{}, err
+	}
+	ctx, p := withProgress(ctx)
+	out, err := b.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
+	if err != nil {
+		return nil, objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
+	}
+	return out.Body, objstore.Info{
+		Key:      key,
+		Size:     aws.ToInt64(out.ContentLength),
+		ETag:     aws.ToString(out.ETag),
+		Modified: aws.ToTime(out.LastModified),
+		Metadata: out.Metadata,
+	}, nil
+}
+
+// List implements objstore.Lister, a page of up to 1000 at a time. Needs
+// s3:ListBucket.
+func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		region, err := b.Region(ctx)
+		if err != nil {
+			yield(objstore.Info{}, err)
+			return
+		}
+		pages := awss3.NewListObjectsV2Paginator(b.client,
+			&awss3.ListObjectsV2Input{Bucket: &b.cfg.Bucket, Prefix: &prefix})
+		for pages.HasMorePages() {
+			ctx, p := withProgress(ctx)
+			page, err := pages.NextPage(ctx, inRegion(region))
+			if err != nil {
+				e := b.classify(call{op: "list", action: "s3:ListBucket"}, err, p)
+				yield(objstore.Info{}, e)
+				return
+			}
+			if !yieldPage(page.Contents, yield) {
+				return
+			}
+		}
+	}
+}
+
+func yieldPage(objects []types.Object, yield func(objstore.Info, error) bool) bool {
+	for _, o := range objects {
+		info := objstore.Info{
+			Key:      aws.ToString(o.Key),
+			Size:     aws.ToInt64(o.Size),
+			ETag:     aws.ToString(o.ETag),
+			Modified: aws.ToTime(o.LastModified),
+		}
+		if !yield(info, nil) {
+			return false
+		}
+	}
+	return true
+}

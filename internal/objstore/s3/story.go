@@ -1,0 +1,91 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/aws/smithy-go"
+)
+
+// story is the text of an error, with the cause behind it for errors.Is and
+// errors.As. The cause's own text is not shown: it repeats itself and may
+// quote what it should not.
+type story struct {
+	text  string
+	cause error
+}
+
+// Error returns the text.
+func (s *story) Error() string { return s.text }
+
+// Unwrap returns the cause.
+func (s *story) Unwrap() error { return s.cause }
+
+// GoString keeps %#v from printing the cause, which holds the signed request.
+func (s *story) GoString() string { return s.text }
+
+const longestWords = 300 // bytes of a store's own message worth repeating
+
+// story tells what happened, in our words first, then in the store's.
+func (b *Bucket) story(v verdict, err error, api smithy.APIError) error {
+	words := message(api)
+	if api == nil {
+		words = root(err)
+	}
+	text := strings.ReplaceAll(v.text, "%b", b.cfg.Bucket)
+	if words = b.clean(words); words != "" {
+		if text != "" {
+			text += ": "
+		}
+		text += words
+	}
+	return &story{text: text, cause: err}
+}
+
+// message returns the store's own words.
+func message(api smithy.APIError) string {
+	if api == nil {
+		return ""
+	}
+	return api.ErrorMessage()
+}
+
+// root returns the innermost text worth reading of an error without an answer.
+func root(err error) string {
+	for _, known := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err.Error()
+	}
+	var op *smithy.OperationError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
+// clean makes foreign words fit to show: one line, short, without our secrets.
+func (b *Bucket) clean(s string) string {
+	for _, secret := range []string{b.cfg.SecretAccessKey, b.cfg.SessionToken} {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "***")
+		}
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > longestWords {
+		s = strings.ToValidUTF8(s[:longestWords], "") + "..."
+	}
+	return strings.TrimSpace(s)
+}
