@@ -1,0 +1,167 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"strm/internal/api"
+	"strm/internal/api/apiv1"
+	"strm/internal/control/controltest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const token = "admin-token-of-the-test"
+
+// site is a running API and everything it ever answered or logged.
+type site struct {
+	*controltest.World
+	t      *testing.T
+	url    string
+	client *http.Client
+	seen   bytes.Buffer
+	logged *bytes.Buffer
+	stop   context.CancelFunc
+}
+
+func newSite(t *testing.T) *site {
+	s := &site{World: controltest.New(t), t: t, logged: &bytes.Buffer{}}
+	stopping, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	s.stop = stop
+	h, err := api.New(api.Deps{
+		Control: s.Control, AdminToken: token, Version: "v9.9.9", Stopping: stopping,
+		Logger: slog.New(slog.NewTextHandler(s.logged, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	s.url, s.client = srv.URL, srv.Client()
+	// Whatever a test does, no answer and no log line holds a secret, open or sealed.
+	t.Cleanup(func() {
+		sealed, err := controltest.Sealer{}.Seal([]byte(controltest.Secret), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"answers": s.seen.String(), "log": s.logged.String()} {
+			for _, secret := range []string{controltest.Secret, string(sealed[len("sealed:"):]), token} {
+				if strings.Contains(text, secret) {
+					t.Errorf("the %s show a secret", name)
+				}
+			}
+		}
+	})
+	return s
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (s *site) send(method, path string, body any, header ...string) answer {
+	s.t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		in = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, in)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.seen.Write(text)
+	if err := res.Header.Write(&s.seen); err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, text}
+}
+
+// want sends a request and reads its answer into out, unless that is nil.
+func (s *site) want(status int, method, path string, body, out any) answer {
+	s.t.Helper()
+	a := s.send(method, path, body)
+	if a.status != status {
+		s.t.Fatalf("%s %s: status %d, want %d: %s", method, path, a.status, status, a.body)
+	}
+	if out != nil {
+		reflect.ValueOf(out).Elem().SetZero()
+		dec := json.NewDecoder(bytes.NewReader(a.body))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(out); err != nil {
+			s.t.Fatalf("%s %s: %v: %s", method, path, err, a.body)
+		}
+	}
+	return a
+}
+
+// refused sends a request that must fail and returns the problem.
+func (s *site) refused(status int, method, path string, body any, header ...string) apiv1.Problem {
+	s.t.Helper()
+	return s.problem(status, s.send(method, path, body, header...))
+}
+
+func (s *site) problem(status int, a answer) apiv1.Problem {
+	s.t.Helper()
+	if a.status != status {
+		s.t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	if ct := a.header.Get("Content-Type"); ct != "application/problem+json" {
+		s.t.Errorf("content type %q of a problem", ct)
+	}
+	var p apiv1.Problem
+	dec := json.NewDecoder(bytes.NewReader(a.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		s.t.Fatalf("%v: %s", err, a.body)
+	}
+	if p.Status != status || p.Title == "" || p.Detail == "" || p.Kind == "" || p.Type == "" {
+		s.t.Errorf("problem %+v", p)
+	}
+	return p
+}
+
+// filled makes a site with a stream, a source, a sink and an exporter.
+func filled(t *testing.T) *site {
+	s := newSite(t)
+	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
+	s.want(201, "PUT", "/v1/sinks/s3", apiv1.PutSink{Bucket: "b", Credentials: controltest.Credentials}, nil)
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Stream: "demo", PathPrefix: "events"}, nil)
+	return s
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"strm/internal/api/apiv1"
+	"strm/internal/control"
+	"strm/internal/stream"
+)
+
+type sinkList struct {
+	Sinks []apiv1.Sink `json:"sinks"`
+}
+
+// SinkPath names a sink.
+type SinkPath struct {
+	Name string `path:"name" doc:"Name of the sink"`
+}
+
+// WithExporters asks for the exporters of sinks.
+type WithExporters struct {
+	Recursive bool `query:"recursive" doc:"Show its batch exporters too"`
+}
+
+// put is the answer of an operation that creates or updates.
+type put[T any] struct {
+	Status int
+	Body   T
+}
+
+func putStatus(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+func (s *server) sinks(api huma.API) {
+	const tag, all, one = "sinks", "/v1/sinks", "/v1/sinks/{name}"
+
+	register(s, api, operation(http.MethodGet, all, "list-sinks", tag, "List sinks"),
+		func(ctx context.Context, in *WithExporters) (*body[sinkList], error) {
+			sinks, err := s.Control.Sinks(ctx)
+			if err != nil {
+				return nil, err
+			}
+			out := sinkList{Sinks: make([]apiv1.Sink, 0, len(sinks))}
+			for _, k := range sinks {
+				shown, err := s.showSink(ctx, k, in.Recursive)
+				if err != nil {
+					return nil, err
+				}
+				out.Sinks = append(out.Sinks, shown)
+			}
+			return &body[sinkList]{out}, nil
+		})
+
+	register(s, api, operation(http.MethodGet, one, "get-sink", tag, "Show a sink"),
+		func(ctx context.Context, in *struct {
+			SinkPath
+			WithExporters
+		}) (*body[apiv1.Sink], error) {
+			k, err := s.Control.Sink(ctx, in.Name)
+			if err != nil {
+				return nil, err
+			}
+			shown, err := s.showSink(ctx, k, in.Recursive)
+			return &body[apiv1.Sink]{shown}, err
+		})
+
+	register(s, api, operation(http.MethodPut, one, "put-sink", tag, "Create a sink, or replace its settings and credentials"),
+		func(ctx context.Context, in *struct {
+			SinkPath
+			Body apiv1.PutSink
+		}) (*put[apiv1.Sink], error) {
+			b := in.Body
+			k, created, warning, err := s.Control.PutSink(ctx, control.NewSink{
+				Name: in.Name, Type: b.Type, Bucket: b.Bucket, Credentials: b.Credentials,
+				Endpoint: b.Endpoint, Region: b.Region, PathStyle: b.PathStyle,
+			})
+			if err != nil {
+				return nil, err
+			}
+			shown, err := s.showSink(ctx, k, false)
+			shown.Warning = warning
+			return &put[apiv1.Sink]{putStatus(created), shown}, err
+		})
+
+	register(s, api, operation(http.MethodDelete, one, "delete-sink", tag, "Delete a sink"),
+		func(ctx context.Context, in *struct {
+			SinkPath
+			Recursive bool `query:"recursive" doc:"Delete its batch exporters first"`
+		}) (*none, error) {
+			return nil, s.Control.DeleteSink(ctx, in.Name, in.Recursive)
+		})
+}
+
+// showSink leaves out the credentials: they go in and never come out, sealed
+// or not.
+func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (apiv1.Sink, error) {
+	out := apiv1.Sink{
+		Name:              k.Name,
+		Type:              string(k.Type),
+		Bucket:            k.Bucket,
+		Endpoint:          k.Endpoint,
+		Region:            k.Region,
+		PathStyle:         k.PathStyle,
+		Credentials:       k.Shape,
+		Principal:         k.Principal,
+		ConditionalWrites: string(k.Conditional),
+		CreatedAt:         k.CreatedAt.UTC(),
+		UpdatedAt:         k.UpdatedAt.UTC(),
+	}
+	if out.Region == "" {
+		out.Region = k.FoundRegion
+	}
+	if recursive {
+		exporters, err := s.Control.SinkExporters(ctx, k.Name)
+		if err != nil {
+			return apiv1.Sink{}, err
+		}
+		out.Exporters = each(exporters, showExporter)
+	}
+	return out, nil
+}

@@ -1,0 +1,103 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"strm/internal/stream"
+)
+
+// Options are the server's choices.
+type Options struct {
+	// AllowShortIntervals lowers the shortest interval from 30 s to 1 s.
+	AllowShortIntervals bool
+	// ValidateTimeout bounds the validation write when an exporter is created,
+	// changed or resumed; 20 s when zero.
+	ValidateTimeout time.Duration
+	// FinishTimeout bounds what remains to be done once the catalog has
+	// changed, whether or not the caller still listens; 30 s when zero.
+	FinishTimeout time.Duration
+}
+
+// Deps is what control works with.
+type Deps struct {
+	Catalog Catalog
+	Log     Log
+	Runner  Runner
+	Sealer  Sealer
+	// ParseCredential reads a credentials file. explicit is a sink type or
+	// empty. Its errors never hold a secret.
+	ParseCredential func(file []byte, explicit string) (Credential, error)
+	// CheckOutput fills the defaults of an output and refuses what no layout
+	// or format can do.
+	CheckOutput func(stream.Output) (stream.Output, error)
+	// Trimming is held by whoever trims the log, from reading the exporters'
+	// positions until the trim is done. Control holds it from reading where a
+	// new exporter starts until the exporter is stored, so that no start lies
+	// below the floor. Nil when nothing trims.
+	Trimming sync.Locker
+	Options  Options
+}
+
+// Control applies changes to the configuration. All methods are safe for
+// concurrent use.
+type Control struct {
+	catalog         Catalog
+	log             Log
+	runner          Runner
+	sealer          Sealer
+	parseCredential func(file []byte, explicit string) (Credential, error)
+	checkOutput     func(stream.Output) (stream.Output, error)
+	trimming        sync.Locker
+	options         Options
+	keys            *Sources
+
+	// change serialises read-modify-write on the catalog. It is never held
+	// across the network.
+	change sync.Mutex
+}
+
+// New returns a Control. It starts nothing.
+func New(d Deps) *Control {
+	if d.Trimming == nil {
+		d.Trimming = new(sync.Mutex)
+	}
+	if d.Options.ValidateTimeout <= 0 {
+		d.Options.ValidateTimeout = 20 * time.Second
+	}
+	if d.Options.FinishTimeout <= 0 {
+		d.Options.FinishTimeout = 30 * time.Second
+	}
+	return &Control{
+		catalog:         d.Catalog,
+		log:             d.Log,
+		runner:          d.Runner,
+		sealer:          d.Sealer,
+		parseCredential: d.ParseCredential,
+		checkOutput:     d.CheckOutput,
+		trimming:        d.Trimming,
+		options:         d.Options,
+		keys:            newSources(d.Catalog),
+	}
+}
+
+// Installation returns the id of this installation.
+func (c *Control) Installation(ctx context.Context) (string, error) {
+	return c.catalog.Installation(ctx)
+}
+
+// finishing returns a context for the steps after a change of the catalog:
+// they must be done even if the caller has gone.
+func (c *Control) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.options.FinishTimeout)
+}
+
+// newID returns n random bytes in hex.
+func newID(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the process rather than return an error
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,122 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"sync"
+	"sync/atomic"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// KeyPrefix begins every write key, so that people and secret scanners
+// recognise one.
+const KeyPrefix = "strm_"
+
+// newWriteKey returns a write key of 256 random bits.
+func newWriteKey() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process rather than return an error
+	return KeyPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// KeyHash returns what is stored of a write key: the hex SHA-256 of the whole
+// key, prefix included. A key has 256 random bits, so a slow hash adds nothing.
+func KeyHash(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
+// Sources finds the source of a write key, for every request of the intake.
+//
+// It keeps a snapshot of all sources and reads a new one after a change. So a
+// known key costs one map access, an unknown key costs the same and never
+// reaches the catalog, and memory is bounded by the sources that exist however
+// many keys are tried.
+type Sources struct {
+	catalog  Catalog
+	snapshot atomic.Pointer[snapshot]
+	changes  atomic.Uint64 // counts invalidations
+	loading  sync.Mutex    // one reader of the catalog at a time
+}
+
+// snapshot is never written after it is published.
+type snapshot struct {
+	changes uint64 // how many there were when reading began; stale once there are more
+	byHash  map[string]keyed
+}
+
+type keyed struct {
+	source stream.Source
+	stream stream.Stream
+}
+
+func newSources(c Catalog) *Sources { return &Sources{catalog: c} }
+
+// WriteKeys returns the lookup of write keys that this Control keeps current.
+func (c *Control) WriteKeys() *Sources { return c.keys }
+
+// Source returns the source whose write key has the hash (see KeyHash) and its
+// stream. Errors: Unauthorized if there is none; those of the catalog. A
+// change made through Control is seen by every call that begins after it.
+func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error) {
+	snap := s.snapshot.Load()
+	if snap == nil || snap.changes != s.changes.Load() {
+		var err error
+		if snap, err = s.load(ctx); err != nil {
+			return stream.Source{}, stream.Stream{}, err
+		}
+	}
+	k, ok := snap.byHash[keyHash]
+	if !ok {
+		return stream.Source{}, stream.Stream{}, problem.New(problem.Unauthorized, "unknown write key")
+	}
+	return k.source, k.stream, nil
+}
+
+// invalidate makes every call that begins from now on read the catalog anew,
+// even while another reads what was there before.
+func (s *Sources) invalidate() { s.changes.Add(1) }
+
+func (s *Sources) load(ctx context.Context) (*snapshot, error) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	before := s.changes.Load()
+	if snap := s.snapshot.Load(); snap != nil && snap.changes == before {
+		return snap, nil // another call has read it while this one waited
+	}
+	snap, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap.changes = before
+	s.snapshot.Store(snap)
+	return snap, nil
+}
+
+func (s *Sources) read(ctx context.Context) (*snapshot, error) {
+	sources, err := s.catalog.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := s.catalog.Streams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]stream.Stream, len(streams))
+	for _, st := range streams {
+		byID[st.ID] = st
+	}
+	snap := &snapshot{byHash: make(map[string]keyed, len(sources))}
+	for _, src := range sources {
+		// A source whose stream went away between the two reads is no way in.
+		if st, ok := byID[src.StreamID]; ok {
+			snap.byHash[src.KeyHash] = keyed{source: src, stream: st}
+		}
+	}
+	return snap, nil
+}

@@ -1,0 +1,267 @@
+package control
+
+import (
+	"context"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// ShapeAmbient is the shape of credentials that come from the server's
+// surroundings: environment, instance role and the like.
+const ShapeAmbient = "ambient"
+
+// ShapeNone is the shape of a sink that needs no credentials.
+const ShapeNone = "none"
+
+// maxBucket is generous: S3 allows 63 bytes, its relatives more.
+const maxBucket = 255
+
+// NewSink says what sink to create, or what an existing one becomes.
+type NewSink struct {
+	Name        string
+	Type        string // a stream.SinkType in any case, or empty: as the credentials say
+	Bucket      string
+	Credentials string // the file, verbatim; empty for ambient
+	Endpoint    string
+	Region      string
+	PathStyle   bool
+}
+
+// PutSink creates a sink, or makes an existing one what n says (all of it:
+// what n leaves out is gone). It returns the sink, whether it is new, and a
+// warning or "". Nothing is written to the bucket. Errors: Invalid; Conflict
+// if a batch not yet delivered cannot move to the new place.
+//
+// The catalog is one write; a put whose answer was lost may be repeated.
+// Stopped before the runner hears of it, exporters go on with the old
+// settings until the process ends, and start with the new ones.
+func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, created bool, warning string, err error) {
+	if err := stream.CheckName("sink", n.Name); err != nil {
+		return stream.Sink{}, false, "", err
+	}
+	s, warning, err := c.describeSink(n)
+	if err != nil {
+		return stream.Sink{}, false, "", err
+	}
+	if n.Credentials != "" {
+		if s.Credentials, err = c.sealer.Seal([]byte(n.Credentials), SinkSecret(n.Name)); err != nil {
+			return stream.Sink{}, false, "", err
+		}
+	}
+	stored, created, moved, err := c.putSinkRow(ctx, s)
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	if err == nil || mayHaveHappened(err) {
+		c.runner.SinkChanged(done, s.Name) // it reads the catalog, so it errs on no side
+	}
+	if err != nil {
+		return stream.Sink{}, false, "", err
+	}
+	if moved {
+		warning = joinWarnings(warning, "the sink points to another place now: batches whose outcome was still unknown may end up in both")
+	}
+	return stored, created, warning, nil
+}
+
+func (c *Control) putSinkRow(ctx context.Context, s stream.Sink) (stored stream.Sink, created, moved bool, err error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	old, err := c.catalog.Sink(ctx, s.Name)
+	switch {
+	case err == nil:
+		moved = old.Type != s.Type || old.Bucket != s.Bucket || old.Endpoint != s.Endpoint
+	case problem.KindOf(err) != problem.NotFound:
+		return stream.Sink{}, false, false, err
+	}
+	if moved {
+		users, err := c.catalog.ExportersOfSink(ctx, s.Name)
+		if err != nil {
+			return stream.Sink{}, false, false, err
+		}
+		moved = len(users) > 0
+	}
+	stored, created, err = c.catalog.PutSink(ctx, s)
+	return stored, created, moved, err
+}
+
+// SinkSecret returns the associated data that a sink's credentials are sealed
+// with, so that sealed bytes cannot be moved from one sink to another.
+func SinkSecret(name string) []byte { return []byte("sink:" + name) }
+
+// describeSink decides what n is. The result lacks its sealed credentials.
+func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
+	t := now()
+	s := stream.Sink{
+		Name: n.Name, Bucket: n.Bucket, Endpoint: n.Endpoint, Region: n.Region, PathStyle: n.PathStyle,
+		CreatedAt: t, UpdatedAt: t,
+	}
+	typ, err := sinkType(n.Type)
+	if err != nil {
+		return stream.Sink{}, "", err
+	}
+	if typ == stream.SinkDir {
+		s.Type, s.Shape = stream.SinkDir, ShapeNone
+		return s, "", checkDirSink(n)
+	}
+	var warning string
+	if n.Credentials == "" {
+		s.Type, s.Shape = typ, ShapeAmbient
+		if typ == "" {
+			s.Type = stream.SinkS3
+		}
+	} else {
+		cred, err := c.parseCredential([]byte(n.Credentials), string(typ))
+		if err != nil {
+			return stream.Sink{}, "", err
+		}
+		s.Type, s.Shape, s.Principal, warning = cred.Type, cred.Shape, cred.Principal, cred.Warning
+		if s.Endpoint == "" {
+			s.Endpoint = cred.Endpoint
+		}
+		s.PathStyle = s.PathStyle || cred.PathStyle
+	}
+	if err := checkBucket(s.Bucket); err != nil {
+		return stream.Sink{}, "", err
+	}
+	if err := checkEndpoint(s.Endpoint); err != nil {
+		return stream.Sink{}, "", err
+	}
+	if len(s.Region) > 64 || strings.ContainsFunc(s.Region, notInToken) {
+		return stream.Sink{}, "", problem.New(problem.Invalid, "region %q: use letters, digits and '-'", s.Region)
+	}
+	return s, warning, nil
+}
+
+func sinkType(t string) (stream.SinkType, error) {
+	switch strings.ToUpper(t) {
+	case "":
+		return "", nil
+	case string(stream.SinkS3):
+		return stream.SinkS3, nil
+	case string(stream.SinkGCS), "GCS":
+		return stream.SinkGCS, nil
+	case string(stream.SinkDir):
+		return stream.SinkDir, nil
+	}
+	return "", problem.New(problem.Invalid, "sink type %q is not known; use S3, GCLOUD or DIR", t)
+}
+
+func checkDirSink(n NewSink) error {
+	if n.Credentials != "" {
+		return problem.New(problem.Invalid, "a DIR sink takes no credentials")
+	}
+	if n.Endpoint != "" || n.Region != "" || n.PathStyle {
+		return problem.New(problem.Invalid, "a DIR sink takes no endpoint, region or path style")
+	}
+	if !filepath.IsAbs(n.Bucket) || filepath.Clean(n.Bucket) != n.Bucket || strings.ContainsFunc(n.Bucket, isControl) {
+		return problem.New(problem.Invalid, "directory %q: give the absolute path, without a trailing slash or '..', as the server sees it", n.Bucket)
+	}
+	return nil
+}
+
+func checkBucket(b string) error {
+	switch {
+	case b == "":
+		return problem.New(problem.Invalid, "a sink needs a bucket")
+	case strings.Contains(b, "://"):
+		return problem.New(problem.Invalid, "bucket %q: give the name only, without a scheme", b)
+	case filepath.IsAbs(b):
+		return problem.New(problem.Invalid, "bucket %q looks like a directory; for that give the sink type DIR", b)
+	case strings.Contains(b, "/"):
+		return problem.New(problem.Invalid, "bucket %q: give the name only; the path goes into the exporter's path prefix", b)
+	case len(b) > maxBucket || strings.ContainsFunc(b, notInToken):
+		return problem.New(problem.Invalid, "bucket %q: use at most %d letters, digits, '.', '_' and '-'", b, maxBucket)
+	}
+	return nil
+}
+
+func checkEndpoint(e string) error {
+	if e == "" {
+		return nil
+	}
+	u, err := url.Parse(e)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return problem.New(problem.Invalid, "the endpoint must be a URL such as https://s3.example.org")
+	}
+	// The URL is shown to everybody who may see the sink.
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return problem.New(problem.Invalid, "the endpoint must have no user, password, query or fragment")
+	}
+	return nil
+}
+
+func notInToken(r rune) bool {
+	alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !alnum && r != '.' && r != '_' && r != '-'
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f || r == 0xfffd }
+
+func joinWarnings(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// Sinks returns all sinks, by name.
+func (c *Control) Sinks(ctx context.Context) ([]stream.Sink, error) { return c.catalog.Sinks(ctx) }
+
+// Sink returns a sink.
+func (c *Control) Sink(ctx context.Context, name string) (stream.Sink, error) {
+	return c.catalog.Sink(ctx, name)
+}
+
+// SinkExporters returns the exporters of a sink and how they fare.
+func (c *Control) SinkExporters(ctx context.Context, name string) ([]Exporter, error) {
+	exporters, err := c.catalog.ExportersOfSink(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.withStatus(ctx, exporters)
+}
+
+// DeleteSink deletes a sink. While exporters are linked to it, only
+// recursively (else Conflict); they go first. What was delivered stays in the bucket.
+//
+// The catalog is one write. Stopped after it, the process has ended and with
+// it the exporters that ran; the next one does not start them. Should the
+// runner not let go of an exporter, its batches can no longer be planned or
+// saved, and the error says so.
+func (c *Control) DeleteSink(ctx context.Context, name string, recursive bool) error {
+	exporters, err := c.deleteSinkRow(ctx, name, recursive)
+	if err != nil {
+		return err
+	}
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	for _, e := range exporters {
+		if err := c.runner.Reload(done, e.ID); err != nil {
+			return problem.New(problem.Internal, "sink %q is deleted, but exporter %q still runs: %w", name, e.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Control) deleteSinkRow(ctx context.Context, name string, recursive bool) ([]stream.Exporter, error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	linked, err := c.catalog.ExportersOfSink(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	_, exporters, err := c.catalog.DeleteSink(ctx, name, recursive)
+	if err == nil || !mayHaveHappened(err) {
+		return exporters, err
+	}
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	if _, gone := c.catalog.Sink(done, name); isNotFound(gone) {
+		return linked, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,189 @@
+package control_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"strm/internal/control"
+	"strm/internal/control/controltest"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+func TestPutSinkKinds(t *testing.T) {
+	mc := `{"url":"http://127.0.0.1:9000","accessKey":"minio","secretKey":"s"}`
+	gcs := `{"type":"service_account"}`
+	for _, tt := range []struct {
+		name string
+		n    control.NewSink
+		want stream.Sink
+	}{
+		{"s3 by its file", control.NewSink{Bucket: "b", Credentials: controltest.Credentials},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: "AKIAEXAMPLE"}},
+		{"gcs by its file", control.NewSink{Bucket: "b", Credentials: gcs},
+			stream.Sink{Type: stream.SinkGCS, Bucket: "b", Shape: "gcs-service-account", Principal: "strm@example.iam"}},
+		{"endpoint of the file", control.NewSink{Bucket: "b", Credentials: mc},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "mc-alias", Principal: "minio", Endpoint: "http://127.0.0.1:9000"}},
+		{"endpoint given wins", control.NewSink{Bucket: "b", Credentials: mc, Endpoint: "https://s3.example.org"},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "mc-alias", Principal: "minio", Endpoint: "https://s3.example.org"}},
+		{"ambient", control.NewSink{Bucket: "b", Region: "eu-west-1", PathStyle: true},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "ambient", Region: "eu-west-1", PathStyle: true}},
+		{"ambient gcs", control.NewSink{Bucket: "b", Type: "gcloud"},
+			stream.Sink{Type: stream.SinkGCS, Bucket: "b", Shape: "ambient"}},
+		{"directory", control.NewSink{Bucket: "/data/out", Type: "dir"},
+			stream.Sink{Type: stream.SinkDir, Bucket: "/data/out", Shape: "none"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := controltest.New(t)
+			tt.n.Name = "sink"
+			got, created, warning, err := w.PutSink(t.Context(), tt.n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !created || warning != "" {
+				t.Errorf("created %v, warning %q", created, warning)
+			}
+			if (tt.n.Credentials != "") != (len(got.Credentials) > 0) {
+				t.Errorf("sealed credentials: %q", got.Credentials)
+			}
+			if tt.n.Credentials != "" && (bytes.Contains(got.Credentials, []byte(tt.n.Credentials)) || !bytes.Contains(got.Credentials, []byte("sink:sink"))) {
+				t.Errorf("credentials are not sealed for the sink: %q", got.Credentials)
+			}
+			got = stream.Sink{Type: got.Type, Bucket: got.Bucket, Shape: got.Shape, Principal: got.Principal, Endpoint: got.Endpoint, Region: got.Region, PathStyle: got.PathStyle}
+			if got.Type != tt.want.Type || got.Bucket != tt.want.Bucket || got.Shape != tt.want.Shape || got.Principal != tt.want.Principal ||
+				got.Endpoint != tt.want.Endpoint || got.Region != tt.want.Region || got.PathStyle != tt.want.PathStyle {
+				t.Errorf("got %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPutSinkRefuses(t *testing.T) {
+	w := controltest.New(t)
+	for _, tt := range []struct {
+		name string
+		n    control.NewSink
+		text string
+	}{
+		{"no name", control.NewSink{Bucket: "b"}, "needs a name"},
+		{"no bucket", control.NewSink{Name: "s"}, "needs a bucket"},
+		{"unknown type", control.NewSink{Name: "s", Bucket: "b", Type: "azure"}, `"azure"`},
+		{"ambiguous file", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"` + controltest.Secret + `":1}`}, "no known shape"},
+		{"type against file", control.NewSink{Name: "s", Bucket: "b", Type: "GCLOUD", Credentials: controltest.Credentials}, "no known shape"},
+		{"scheme", control.NewSink{Name: "s", Bucket: "s3://b"}, "without a scheme"},
+		{"path", control.NewSink{Name: "s", Bucket: "b/c"}, "path prefix"},
+		{"directory without type", control.NewSink{Name: "s", Bucket: "/data"}, "DIR"},
+		{"blank", control.NewSink{Name: "s", Bucket: "a b"}, "letters"},
+		{"endpoint without scheme", control.NewSink{Name: "s", Bucket: "b", Endpoint: "localhost:9000"}, "URL"},
+		{"endpoint with password", control.NewSink{Name: "s", Bucket: "b", Endpoint: "http://u:" + controltest.Secret + "@h"}, "no user"},
+		{"endpoint that is none", control.NewSink{Name: "s", Bucket: "b", Endpoint: "http://u:" + controltest.Secret + "@h:x"}, "URL"},
+		{"region", control.NewSink{Name: "s", Bucket: "b", Region: "eu west"}, "region"},
+		{"relative directory", control.NewSink{Name: "s", Bucket: "data", Type: "DIR"}, "absolute"},
+		{"directory with dots", control.NewSink{Name: "s", Bucket: "/data/../etc", Type: "DIR"}, "absolute"},
+		{"directory with credentials", control.NewSink{Name: "s", Bucket: "/data", Type: "DIR", Credentials: controltest.Credentials}, "no credentials"},
+		{"directory with region", control.NewSink{Name: "s", Bucket: "/data", Type: "DIR", Region: "x"}, "no endpoint"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, _, err := w.PutSink(t.Context(), tt.n)
+			wantKind(t, err, problem.Invalid, tt.text)
+			if strings.Contains(err.Error(), controltest.Secret) {
+				t.Errorf("the error shows the secret: %v", err)
+			}
+		})
+	}
+	if len(w.Runner.SinkChanges) != 0 {
+		t.Errorf("the runner heard of sinks that were refused: %v", w.Runner.SinkChanges)
+	}
+}
+
+// Putting a sink again updates it, leaves its exporters alone and tells the runner.
+func TestPutSinkAgain(t *testing.T) {
+	w := controltest.New(t)
+	mustStream(t, w, "demo", 1)
+	first := mustSink(t, w, "s3")
+	x := mustExporter(t, w, control.NewExporter{Stream: "demo"})
+	w.Runner.SinkChanges = nil
+
+	again, created, warning, err := w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "b", Credentials: controltest.Credentials})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if created || warning != "" || again.Revision <= first.Revision || !again.CreatedAt.Equal(first.CreatedAt) {
+		t.Errorf("created %v, warning %q, %+v", created, warning, again)
+	}
+	if !slices.Equal(w.Runner.SinkChanges, []string{"s3"}) {
+		t.Errorf("the runner heard of %v", w.Runner.SinkChanges)
+	}
+	_, _, warning, err = w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "other"})
+	if err != nil || !strings.Contains(warning, "another place") {
+		t.Errorf("warning %q, %v", warning, err)
+	}
+	after, err := w.Exporter(t.Context(), "demo", x.Name)
+	if err != nil || after.ID != x.ID || after.Sink != "s3" {
+		t.Errorf("its exporter is %+v, %v", after.Exporter, err)
+	}
+}
+
+func TestPutSinkFaults(t *testing.T) {
+	w := controltest.New(t)
+	w.Faults.LoseRequest("PutSink")
+	_, _, _, err := w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "b"})
+	wantInjected(t, err)
+	w.Faults.Clear()
+	w.Faults.LoseAnswer("PutSink")
+	w.Runner.SinkChanges = nil
+	_, _, _, err = w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "b"})
+	wantInjected(t, err)
+	if !slices.Equal(w.Runner.SinkChanges, []string{"s3"}) {
+		t.Errorf("the write happened, but the runner heard of %v", w.Runner.SinkChanges)
+	}
+	w.Faults.Clear()
+	if _, created, _, err := w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "b"}); err != nil || created {
+		t.Errorf("repeated: created %v, %v", created, err)
+	}
+}
+
+func TestDeleteSink(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		inject  func(*controltest.World)
+		deleted bool
+		failed  bool
+	}{
+		{"well", func(*controltest.World) {}, true, false},
+		{"request lost", func(w *controltest.World) { w.Faults.LoseRequest("DeleteSink") }, false, true},
+		{"answer lost", func(w *controltest.World) { w.Faults.LoseAnswer("DeleteSink") }, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := controltest.New(t)
+			mustStream(t, w, "demo", 1)
+			mustSink(t, w, "s3sink")
+			x := mustExporter(t, w, control.NewExporter{Stream: "demo"})
+			wantKind(t, w.DeleteSink(t.Context(), "s3sink", false), problem.Conflict,
+				"Cannot delete sink with name s3sink, as it still has exporters linked to it. Delete those first before deleting this sink.")
+
+			tt.inject(w)
+			err := w.DeleteSink(t.Context(), "s3sink", true)
+			w.Faults.Clear()
+			if tt.failed {
+				wantInjected(t, err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			_, running := w.Runner.Running[x.ID]
+			_, err = w.Sink(t.Context(), "s3sink")
+			if gone := problem.KindOf(err) == problem.NotFound; gone != tt.deleted || running == tt.deleted {
+				t.Errorf("sink gone %v, exporter runs %v", gone, running)
+			}
+		})
+	}
+	w := controltest.New(t)
+	wantKind(t, w.DeleteSink(t.Context(), "nope", true), problem.NotFound, "nope")
+	mustStream(t, w, "demo", 1)
+	mustSink(t, w, "s3")
+	mustExporter(t, w, control.NewExporter{Stream: "demo"})
+	w.Runner.ReloadErr = controltest.ErrInjected
+	wantKind(t, w.DeleteSink(t.Context(), "s3", true), problem.Internal, "still runs")
+}
