@@ -1,6 +1,7 @@
 package catalogtest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -215,9 +216,9 @@ func testReplayAndHeld(t *testing.T, b *bench) {
 	e := b.plain("demo", 2)
 	held := func(want ...stream.Offset) {
 		t.Helper()
-		got, any, err := b.db.Held(ctx, "id-demo")
-		if ok(t, err); !any || !slices.Equal(got, want) {
-			t.Fatalf("held %v %v, want %v", got, any, want)
+		got, some, err := b.db.Held(ctx, "id-demo")
+		if ok(t, err); !some || !slices.Equal(got, want) {
+			t.Fatalf("held %v %v, want %v", got, some, want)
 		}
 	}
 	held(0, 0)
@@ -282,7 +283,7 @@ func testBatchPages(t *testing.T, b *bench) {
 		t.Fatalf("%d batches, want %d", next, n+1)
 	}
 	stop := fmt.Errorf("stop")
-	if err := b.db.EachBatch(ctx, e.ID, func(*stream.Batch) error { return stop }); err != stop {
+	if err := b.db.EachBatch(ctx, e.ID, func(*stream.Batch) error { return stop }); !errors.Is(err, stop) {
 		t.Fatalf("error %v", err)
 	}
 	for _, c := range []struct {
