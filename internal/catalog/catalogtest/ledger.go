@@ -193,6 +193,12 @@ func testKeysFollow(t *testing.T, b *bench) {
 	e := must(b.db.Exporter(ctx, one.ID))(t)
 	e.Sink = "b"
 	wantKind(t, b.db.UpdateExporter(ctx, e), problem.Conflict)
+	// An object that is stored is where it is, though its batch moves.
+	half := key(one, 3, 2, "half")
+	half.Objects = append(half.Objects, stream.Object{Key: "rest", Ranges: []stream.Range{span(0, 3, 4)}, Events: 1})
+	ok(t, b.db.Plan(ctx, []stream.Batch{half}, stream.Position{4}))
+	half.State, half.Objects[0].Stored = stream.BatchAttempted, true
+	ok(t, b.db.Save(ctx, &half))
 	// Elsewhere: the open key moves, the done one stays.
 	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "a", Type: stream.SinkS3, Bucket: "new"})
 	ok(t, err)
@@ -200,7 +206,10 @@ func testKeysFollow(t *testing.T, b *bench) {
 	ok(t, err)
 	three := b.exporter("e-3", "three", "a", "old", 1)
 	ok(t, b.db.Plan(ctx, []stream.Batch{key(three, 1, 0, "open")}, stream.Position{1}))
-	wantKind(t, b.db.Plan(ctx, []stream.Batch{key(three, 2, 1, "done")}, stream.Position{2}), problem.Conflict)
+	for _, taken := range []string{"done", "half"} {
+		wantKind(t, b.db.Plan(ctx, []stream.Batch{key(three, 2, 1, taken)}, stream.Position{2}), problem.Conflict)
+	}
+	ok(t, b.db.Plan(ctx, []stream.Batch{key(three, 2, 1, "rest")}, stream.Position{2}))
 	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "new", Type: stream.SinkS3, Bucket: "new"})
 	ok(t, err)
 	four := b.exporter("e-4", "four", "a", "new", 1)
