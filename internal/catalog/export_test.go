@@ -8,6 +8,9 @@ var (
 	SQLTotals     = sqlTotals
 	SQLHeldNext   = sqlHeldNext
 	SQLHeldRanges = sqlHeldRanges
+
+	SQLClaimOfSink     = sqlClaimOfSink
+	SQLClaimOfExporter = sqlClaimOfExporter
 )
 
 // Text is the SQL of a page of batches.

@@ -95,7 +95,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 		if n == 0 {
 			return noExporter(e.ID)
 		}
-		return t.claim(ctx, bucketOf(&to), `exporter_id = $2`, e.ID)
+		return t.claim(ctx, bucketOf(&to), sqlClaimOfExporter, e.ID)
 	})
 }
 

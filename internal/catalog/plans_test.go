@@ -46,6 +46,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		{"totals", "batch_unfinished", catalog.SQLTotals, []any{"e"}},
 		{"held next", "exporter_name", catalog.SQLHeldNext, []any{"s"}},
 		{"held ranges", "batch_unfinished", catalog.SQLHeldRanges, []any{"s"}},
+		{"claim of sink", "batch_unfinished", catalog.SQLClaimOfSink, []any{"b", "s"}},
+		{"claim of exporter", "batch_unfinished", catalog.SQLClaimOfExporter, []any{"b", "e"}},
 	}
 	for index, q := range map[string]catalog.BatchQuery{
 		"sqlite_autoindex_batch_1": {BeforeSeq: 5, State: stream.BatchDone},

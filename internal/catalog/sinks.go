@@ -39,9 +39,9 @@ func bucketOf(s *stream.Sink) string {
 // (FoundRegion, Conditional) stays as it was, and is forgotten when type,
 // bucket, endpoint or region change.
 //
-// Unfinished batches of the sink's exporters follow it to its new place: their
-// keys are claimed there in the same transaction, and if one is taken there,
-// nothing changes (kind Conflict). Done batches stay where they are.
+// Unfinished batches of the sink's exporters follow it to its new place: the
+// keys of objects not stored yet are claimed there in the same transaction, and
+// if one is taken there, nothing changes (kind Conflict).
 func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error) {
 	if err := stream.CheckName("sink", s.Name); err != nil {
 		return stream.Sink{}, false, err
@@ -77,7 +77,7 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 			if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+db.dialect.Lock, s.Name); err != nil {
 				return err
 			}
-			return t.claim(ctx, bucketOf(&s), `exporter_id IN (SELECT id FROM exporter WHERE sink = $2 AND deleted_at = 0)`, s.Name)
+			return t.claim(ctx, bucketOf(&s), sqlClaimOfSink, s.Name)
 		}
 		return nil
 	})
@@ -105,11 +105,17 @@ func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 	return err
 }
 
-// claim moves the keys of unfinished batches to another bucket; where says
-// which, with $2 for arg.
-func (t tx) claim(ctx context.Context, bucket, where, arg string) error {
-	_, err := t.exec(ctx, `UPDATE batch_object SET bucket = $1 WHERE (exporter_id, seq) IN
-		(SELECT exporter_id, seq FROM batch WHERE state IN ('planned', 'attempted') AND `+where+`)`, bucket, arg)
+const (
+	claimOpen = `UPDATE batch_object SET bucket = $1 WHERE NOT stored AND (exporter_id, seq) IN
+		(SELECT exporter_id, seq FROM batch WHERE state IN ('planned', 'attempted') AND exporter_id `
+	sqlClaimOfSink     = claimOpen + `IN (SELECT id FROM exporter WHERE sink = $2 AND deleted_at = 0))`
+	sqlClaimOfExporter = claimOpen + `= $2)`
+)
+
+// claim moves the keys of what an unfinished batch has yet to deliver to
+// another bucket. Objects stored already are where they are.
+func (t tx) claim(ctx context.Context, bucket, query, arg string) error {
+	_, err := t.exec(ctx, query, bucket, arg)
 	if err != nil && t.db.dialect.Duplicate(err) {
 		return problem.New(problem.Conflict, "an object that waits for delivery has a name that is taken in the other bucket; "+
 			"give the exporter a path prefix of its own, or choose another bucket")

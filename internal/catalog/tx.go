@@ -72,7 +72,7 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 	var res sql.Result
 	var err error
 	if s, ok := t.db.hot[query]; ok {
-		res, err = t.sql.StmtContext(ctx, s).ExecContext(ctx, args...)
+		res, err = t.sql.StmtContext(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	} else {
 		res, err = t.sql.ExecContext(ctx, query, args...)
 	}
@@ -84,7 +84,7 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 
 func (t tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s, ok := t.db.hot[query]; ok {
-		return t.sql.StmtContext(ctx, s).QueryContext(ctx, args...)
+		return t.sql.StmtContext(ctx, s).QueryContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	}
 	return t.sql.QueryContext(ctx, query, args...)
 }

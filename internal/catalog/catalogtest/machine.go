@@ -161,7 +161,7 @@ func (m *machine) brokenPlan(r *rapid.T) {
 	case 0:
 		next[rapid.IntRange(0, 1).Draw(r, "partition")] += by
 	case 1:
-		batches[at].Objects[0].Ranges[0].Start -= 1
+		batches[at].Objects[0].Ranges[0].Start--
 	case 2:
 		batches[at].Objects[0].Ranges[0].End++
 	}
@@ -266,7 +266,7 @@ func (m *machine) check(r *rapid.T) {
 				r.Fatalf("exporter %+v, want %+v", stored, e)
 			}
 		}
-		checkTiling(r, m.ctx, m.b.db, e)
+		checkTiling(m.ctx, r, m.b.db, e)
 		m.checkBatches(r, id, k)
 		if k.deleted {
 			continue
@@ -276,8 +276,8 @@ func (m *machine) check(r *rapid.T) {
 		}
 		lowest(held, k)
 	}
-	got, any, err := m.b.db.Held(m.ctx, m.of.ID)
-	if ok(r, err); any != (held != nil) || !slices.Equal(got, held) {
+	got, some, err := m.b.db.Held(m.ctx, m.of.ID)
+	if ok(r, err); some != (held != nil) || !slices.Equal(got, held) {
 		r.Fatalf("held %v, want %v", got, held)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // checkTiling checks that the export ranges of an exporter, whatever became of
 // them, lead from its start to its position, and that batches are numbered
 // without a gap up to its newest.
-func checkTiling(t fataler, ctx context.Context, db *catalog.DB, e stream.Exporter) {
+func checkTiling(ctx context.Context, t fataler, db *catalog.DB, e stream.Exporter) {
 	t.Helper()
 	at, seq := e.Start, int64(0)
 	ok(t, db.EachBatch(ctx, e.ID, func(b *stream.Batch) error {
@@ -67,7 +67,7 @@ func testTwoPlanners(t *testing.T, b *bench) {
 			t.Fatalf("round %d: %d won, stored is %+v", round, winner, got)
 		}
 	}
-	checkTiling(t, ctx, b.db, must(b.db.Exporter(ctx, e.ID))(t))
+	checkTiling(ctx, t, b.db, must(b.db.Exporter(ctx, e.ID))(t))
 }
 
 // testTwoExporters runs exporters of one stream into one bucket side by side,
@@ -91,7 +91,7 @@ func testTwoExporters(t *testing.T, b *bench) {
 	}
 	for _, id := range []string{first.ID, second.ID} {
 		e := must(b.db.Exporter(ctx, id))(t)
-		checkTiling(t, ctx, b.db, e)
+		checkTiling(ctx, t, b.db, e)
 		sum := must(b.db.Totals(ctx, id))(t)
 		if sum.Batches != e.LastSeq || sum.Events != int64(e.Next[0]) || sum.UnfinishedBatches != 0 || e.LastSeq < batches {
 			t.Fatalf("exporter %s at %d, %v has totals %+v", id, e.LastSeq, e.Next, sum)
@@ -167,5 +167,5 @@ func testCancelled(t *testing.T, b *bench) {
 			t.Fatalf("error %v, batch %d after %d", err, after.LastSeq, now.LastSeq)
 		}
 	}
-	checkTiling(t, t.Context(), b.db, must(b.db.Exporter(t.Context(), e.ID))(t))
+	checkTiling(t.Context(), t, b.db, must(b.db.Exporter(t.Context(), e.ID))(t))
 }

@@ -10,18 +10,21 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"strm/internal/stream"
 )
 
 const killedPath = "STRM_TEST_KILLED_CATALOG"
 
-// TestMain lets the test binary be the process that is killed.
+// TestMain lets the test binary be the process that is killed, and looks for
+// goroutines left over once all tests are through.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(killedPath); path != "" {
 		fmt.Fprintln(os.Stderr, "writer ended:", writeUntilKilled(context.Background(), path))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // writeUntilKilled plans and finishes batches and prints what was answered.

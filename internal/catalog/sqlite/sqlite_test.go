@@ -165,7 +165,7 @@ func TestFullDisk(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	mustClose(t, mustOpen(t, path))
-	// Open writes nothing to a current database, so it succeeds; writing does not.
+	// Every connection refuses to write; Open notices before it returns.
 	_, err := open(t.Context(), path, "query_only(1)")
 	if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "may write") {
 		t.Fatalf("error %v of kind %v", err, problem.KindOf(err))
