@@ -14,7 +14,6 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/format"
-	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -174,7 +173,8 @@ func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duratio
 // ended puts a lane to rest. raw and events are the stream's totals from before
 // the step: whatever came since may not have been seen by it.
 func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
-	if err != nil && problem.KindOf(err) != problem.NotFound && l.exporter().ID != "" {
+	if err != nil && !errors.Is(err, errGone) {
+		// The ledger may know more than the lane now: an answer may be lost.
 		l.loaded = false
 		pause = rest{until: r.now().Add(r.backoff.after(l.failed(), false, l.random))}
 		l.report(err.Error(), false, pause.until, r.now())
@@ -191,7 +191,7 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 	l.running = false
 	close(l.ended)
 	defer r.poke()
-	if l.gone || problem.KindOf(err) == problem.NotFound {
+	if l.gone || errors.Is(err, errGone) {
 		return
 	}
 	g := r.streams[l.streamID]

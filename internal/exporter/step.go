@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,11 +18,17 @@ type rest struct {
 	events int64     // so many more events; 0: no such rule
 }
 
+// errGone: the exporter was deleted.
+var errGone = errors.New("the batch exporter was deleted")
+
 // step does the next thing an exporter needs and returns what it waits for
 // then. A step does at most one round of one batch, so that pausing and
 // stopping act between rounds.
 func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	e, err := r.catalog.Exporter(ctx, l.id)
+	if err != nil && problem.KindOf(err) == problem.NotFound {
+		return rest{}, errGone
+	}
 	if err != nil {
 		return rest{}, err
 	}
@@ -129,16 +136,16 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: e.Output, layout: lay, variant: v,
 	}, blocks)
 	next := after(e.Next, blocks)
-	// The answer may be lost: the next step reads the exporter's position and
-	// the unfinished batches from the ledger again and finds what happened.
-	l.loaded = false
+	// If the answer is lost, the next step reads the exporter's position and the
+	// unfinished batches from the ledger again, and finds what happened.
 	if err := r.ledger.Plan(ctx, []stream.Batch{b}, next); err != nil {
-		if problem.KindOf(err) == problem.Conflict {
-			return nil // changed meanwhile (deleted, replayed): look again
+		now, rerr := r.catalog.Exporter(ctx, e.ID)
+		if problem.KindOf(err) == problem.Conflict && (rerr != nil || now.LastSeq != e.LastSeq || now.Sink != e.Sink) {
+			l.loaded = false
+			return nil // deleted, moved or replayed meanwhile: look again
 		}
 		return fmt.Errorf("plan batch %s: %w", b.ID, err)
 	}
-	l.loaded = true
 	l.unfinished = append(l.unfinished, b)
 	l.mu.Lock()
 	l.exp.Next, l.exp.LastSeq = next, b.Seq
@@ -162,11 +169,9 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 		l.report(b.Problem, b.Blocked, b.NextRetryAt, now)
 		return b.NextRetryAt, false, nil
 	}
-	l.loaded = false // until attempt has returned, the ledger may know more than l
 	if err := r.attempt(ctx, l, b); err != nil {
 		return time.Time{}, false, err
 	}
-	l.loaded = true
 	if b.State != stream.BatchDone {
 		l.report(b.Problem, b.Blocked, b.NextRetryAt, r.now())
 		return b.NextRetryAt, false, nil

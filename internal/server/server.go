@@ -263,7 +263,7 @@ func parseCredential(file []byte, explicit string) (control.Credential, error) {
 		return control.Credential{}, err
 	}
 	return control.Credential{
-		Shape: c.Shape, Type: stream.SinkType(c.SinkType), Principal: c.Principal(), Endpoint: c.Endpoint, PathStyle: c.PathStyle, Warning: c.Warning,
+		Shape: string(c.Shape), Type: stream.SinkType(c.SinkType), Principal: c.Principal(), Endpoint: c.Endpoint, Warning: c.Warning,
 	}, nil
 }
 
