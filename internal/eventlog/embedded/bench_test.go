@@ -54,7 +54,11 @@ func BenchmarkAppend(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer l.Close()
+			defer func() {
+				if err := l.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
 			if err := l.Create(context.Background(), id, 4); err != nil {
 				b.Fatal(err)
 			}
@@ -118,7 +122,11 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close()
+	defer func() {
+		if err := l.Close(); err != nil {
+			b.Error(err)
+		}
+	}()
 	if err := l.Create(context.Background(), id, 1); err != nil {
 		b.Fatal(err)
 	}

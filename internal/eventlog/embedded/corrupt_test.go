@@ -58,12 +58,12 @@ func written(t *testing.T, fs vfs.FS, dir string) {
 	}
 }
 
-// tamper changes a closed log behind its back.
-func tamper(t *testing.T, fs vfs.FS, dir string, change func(db *pebble.DB) error) {
+// tamper changes the closed log in /log behind its back.
+func tamper(t *testing.T, fs vfs.FS, change func(db *pebble.DB) error) {
 	t.Helper()
 	opts := testOptions(fs)
 	opts.setDefaults()
-	db, err := pebble.Open(dir, engineOptions(&opts, nil))
+	db, err := pebble.Open("/log", engineOptions(&opts, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +83,13 @@ func edit(db *pebble.DB, key []byte, f func(v []byte) []byte) error {
 
 func flip(v []byte) []byte { v[len(v)/2] ^= 0x10; return v }
 
+func closed(t *testing.T, l *Log) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDamageIsReportedByPlace(t *testing.T) {
 	header := func(off stream.Offset) []byte { return blockKey(spaceHeader, 1, 1, off) }
 	payload := func(off stream.Offset) []byte { return blockKey(spacePayload, 1, 1, off) }
@@ -92,8 +99,11 @@ func TestDamageIsReportedByPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()
-			return append([]byte(nil), v...)
+			v = append([]byte(nil), v...)
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return v
 		})
 	}
 	for _, c := range []struct {
@@ -119,12 +129,12 @@ func TestDamageIsReportedByPlace(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			fs := vfs.NewMem()
 			written(t, fs, "/log")
-			tamper(t, fs, "/log", c.change)
+			tamper(t, fs, c.change)
 			l, err := Open("/log", testOptions(fs))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close()
+			defer closed(t, l)
 			place := fmt.Sprintf("stream %s partition 1 offset %d:", testID, c.good*100)
 			wantDamage := func(what string, n int, err error) {
 				t.Helper()
@@ -159,12 +169,12 @@ func TestDamageIsReportedByPlace(t *testing.T) {
 func TestDamagedEndRefusesAppends(t *testing.T) {
 	fs := vfs.NewMem()
 	written(t, fs, "/log")
-	tamper(t, fs, "/log", func(db *pebble.DB) error { return edit(db, blockKey(spaceHeader, 1, 1, 900), flip) })
+	tamper(t, fs, func(db *pebble.DB) error { return edit(db, blockKey(spaceHeader, 1, 1, 900), flip) })
 	l, err := Open("/log", testOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer closed(t, l)
 	e := noisy(rand.New(rand.NewPCG(1, 1)), 2)
 	e.Partition = 1
 	if _, err := l.Append(context.Background(), testID, e); !errors.Is(err, eventlog.ErrCorrupt) {
@@ -182,12 +192,12 @@ func TestDamagedEndRefusesAppends(t *testing.T) {
 func TestDamagedKeyIsNotForgotten(t *testing.T) {
 	fs := vfs.NewMem()
 	written(t, fs, "/log")
-	tamper(t, fs, "/log", func(db *pebble.DB) error { return edit(db, keyKey(1, "key4"), flip) })
+	tamper(t, fs, func(db *pebble.DB) error { return edit(db, keyKey(1, "key4"), flip) })
 	l, err := Open("/log", testOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer closed(t, l)
 	e := noisy(rand.New(rand.NewPCG(1, 1)), 2)
 	e.Partition, e.Key, e.Digest = 1, "key4", 5
 	if _, err := l.Append(context.Background(), testID, e); !errors.Is(err, eventlog.ErrCorrupt) {
@@ -198,7 +208,7 @@ func TestDamagedKeyIsNotForgotten(t *testing.T) {
 func TestNewerVersionIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	written(t, fs, "/log")
-	tamper(t, fs, "/log", func(db *pebble.DB) error {
+	tamper(t, fs, func(db *pebble.DB) error {
 		return db.Set([]byte{spaceVersion}, be.AppendUint32(nil, formatVersion+1), pebble.Sync)
 	})
 	for range 2 { // and again: refusing lets go of the lock

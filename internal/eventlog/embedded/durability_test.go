@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -35,9 +38,7 @@ func (g *gate) MaybeError(op errorfs.Op) error {
 	if !g.on.Load() || !strings.HasSuffix(op.Path, ".log") {
 		return nil
 	}
-	switch op.Kind {
-	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
-	default:
+	if op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData && op.Kind != errorfs.OpFileSyncTo {
 		return nil
 	}
 	select {
@@ -58,6 +59,13 @@ func openGated(t *testing.T, g *gate, fs vfs.FS, fatal func(error)) *embedded.Lo
 		t.Fatal(err)
 	}
 	return l
+}
+
+func closed(t *testing.T, l *embedded.Log) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func event(i int) eventlog.Entry {
@@ -87,7 +95,7 @@ func end(t *testing.T, l *embedded.Log) stream.Offset {
 func TestNotVisibleBeforeSync(t *testing.T) {
 	g := newGate()
 	l := openGated(t, g, vfs.NewMem(), func(err error) { t.Error(err) })
-	defer l.Close()
+	defer closed(t, l)
 	mustAppend(t, l, event(0))
 	var told atomic.Int64
 	defer l.Subscribe(func(a eventlog.Advance) { told.Add(a.Events) })()
@@ -98,6 +106,11 @@ func TestNotVisibleBeforeSync(t *testing.T) {
 		wg.Go(func() { results[i], _ = l.Append(context.Background(), id, event(1)) })
 	}
 	<-g.held
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if a, err := l.Append(ctx, id, event(1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an append with the key in flight did not wait: %+v, %v", a, err)
+	}
 	if e := end(t, l); e != 1 {
 		t.Errorf("end is %d before the sync returned", e)
 	}
@@ -128,7 +141,7 @@ func TestGroupCommit(t *testing.T) {
 	const n = 500
 	g := newGate()
 	l := openGated(t, g, vfs.NewMem(), func(err error) { t.Error(err) })
-	defer l.Close()
+	defer closed(t, l)
 	before := l.Stats().Commits
 	g.on.Store(true)
 	var wg sync.WaitGroup
@@ -139,6 +152,7 @@ func TestGroupCommit(t *testing.T) {
 		wg.Go(func() { answers[i], _ = l.Append(context.Background(), id, event(i)) })
 	}
 	for l.Waiting(id) < n { // queued behind the one that is being synced
+		runtime.Gosched()
 	}
 	close(g.release)
 	wg.Wait()
@@ -147,12 +161,11 @@ func TestGroupCommit(t *testing.T) {
 	}
 	blocks := 0
 	seen := map[stream.Offset]bool{}
-	for h, err := range l.Index(context.Background(), id, stream.Range{End: n + 1}) {
+	for _, err := range l.Index(context.Background(), id, stream.Range{End: n + 1}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		blocks++
-		_ = h
 	}
 	if blocks != 2 {
 		t.Errorf("%d blocks, want 2", blocks)
@@ -163,6 +176,84 @@ func TestGroupCommit(t *testing.T) {
 			t.Fatalf("event %d: first %+v, again %+v", i, a, again)
 		}
 		seen[a.Range.Start] = true
+	}
+}
+
+// Merged entries of different hours do not share a block, and an entry that
+// went its own way meanwhile does not make the hours mix.
+func TestMergedBlocksKeepTheHour(t *testing.T) {
+	g := newGate()
+	l := openGated(t, g, vfs.NewMem(), func(err error) { t.Error(err) })
+	defer closed(t, l)
+	g.on.Store(true)
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var wg sync.WaitGroup
+	send := func(i int, at time.Duration) {
+		e := event(i)
+		e.Received = noon.Add(at)
+		wg.Go(func() { mustAppend(t, l, e) })
+	}
+	send(0, 0)
+	<-g.held
+	for i, minutes := range []int{10, 59, 60, 30, 119, 120} {
+		send(i+1, time.Duration(minutes)*time.Minute)
+		for l.Waiting(id) <= i {
+			runtime.Gosched()
+		}
+	}
+	close(g.release)
+	wg.Wait()
+	var got []string
+	for b, err := range l.Read(context.Background(), id, stream.Range{End: 100}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%d %s-%s", b.Events, b.FirstAt.Format("15:04"), b.LastAt.Format("15:04")))
+	}
+	want := []string{"1 12:00-12:00", "2 12:10-12:59", "3 13:00-13:59", "1 14:00-14:00"}
+	if !slices.Equal(got, want) {
+		t.Errorf("blocks %q, want %q", got, want)
+	}
+}
+
+// While the sync of a trim or drop is under way its blocks may be gone already.
+// A reader must take that for what it is, not for damage.
+func TestRemovalUnderWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		remove func(l *embedded.Log) error
+		want   error
+	}{
+		"trim": {func(l *embedded.Log) error { return l.Trim(context.Background(), id, 0, 2) }, eventlog.ErrTrimmed},
+		"drop": {func(l *embedded.Log) error { return l.Drop(context.Background(), id) }, eventlog.ErrNoStream},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate()
+			l := openGated(t, g, vfs.NewMem(), func(err error) { t.Error(err) })
+			defer closed(t, l)
+			mustAppend(t, l, event(0))
+			mustAppend(t, l, event(1))
+			done := make(chan error)
+			started := false
+			for _, err := range l.Read(context.Background(), id, stream.Range{End: 2}) {
+				if !started { // the first block is out, the second is known to the reader
+					started = true
+					g.on.Store(true)
+					go func() { done <- c.remove(l) }()
+					<-g.held
+				} else if err != nil && !errors.Is(err, c.want) { // nil: not gone yet
+					t.Errorf("read during the removal: %v", err)
+				}
+			}
+			for _, err := range l.Index(context.Background(), id, stream.Range{End: 2}) {
+				if !errors.Is(err, c.want) {
+					t.Errorf("index during the removal: %v", err)
+				}
+			}
+			close(g.release)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -202,7 +293,7 @@ func TestSyncFailureIsFatal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l2.Close()
+			defer closed(t, l2)
 			if a := mustAppend(t, l2, e); a.Range.Start != 0 {
 				t.Errorf("the retry went to %v", a.Range)
 			}

@@ -104,6 +104,11 @@ func TestKeysAreForgottenInTime(t *testing.T) {
 	if err := l.Drop(context.Background(), testID); err != nil {
 		t.Fatal(err)
 	}
+	for _, space := range []byte{spaceStream, spaceFloor, spaceHeader, spacePayload, spaceKey} {
+		if n := records(t, l, space); n != 0 {
+			t.Errorf("%d records %q are left of a dropped stream", n, space)
+		}
+	}
 	if _, err := l.expire(now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func keys(t *testing.T, s Store) {
 func keysConcurrently(t *testing.T, s Store) {
 	l := openStream(t, s, 1)
 	defer closeLog(t, l)
-	for round := range 10 {
+	for round := range 30 {
 		n := 2
 		if round%2 == 1 {
 			n = 900 // large enough to go its own way
@@ -69,8 +69,10 @@ func keysConcurrently(t *testing.T, s Store) {
 		before := bounds(t, l)[0].End
 		var wg sync.WaitGroup
 		answers := make([]eventlog.Appended, 8)
+		start := make(chan struct{})
 		for i := range answers {
 			wg.Go(func() {
+				<-start
 				a, err := l.Append(context.Background(), id, e)
 				if err != nil {
 					t.Error(err)
@@ -78,6 +80,7 @@ func keysConcurrently(t *testing.T, s Store) {
 				answers[i] = a
 			})
 		}
+		close(start)
 		wg.Wait()
 		firsts := 0
 		for _, a := range answers {
