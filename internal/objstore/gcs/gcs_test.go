@@ -142,7 +142,7 @@ func fake(t *testing.T) string {
 func TestConformance(t *testing.T) {
 	var endpoint tokens
 	key := serviceAccount(t, rsaKey(), serve(t, &endpoint))
-	objstoretest.Run(t, objstoretest.Can{Verify: true, Metadata: true, AnyKey: true, LongSegment: true, Pages: 1200},
+	objstoretest.Run(t, objstoretest.Can{Verify: true, Metadata: true, AnyKey: true, LongSegment: true, Pages: 100},
 		func(t *testing.T) objstore.Bucket {
 			return open(t, gcs.Config{Bucket: bucketName, CredentialsJSON: key, Endpoint: fake(t)})
 		})
