@@ -69,6 +69,13 @@ func malformed(w http.ResponseWriter) {
 	fmt.Fprint(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>`)
 }
 
+func expecting(region string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.WriteHeader(400)
+		fmt.Fprintf(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region "x" is wrong; expecting "%s"</Message></Error>`, region)
+	}
+}
+
 func TestRegionDiscovery(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -83,6 +90,7 @@ func TestRegionDiscovery(t *testing.T) {
 		{"location", "", status(403, ""), location("eu-central-1"), "eu-central-1", "head,location,put eu-central-1"},
 		{"old name", "", status(403, ""), location("EU"), "eu-west-1", "head,location,put eu-west-1"},
 		{"first region", "", status(403, ""), location(""), "us-east-1", "head,location,put us-east-1"},
+		{"told by the way", "", status(400, ""), expecting("eu-west-1"), "eu-west-1", "head,location,put eu-west-1"},
 		{"nothing told", "", status(501, ""), status(501, ""), "us-east-1", "head,location,put us-east-1"},
 	}
 	for _, tt := range tests {
