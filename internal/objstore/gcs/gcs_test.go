@@ -71,12 +71,12 @@ type tokens struct{ given atomic.Int32 }
 func (s *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := checkAssertion(r.FormValue("assertion")); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"error":"invalid_grant","error_description":%q}`, err.Error()+" "+r.FormValue("assertion"))
+		_, _ = fmt.Fprintf(w, `{"error":"invalid_grant","error_description":%q}`, err.Error()+" "+r.FormValue("assertion"))
 		return
 	}
 	s.given.Add(1)
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, token)
+	_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, token)
 }
 
 func checkAssertion(jwt string) error {
@@ -190,7 +190,7 @@ func apiError(status int, reason, message string) func(http.ResponseWriter, *htt
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"reason":%q,"message":%q}]}}`, status, message, reason, message)
+		_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"reason":%q,"message":%q}]}}`, status, message, reason, message)
 	}
 }
 

@@ -60,19 +60,19 @@ func status(code int, region string) func(http.ResponseWriter) {
 
 func location(name string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
-		fmt.Fprintf(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</LocationConstraint>`, name)
+		_, _ = fmt.Fprintf(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</LocationConstraint>`, name)
 	}
 }
 
 func malformed(w http.ResponseWriter) {
 	w.WriteHeader(400)
-	fmt.Fprint(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>`)
+	_, _ = fmt.Fprint(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>`)
 }
 
 func expecting(region string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.WriteHeader(400)
-		fmt.Fprintf(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region "x" is wrong; expecting "%s"</Message></Error>`, region)
+		_, _ = fmt.Fprintf(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region "x" is wrong; expecting "%s"</Message></Error>`, region)
 	}
 }
 
