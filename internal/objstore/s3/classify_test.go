@@ -3,6 +3,7 @@ package s3_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,7 +41,7 @@ func xmlError(status int, code, message string) func(http.ResponseWriter, *http.
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(status)
-		fmt.Fprintf(w, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>%s</Message></Error>", code, message)
+		_, _ = fmt.Fprintf(w, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>%s</Message></Error>", code, message)
 	}
 }
 
@@ -272,5 +275,27 @@ func TestAmbientWithoutCredentials(t *testing.T) {
 	}
 	if err := open(t, cfg).Create(t.Context(), "k", objstore.Bytes(nil)); err != nil {
 		t.Errorf("with credentials: %v", err)
+	}
+}
+
+// AWS_CA_BUNDLE makes the SDK's loader insist on its own kind of HTTP client,
+// and names the authority that the connection must then trust.
+func TestAmbientWithCABundle(t *testing.T) {
+	ts := httptest.NewTLSServer(&scripted{answer: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("ETag", `"x"`) }})
+	t.Cleanup(ts.Close)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw})
+	if err := os.WriteFile(bundle, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	t.Setenv("AWS_PROFILE", "")
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENTAMBIENT00")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	b := open(t, s3.Config{Bucket: bucketName, Endpoint: ts.URL, PathStyle: true, Ambient: true})
+	if err := b.Create(t.Context(), "k", objstore.Bytes([]byte("x"))); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 
 	"strm/internal/objstore"
 )
@@ -67,7 +69,7 @@ func (b *Bucket) relocate(ctx context.Context, used string, refused *objstore.Er
 	if b.region.name != used {
 		return b.region.name, true // another call was quicker
 	}
-	name := headerOf(refused, regionHeader)
+	name := regionTold(refused)
 	if name == "" {
 		found, err := b.locate(ctx)
 		if err != nil {
@@ -94,7 +96,7 @@ func (b *Bucket) locate(ctx context.Context) (string, error) {
 			return name, nil
 		}
 	} else {
-		if name := headerOf(err, regionHeader); name != "" {
+		if name := regionTold(err); name != "" {
 			return name, nil
 		}
 		e := b.classify(c, err, p)
@@ -111,8 +113,8 @@ func (b *Bucket) locate(ctx context.Context) (string, error) {
 	switch {
 	case err == nil:
 		return regionOf(string(loc.LocationConstraint)), nil
-	case headerOf(err, regionHeader) != "":
-		return headerOf(err, regionHeader), nil
+	case regionTold(err) != "":
+		return regionTold(err), nil
 	case b.cfg.Endpoint != "":
 		// A store that keeps its region to itself: the usual one. The PutObject
 		// that follows tells if the credentials are the real trouble.
@@ -134,11 +136,23 @@ func regionOf(constraint string) string {
 	return constraint
 }
 
-// headerOf returns a header of the answer that became err, or "".
-func headerOf(err error, name string) string {
+// expected finds the region in the words of AuthorizationHeaderMalformed. Some
+// stores (versitygw) name it nowhere else.
+var expected = regexp.MustCompile(`expecting ['"]([a-z0-9-]{1,40})['"]`)
+
+// regionTold returns the region that an answer names by the way, or "".
+func regionTold(err error) string {
 	var re *awshttp.ResponseError
 	if errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
-		return re.Response.Header.Get(name)
+		if name := re.Response.Header.Get(regionHeader); name != "" {
+			return name
+		}
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if m := expected.FindStringSubmatch(api.ErrorMessage()); m != nil {
+			return m[1]
+		}
 	}
 	return ""
 }

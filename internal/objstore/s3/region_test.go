@@ -60,13 +60,20 @@ func status(code int, region string) func(http.ResponseWriter) {
 
 func location(name string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
-		fmt.Fprintf(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</LocationConstraint>`, name)
+		_, _ = fmt.Fprintf(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</LocationConstraint>`, name)
 	}
 }
 
 func malformed(w http.ResponseWriter) {
 	w.WriteHeader(400)
-	fmt.Fprint(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>`)
+	_, _ = fmt.Fprint(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>`)
+}
+
+func expecting(region string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.WriteHeader(400)
+		_, _ = fmt.Fprintf(w, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region "x" is wrong; expecting "%s"</Message></Error>`, region)
+	}
 }
 
 func TestRegionDiscovery(t *testing.T) {
@@ -83,6 +90,7 @@ func TestRegionDiscovery(t *testing.T) {
 		{"location", "", status(403, ""), location("eu-central-1"), "eu-central-1", "head,location,put eu-central-1"},
 		{"old name", "", status(403, ""), location("EU"), "eu-west-1", "head,location,put eu-west-1"},
 		{"first region", "", status(403, ""), location(""), "us-east-1", "head,location,put us-east-1"},
+		{"told by the way", "", status(400, ""), expecting("eu-west-1"), "eu-west-1", "head,location,put eu-west-1"},
 		{"nothing told", "", status(501, ""), status(501, ""), "us-east-1", "head,location,put us-east-1"},
 	}
 	for _, tt := range tests {

@@ -64,7 +64,9 @@ func (h *Handler) SetDecide(d Decide) {
 	h.decide = d
 }
 
-// Records returns the newest records in the order in which requests ended.
+// Records returns the newest records in the order in which requests ended. A
+// client can have its answer, or lack of it, before its request has ended here:
+// a test that must not miss one waits for Notify.
 func (h *Handler) Records() []Record {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,0 +1,57 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"cloud.google.com/go/storage"
+	"google.golang.org/api/iterator"
+
+	"strm/internal/objstore"
+)
+
+// Open implements objstore.Reader. Needs storage.objects.get. Description and
+// bytes are of the same generation. The context must live as long as the reader.
+func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
+	c := call{op: "get", key: key, action: "storage.objects.get"}
+	ctx, p := withProgress(ctx)
+	object := b.bucket.Object(key)
+	attrs, err := object.Attrs(ctx)
+	if err != nil {
+		return nil, objstore.Info{}, b.classify(c, err, p)
+	}
+	r, err := object.Generation(attrs.Generation).NewReader(ctx)
+	if err != nil {
+		return nil, objstore.Info{}, b.classify(c, err, p)
+	}
+	info := describe(attrs)
+	info.Metadata = attrs.Metadata
+	return r, info, nil
+}
+
+func describe(a *storage.ObjectAttrs) objstore.Info {
+	return objstore.Info{Key: a.Name, Size: a.Size, ETag: a.Etag, Modified: a.Updated}
+}
+
+// List implements objstore.Lister. Needs storage.objects.list.
+func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		ctx, p := withProgress(ctx)
+		objects := b.bucket.Objects(ctx, &storage.Query{Prefix: prefix})
+		for {
+			attrs, err := objects.Next()
+			if errors.Is(err, iterator.Done) {
+				return
+			}
+			if err != nil {
+				yield(objstore.Info{}, b.classify(call{op: "list", action: "storage.objects.list"}, err, p))
+				return
+			}
+			if !yield(describe(attrs), nil) {
+				return
+			}
+		}
+	}
+}
