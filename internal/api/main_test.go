@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -31,12 +32,12 @@ type site struct {
 	url    string
 	client *http.Client
 	seen   bytes.Buffer
-	logged *bytes.Buffer
+	logged *lockedBuffer
 	stop   context.CancelFunc
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{World: controltest.New(t), t: t, logged: &bytes.Buffer{}}
+	s := &site{World: controltest.New(t), t: t, logged: &lockedBuffer{}}
 	stopping, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	s.stop = stop
@@ -47,11 +48,29 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.showsNoSecret) // after the server has ended
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	s.url, s.client = srv.URL, srv.Client()
-	t.Cleanup(s.showsNoSecret)
 	return s
+}
+
+// lockedBuffer is a log that may be read while the server writes it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 // showsNoSecret checks that, whatever the test did, no answer and no line of
