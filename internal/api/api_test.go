@@ -69,7 +69,7 @@ func TestSinks(t *testing.T) {
 	var k apiv1.Sink
 	body := apiv1.PutSink{Bucket: "b", Credentials: controltest.Credentials, Region: "eu-west-1"}
 	s.want(201, "PUT", "/v1/sinks/s3", body, &k)
-	if k.Type != "S3" || k.Credentials != "aws-access-key" || k.Principal != "AKIAEXAMPLE" || k.Region != "eu-west-1" {
+	if k.Type != "S3" || k.Credentials != "aws-access-key" || k.Principal != "AKIAEXAMPLEEXAMPLE12" || k.Region != "eu-west-1" {
 		t.Errorf("created %+v", k)
 	}
 	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)

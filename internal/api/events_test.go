@@ -42,7 +42,7 @@ func TestReadEvents(t *testing.T) {
 	s.refused(404, "GET", "/v1/streams/nope/events", nil)
 }
 
-func follow(t *testing.T, s *site, ctx context.Context) (*bufio.Scanner, func()) {
+func follow(ctx context.Context, t *testing.T, s *site) (*bufio.Scanner, func()) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/streams/demo/events?follow=true", nil)
 	if err != nil {
@@ -65,7 +65,7 @@ func TestFollowEvents(t *testing.T) {
 	s := newSite(t)
 	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	lines, done := follow(t, s, ctx)
+	lines, done := follow(ctx, t, s)
 	for range 3 {
 		s.Append("demo", 0, 1, time.Now())
 		if !lines.Scan() || lines.Text() != `{"n":0}` {
@@ -75,7 +75,7 @@ func TestFollowEvents(t *testing.T) {
 	cancel()
 	done()
 
-	lines, done = follow(t, s, t.Context())
+	lines, done = follow(t.Context(), t, s)
 	defer done()
 	s.stop()
 	if lines.Scan() || lines.Err() != nil {
@@ -87,7 +87,7 @@ func TestFollowEvents(t *testing.T) {
 func TestFollowBreaksOff(t *testing.T) {
 	s := newSite(t)
 	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
-	lines, done := follow(t, s, t.Context())
+	lines, done := follow(t.Context(), t, s)
 	defer done()
 	s.Append("demo", 0, 1, time.Now())
 	if !lines.Scan() {
@@ -112,7 +112,7 @@ func TestReadEventsBusy(t *testing.T) {
 	s := newSite(t)
 	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
 	for range 64 {
-		_, done := follow(t, s, t.Context())
+		_, done := follow(t.Context(), t, s)
 		defer done()
 	}
 	a := s.send("GET", "/v1/streams/demo/events", nil)

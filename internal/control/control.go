@@ -28,9 +28,6 @@ type Deps struct {
 	Log     Log
 	Runner  Runner
 	Sealer  Sealer
-	// ParseCredential reads a credentials file. explicit is a sink type or
-	// empty. Its errors never hold a secret.
-	ParseCredential func(file []byte, explicit string) (Credential, error)
 	// CheckOutput fills the defaults of an output and refuses what no layout
 	// or format can do.
 	CheckOutput func(stream.Output) (stream.Output, error)
@@ -45,15 +42,14 @@ type Deps struct {
 // Control applies changes to the configuration. All methods are safe for
 // concurrent use.
 type Control struct {
-	catalog         Catalog
-	log             Log
-	runner          Runner
-	sealer          Sealer
-	parseCredential func(file []byte, explicit string) (Credential, error)
-	checkOutput     func(stream.Output) (stream.Output, error)
-	trimming        sync.Locker
-	options         Options
-	keys            *Sources
+	catalog     Catalog
+	log         Log
+	runner      Runner
+	sealer      Sealer
+	checkOutput func(stream.Output) (stream.Output, error)
+	trimming    sync.Locker
+	options     Options
+	keys        *Sources
 
 	// change serialises read-modify-write on the catalog. It is never held
 	// across the network.
@@ -72,15 +68,14 @@ func New(d Deps) *Control {
 		d.Options.FinishTimeout = 30 * time.Second
 	}
 	return &Control{
-		catalog:         d.Catalog,
-		log:             d.Log,
-		runner:          d.Runner,
-		sealer:          d.Sealer,
-		parseCredential: d.ParseCredential,
-		checkOutput:     d.CheckOutput,
-		trimming:        d.Trimming,
-		options:         d.Options,
-		keys:            newSources(d.Catalog),
+		catalog:     d.Catalog,
+		log:         d.Log,
+		runner:      d.Runner,
+		sealer:      d.Sealer,
+		checkOutput: d.CheckOutput,
+		trimming:    d.Trimming,
+		options:     d.Options,
+		keys:        newSources(d.Catalog),
 	}
 }
 

@@ -61,7 +61,7 @@ func newSources(c Catalog) *Sources { return &Sources{catalog: c} }
 func (c *Control) WriteKeys() *Sources { return c.keys }
 
 // Source returns the source whose write key has the hash (see KeyHash) and its
-// stream. Errors: Unauthorized if there is none; those of the catalog. A
+// stream. Errors: NotFound if there is none; those of the catalog. A
 // change made through Control is seen by every call that begins after it.
 func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error) {
 	snap := s.snapshot.Load()
@@ -73,7 +73,7 @@ func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, st
 	}
 	k, ok := snap.byHash[keyHash]
 	if !ok {
-		return stream.Source{}, stream.Stream{}, problem.New(problem.Unauthorized, "unknown write key")
+		return stream.Source{}, stream.Stream{}, problem.New(problem.NotFound, "unknown write key")
 	}
 	return k.source, k.stream, nil
 }

@@ -32,7 +32,7 @@ func TestWriteKey(t *testing.T) {
 		t.Errorf("the key leads to %+v, %+v, %v", got, st, err)
 	}
 	_, _, err = w.WriteKeys().Source(t.Context(), control.KeyHash(key+"x"))
-	wantKind(t, err, problem.Unauthorized, "unknown write key")
+	wantKind(t, err, problem.NotFound, "unknown write key")
 }
 
 func TestCreateSourceRefuses(t *testing.T) {
@@ -85,7 +85,7 @@ func TestWriteKeysFollowChanges(t *testing.T) {
 	w.Faults.LoseAnswer("DeleteSource")
 	wantInjected(t, w.DeleteSource(t.Context(), "web"))
 	_, err = lookup()
-	wantKind(t, err, problem.Unauthorized, "unknown")
+	wantKind(t, err, problem.NotFound, "unknown")
 	w.Faults.Clear()
 
 	if _, key, err = w.CreateSource(t.Context(), "web", "demo", ""); err != nil {
@@ -98,7 +98,7 @@ func TestWriteKeysFollowChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = lookup()
-	wantKind(t, err, problem.Unauthorized, "unknown")
+	wantKind(t, err, problem.NotFound, "unknown")
 }
 
 // A flood of unknown keys never reaches the catalog.
@@ -108,7 +108,7 @@ func TestWriteKeysFlood(t *testing.T) {
 	keys := w.WriteKeys()
 	w.Faults.Clear()
 	for i := range 10_000 {
-		if _, _, err := keys.Source(t.Context(), control.KeyHash(fmt.Sprint(i))); problem.KindOf(err) != problem.Unauthorized {
+		if _, _, err := keys.Source(t.Context(), control.KeyHash(fmt.Sprint(i))); problem.KindOf(err) != problem.NotFound {
 			t.Fatal(err)
 		}
 	}
@@ -159,7 +159,7 @@ func TestWriteKeysRace(t *testing.T) {
 	close(slow.leave)
 	reader.Wait()
 	_, _, err = c.WriteKeys().Source(t.Context(), control.KeyHash(key))
-	wantKind(t, err, problem.Unauthorized, "unknown")
+	wantKind(t, err, problem.NotFound, "unknown")
 }
 
 // slowSources lets the first reader wait between reading and returning.

@@ -89,13 +89,3 @@ type Runner interface {
 type Sealer interface {
 	Seal(plain, associated []byte) ([]byte, error)
 }
-
-// Credential is what a credentials file shows of itself without its secrets.
-type Credential struct {
-	Shape     string // "aws-access-key", "gcs-service-account", ...
-	Type      stream.SinkType
-	Principal string // access key id or service account
-	Endpoint  string // named by the file, or empty
-	PathStyle bool   // asked for by the file
-	Warning   string // worth telling, not worth refusing
-}

@@ -6,13 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"strm/internal/credential"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
-
-// ShapeAmbient is the shape of credentials that come from the server's
-// surroundings: environment, instance role and the like.
-const ShapeAmbient = "ambient"
 
 // ShapeNone is the shape of a sink that needs no credentials.
 const ShapeNone = "none"
@@ -109,20 +106,20 @@ func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
 	}
 	var warning string
 	if n.Credentials == "" {
-		s.Type, s.Shape = typ, ShapeAmbient
+		s.Type, s.Shape = typ, string(credential.AmbientAWS)
 		if typ == "" {
 			s.Type = stream.SinkS3
 		}
 	} else {
-		cred, err := c.parseCredential([]byte(n.Credentials), string(typ))
+		cred, err := credential.Parse([]byte(n.Credentials), string(typ))
 		if err != nil {
 			return stream.Sink{}, "", err
 		}
-		s.Type, s.Shape, s.Principal, warning = cred.Type, cred.Shape, cred.Principal, cred.Warning
+		s.Type, s.Shape = stream.SinkType(cred.SinkType), string(cred.Shape)
+		s.Principal, warning = cred.Principal(), cred.Warning
 		if s.Endpoint == "" {
 			s.Endpoint = cred.Endpoint
 		}
-		s.PathStyle = s.PathStyle || cred.PathStyle
 	}
 	if err := checkBucket(s.Bucket); err != nil {
 		return stream.Sink{}, "", err

@@ -14,16 +14,16 @@ import (
 
 func TestPutSinkKinds(t *testing.T) {
 	mc := `{"url":"http://127.0.0.1:9000","accessKey":"minio","secretKey":"s"}`
-	gcs := `{"type":"service_account"}`
+	gcs := `{"type":"service_account","project_id":"p","client_email":"strm@example.iam","private_key":"-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n"}`
 	for _, tt := range []struct {
 		name string
 		n    control.NewSink
 		want stream.Sink
 	}{
 		{"s3 by its file", control.NewSink{Bucket: "b", Credentials: controltest.Credentials},
-			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: "AKIAEXAMPLE"}},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: "AKIAEXAMPLEEXAMPLE12"}},
 		{"gcs by its file", control.NewSink{Bucket: "b", Credentials: gcs},
-			stream.Sink{Type: stream.SinkGCS, Bucket: "b", Shape: "gcs-service-account", Principal: "strm@example.iam"}},
+			stream.Sink{Type: stream.SinkGCS, Bucket: "b", Shape: "gcp-service-account", Principal: "strm@example.iam"}},
 		{"endpoint of the file", control.NewSink{Bucket: "b", Credentials: mc},
 			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "mc-alias", Principal: "minio", Endpoint: "http://127.0.0.1:9000"}},
 		{"endpoint given wins", control.NewSink{Bucket: "b", Credentials: mc, Endpoint: "https://s3.example.org"},
@@ -48,8 +48,14 @@ func TestPutSinkKinds(t *testing.T) {
 			if (tt.n.Credentials != "") != (len(got.Credentials) > 0) {
 				t.Errorf("sealed credentials: %q", got.Credentials)
 			}
-			if tt.n.Credentials != "" && (bytes.Contains(got.Credentials, []byte(tt.n.Credentials)) || !bytes.Contains(got.Credentials, []byte("sink:sink"))) {
-				t.Errorf("credentials are not sealed for the sink: %q", got.Credentials)
+			if tt.n.Credentials != "" {
+				plain, err := w.Sealer.Open(got.Credentials, []byte("sink:sink"))
+				if err != nil || string(plain) != tt.n.Credentials {
+					t.Errorf("sealed for the sink: %q, %v", plain, err)
+				}
+				if bytes.Contains(got.Credentials, []byte(tt.n.Credentials)) {
+					t.Error("the credentials are not sealed")
+				}
 			}
 			got = stream.Sink{Type: got.Type, Bucket: got.Bucket, Shape: got.Shape, Principal: got.Principal, Endpoint: got.Endpoint, Region: got.Region, PathStyle: got.PathStyle}
 			if got.Type != tt.want.Type || got.Bucket != tt.want.Bucket || got.Shape != tt.want.Shape || got.Principal != tt.want.Principal ||
@@ -70,8 +76,9 @@ func TestPutSinkRefuses(t *testing.T) {
 		{"no name", control.NewSink{Bucket: "b"}, "needs a name"},
 		{"no bucket", control.NewSink{Name: "s"}, "needs a bucket"},
 		{"unknown type", control.NewSink{Name: "s", Bucket: "b", Type: "azure"}, `"azure"`},
-		{"ambiguous file", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"` + controltest.Secret + `":1}`}, "no known shape"},
-		{"type against file", control.NewSink{Name: "s", Bucket: "b", Type: "GCLOUD", Credentials: controltest.Credentials}, "no known shape"},
+		{"ambiguous file", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"` + controltest.Secret + `":1}`}, "none of the known shapes"},
+		{"type against file", control.NewSink{Name: "s", Bucket: "b", Type: "GCLOUD", Credentials: controltest.Credentials}, "--sink-type says GCLOUD"},
+		{"password in the file's endpoint", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"url":"http://u:` + controltest.Secret + `@h","accessKey":"a","secretKey":"s"}`}, "no user"},
 		{"scheme", control.NewSink{Name: "s", Bucket: "s3://b"}, "without a scheme"},
 		{"path", control.NewSink{Name: "s", Bucket: "b/c"}, "path prefix"},
 		{"directory without type", control.NewSink{Name: "s", Bucket: "/data"}, "DIR"},
@@ -125,6 +132,22 @@ func TestPutSinkAgain(t *testing.T) {
 		t.Errorf("its exporter is %+v, %v", after.Exporter, err)
 	}
 }
+
+// A sink whose credentials cannot be sealed is not stored at all.
+func TestPutSinkCannotSeal(t *testing.T) {
+	w := controltest.New(t)
+	d := w.Deps
+	d.Sealer = brokenSealer{}
+	_, _, _, err := control.New(d).PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "b", Credentials: controltest.Credentials})
+	wantInjected(t, err)
+	if _, err := w.Sink(t.Context(), "s3"); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("the sink exists: %v", err)
+	}
+}
+
+type brokenSealer struct{}
+
+func (brokenSealer) Seal([]byte, []byte) ([]byte, error) { return nil, controltest.ErrInjected }
 
 func TestPutSinkFaults(t *testing.T) {
 	w := controltest.New(t)

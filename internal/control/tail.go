@@ -1,16 +1,12 @@
 package control
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"strm/internal/eventlog"
+	"strm/internal/format"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -141,57 +137,15 @@ func (t *Tail) round(ctx context.Context, event func(TailEvent) error) error {
 		if r.Empty() {
 			continue
 		}
-		for block, err := range t.log.Read(ctx, t.stream.ID, r) {
+		for line, err := range format.Lines(t.log.Read(ctx, t.stream.ID, r), r) {
 			if err != nil {
 				return err
 			}
-			if err := eachLine(block, r, event); err != nil {
+			if err := event(TailEvent{Partition: r.Partition, Offset: line.Offset, JSON: line.Data}); err != nil {
 				return err
 			}
-			t.next[i], t.begun[i] = block.Range.End, true
+			t.next[i], t.begun[i] = line.Offset+1, true
 		}
-	}
-	return nil
-}
-
-// eachLine calls event for the block's events whose offsets lie in r.
-func eachLine(b stream.Block, r stream.Range, event func(TailEvent) error) error {
-	damaged := func(err error) error {
-		return problem.New(problem.Corrupt, "block %v: %w", b.Range, err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(b.Gzip))
-	if err != nil {
-		return damaged(err)
-	}
-	lines := bufio.NewReaderSize(z, 64<<10)
-	offset := b.Range.Start
-	var long []byte
-	for {
-		line, err := lines.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, line...)
-			continue
-		}
-		if errors.Is(err, io.EOF) && len(line) == 0 && len(long) == 0 {
-			break
-		}
-		if err != nil {
-			return damaged(err)
-		}
-		if len(long) > 0 {
-			long = append(long, line...)
-			line = long
-		}
-		if offset >= r.Start && offset < r.End {
-			if err := event(TailEvent{Partition: b.Range.Partition, Offset: offset, JSON: line[:len(line)-1]}); err != nil {
-				return err
-			}
-		}
-		long = long[:0]
-		offset++
-	}
-	if int64(offset-b.Range.Start) != b.Events {
-		return damaged(fmt.Errorf("it holds %d events and should hold %d", offset-b.Range.Start, b.Events))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/embedded"
 	"strm/internal/problem"
+	"strm/internal/seal"
 	"strm/internal/stream"
 )
 
@@ -31,6 +32,7 @@ type World struct {
 	EventLog eventlog.Log
 	Runner   *Runner
 	Faults   *Faults
+	Sealer   *seal.Sealer
 }
 
 // New makes a World that ends with the test.
@@ -59,15 +61,18 @@ func New(t testing.TB) *World {
 			t.Errorf("close the log: %v", err)
 		}
 	})
-	w := &World{T: t, DB: db, EventLog: log, Faults: &Faults{}}
+	sealer, err := seal.Open(filepath.Join(dir, "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{T: t, Sealer: sealer, DB: db, EventLog: log, Faults: &Faults{}}
 	w.Runner = newRunner(t, db, log)
 	w.Deps = control.Deps{
-		Catalog:         faultyCatalog{db, w.Faults},
-		Log:             faultyLog{log, w.Faults},
-		Runner:          w.Runner,
-		Sealer:          Sealer{},
-		ParseCredential: ParseCredential,
-		CheckOutput:     CheckOutput,
+		Catalog:     faultyCatalog{db, w.Faults},
+		Log:         faultyLog{log, w.Faults},
+		Runner:      w.Runner,
+		Sealer:      sealer,
+		CheckOutput: CheckOutput,
 	}
 	w.Control = control.New(w.Deps)
 	return w
@@ -96,24 +101,11 @@ func (w *World) Append(streamName string, p stream.Partition, n int, at time.Tim
 	}
 }
 
-// Secret is in every credentials file that ParseCredential accepts.
-const Secret = "wJalrXUtnFEMIsecretsecretsecret"
+// Secret is in Credentials and must be nowhere else.
+const Secret = "wJalrXUtnFEMI7K7MDENG2bPxRfiCY3EXAMPLE4K"
 
 // Credentials is a credentials file of S3.
-const Credentials = `{"AccessKey":{"AccessKeyId":"AKIAEXAMPLE","SecretAccessKey":"` + Secret + `"}}`
-
-// ParseCredential knows the file Credentials and little else.
-func ParseCredential(file []byte, explicit string) (control.Credential, error) {
-	switch {
-	case bytes.Contains(file, []byte("service_account")) && explicit != string(stream.SinkS3):
-		return control.Credential{Shape: "gcs-service-account", Type: stream.SinkGCS, Principal: "strm@example.iam"}, nil
-	case bytes.Contains(file, []byte("accessKey\"")):
-		return control.Credential{Shape: "mc-alias", Type: stream.SinkS3, Principal: "minio", Endpoint: "http://127.0.0.1:9000"}, nil
-	case bytes.Contains(file, []byte("AccessKeyId")) && explicit != string(stream.SinkGCS):
-		return control.Credential{Shape: "aws-access-key", Type: stream.SinkS3, Principal: "AKIAEXAMPLE"}, nil
-	}
-	return control.Credential{}, problem.New(problem.Invalid, "the credentials file has no known shape; give the sink type")
-}
+const Credentials = `{"AccessKey":{"UserName":"u","AccessKeyId":"AKIAEXAMPLEEXAMPLE12","Status":"Active","SecretAccessKey":"` + Secret + `"}}`
 
 // CheckOutput fills defaults and knows one format.
 func CheckOutput(o stream.Output) (stream.Output, error) {
@@ -130,19 +122,6 @@ func CheckOutput(o stream.Output) (stream.Output, error) {
 		return o, problem.New(problem.Invalid, "format %q is not known", o.Format)
 	}
 	return o, nil
-}
-
-// Sealer is no cipher, but keeps the plain text out of sight and is bound to
-// its associated data.
-type Sealer struct{}
-
-// Seal returns the associated data and the plain text with all bits turned.
-func (Sealer) Seal(plain, associated []byte) ([]byte, error) {
-	out := append([]byte("sealed:"), associated...)
-	for _, b := range plain {
-		out = append(out, ^b)
-	}
-	return out, nil
 }
 
 // ErrInjected is the cause of every failure that a test asked for.
