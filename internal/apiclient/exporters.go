@@ -127,6 +127,7 @@ type BatchQuery struct {
 	Limit  int
 	Before int64 // sequence number; only older batches
 	State  string
+	Replay string // id of a replay; only its batches
 }
 
 // BatchPage is one page of batches, newest first.
@@ -146,6 +147,9 @@ func (c *Client) Batches(ctx context.Context, ref string, b BatchQuery) (BatchPa
 	}
 	if b.State != "" {
 		q.Set("state", b.State)
+	}
+	if b.Replay != "" {
+		q.Set("replay", b.Replay)
 	}
 	var out BatchPage
 	err := c.call(ctx, request{method: http.MethodGet, path: path, query: q, out: &out})
