@@ -46,13 +46,17 @@ func backOff(n int, err error, random func() float64) time.Duration {
 }
 
 // Retry calls try until it succeeds, fails for good, or limit has passed since
-// the first failure. say is told each wait; the last error is returned.
+// the first failure. say is told each wait; the last error is returned, or that
+// of ctx.
 func Retry(ctx context.Context, limit time.Duration, say func(err error, wait time.Duration), try func(context.Context) error) error {
 	var since time.Time
 	for n := 0; ; n++ {
 		err := try(ctx)
-		if err == nil || !retryable(err) || ctx.Err() != nil {
+		if err == nil || !retryable(err) {
 			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		now := time.Now()
 		if since.IsZero() {
