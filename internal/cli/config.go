@@ -78,7 +78,7 @@ func (a *app) load(cmd *cobra.Command) (*settings, error) {
 		}
 	}
 	level := koanf.New(".")
-	if err := level.Load(env.Provider(".", env.Opt{Prefix: "STRM_", EnvironFunc: func() []string { return a.deps.Env }, TransformFunc: envKey}), nil); err != nil {
+	if err := level.Load(env.Provider(".", env.Opt{Prefix: "STRM_", EnvironFunc: a.environ, TransformFunc: envKey}), nil); err != nil {
 		return nil, surroundings("environment: %w", err)
 	}
 	if err := merge(k, level); err != nil {
@@ -150,6 +150,23 @@ func (a *app) configFile(cmd *cobra.Command) (string, bool) {
 		return filepath.Join(d, "strm", "config.yaml"), false
 	}
 	return "", false
+}
+
+// environ returns the environment with each variable once, the last one given
+// winning.
+func (a *app) environ() []string {
+	var out []string
+	at := map[string]int{}
+	for _, e := range a.deps.Env {
+		k, _, _ := strings.Cut(e, "=")
+		if i, ok := at[k]; ok {
+			out[i] = e
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, e)
+	}
+	return out
 }
 
 // env returns a variable of the environment, the last one given winning.

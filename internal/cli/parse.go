@@ -34,6 +34,9 @@ func parseSize(s string) (int64, error) {
 	default:
 		return 0, usagef("%q is not a size: write 1000000, 100MB or 64MiB", s)
 	}
+	if strings.Trim(t[:i], "0123456789.") != "" {
+		return 0, usagef("%q is not a size: write 1000000, 100MB or 64MiB", s)
+	}
 	if n, err := strconv.ParseInt(t[:i], 10, 64); err == nil && factor == 1 && n >= 0 {
 		return n, nil
 	}
