@@ -1,0 +1,186 @@
+// Package events is what sources of kind "events" speak over HTTP: batches of
+// JSON objects at POST /v1/streams/{stream}/events, and one event a request at
+// POST /event in the manner of the STRM gateways. It turns requests into calls
+// of ingest and answers into statuses; it decides nothing about events.
+package events
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"strm/internal/ingest"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// Sources finds out who sends.
+type Sources interface {
+	// Source returns the source whose write key has this hex SHA-256, and its
+	// stream. Kind NotFound means there is none. It is asked for every request,
+	// so the implementer caches.
+	Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error)
+}
+
+// Limits bound a request. Zero fields get their defaults.
+type Limits struct {
+	MaxBody     int64         // bytes of a body, decompressed; default 16 MiB
+	MaxWire     int64         // bytes of a body as sent; default MaxBody
+	ReadTimeout time.Duration // from the end of the headers to the end of the body; default 30 s
+}
+
+// Deps are what the handlers work with.
+type Deps struct {
+	Ingester  *ingest.Ingester
+	Sources   Sources
+	Limits    Limits
+	BillingID string          // for strmMeta; null in the events when empty
+	Observer  ingest.Observer // is told of refusals that never reach the Ingester; may be nil
+	Logger    *slog.Logger    // may be nil
+}
+
+// Handler serves both ways in. It is safe for concurrent use.
+type Handler struct {
+	Deps
+	buffers sync.Pool // *[]byte
+	gzips   sync.Pool // *gzip.Reader
+	zstds   sync.Pool // *zstd.Decoder
+}
+
+// New returns a Handler.
+func New(d Deps) *Handler {
+	if d.Limits.MaxBody <= 0 {
+		d.Limits.MaxBody = 16 << 20
+	}
+	if d.Limits.MaxWire <= 0 {
+		d.Limits.MaxWire = d.Limits.MaxBody
+	}
+	if d.Limits.ReadTimeout <= 0 {
+		d.Limits.ReadTimeout = 30 * time.Second
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{Deps: d}
+}
+
+// Register adds the routes. Other methods of the events path are left to
+// others; the mux answers 405 for those nobody serves.
+func (h *Handler) Register(mux *http.ServeMux) {
+	mux.HandleFunc("POST /v1/streams/{stream}/events", h.postEvents)
+	mux.HandleFunc("POST /event", h.postEvent)
+	mux.HandleFunc("/event", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "send events with POST", http.StatusMethodNotAllowed)
+	})
+}
+
+// postEvents answers 200 {"accepted": N}, or a problem (RFC 9457).
+func (h *Handler) postEvents(w http.ResponseWriter, r *http.Request) {
+	res, rf := h.take(w, r, r.PathValue("stream"), formOf(r.Header.Get("Content-Type")), ingest.MetaDefaults{
+		SchemaID: r.Header.Get("Strm-Schema-Id"), EventContractRef: r.Header.Get("Strm-Schema-Ref"), BillingID: h.BillingID,
+	})
+	if rf != nil {
+		h.log(r, rf)
+		rf.writeProblem(w)
+		return
+	}
+	head := w.Header()
+	head.Set("Content-Type", "application/json")
+	if res.Duplicate {
+		head.Set("Idempotent-Replayed", "true")
+	}
+	body := strconv.AppendInt([]byte(`{"accepted":`), int64(res.Accepted), 10)
+	_, _ = w.Write(append(body, "}\n"...)) // the client is gone: it will ask again
+}
+
+// postEvent answers 204, or the reason as plain text.
+func (h *Handler) postEvent(w http.ResponseWriter, r *http.Request) {
+	rf := checkSerialisation(r.Header.Get("Strm-Serialization-Type"))
+	var res ingest.Result
+	if rf == nil {
+		res, rf = h.take(w, r, "", ingest.FormOne, ingest.MetaDefaults{
+			SchemaID: r.Header.Get("Strm-Schema-Id"), EventContractRef: r.Header.Get("Strm-Schema-Ref"), BillingID: h.BillingID,
+		})
+	} else {
+		h.refused("", rf.kind)
+	}
+	if rf != nil {
+		h.log(r, rf)
+		rf.writeText(w)
+		return
+	}
+	if res.Duplicate {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// take does what both ways in have in common. streamName is empty where the
+// write key alone chooses the stream.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, streamName string, form ingest.Form, meta ingest.MetaDefaults) (ingest.Result, *refusal) {
+	// The sender has ReadTimeout for the whole body. After a refusal the
+	// deadline stays, for the server still reads what was not wanted. A writer
+	// without deadlines (in a test, behind a wrapper) is no reason to refuse.
+	conn := http.NewResponseController(w)
+	limited := conn.SetReadDeadline(time.Now().Add(h.Limits.ReadTimeout)) == nil
+	s, rf := h.authorise(r, streamName)
+	if rf != nil {
+		h.refused("", rf.kind)
+		return ingest.Result{}, rf
+	}
+	key, rf := idempotencyKey(r.Header)
+	if rf == nil {
+		rf = h.checkHead(r)
+	}
+	if rf != nil {
+		h.refused(s.Name, rf.kind)
+		return ingest.Result{}, rf
+	}
+	// From here on the Ingester counts its own refusals.
+	held, err := h.Ingester.Admit(r.Context(), &s, firstBuffer(r))
+	if err != nil {
+		return ingest.Result{}, refuse(err)
+	}
+	defer held.Release()
+	buf := h.buffer()
+	defer h.giveBack(buf)
+	if rf := h.read(w, r, buf, held); rf != nil {
+		h.refused(s.Name, rf.kind)
+		return ingest.Result{}, rf
+	}
+	if limited {
+		// The deadline must not outlast the body: the server reads on in the
+		// background and would take it for a client that went away.
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	if form == ingest.FormOne {
+		if rf := looksBinary(*buf); rf != nil {
+			h.refused(s.Name, rf.kind)
+			return ingest.Result{}, rf
+		}
+	}
+	res, err := h.Ingester.Ingest(r.Context(), ingest.Request{
+		Stream: s, Body: *buf, Form: form, IdempotencyKey: key,
+		PartitionKey: r.Header.Get("Strm-Partition-Key"), Meta: meta, Received: time.Now(), Reservation: held,
+	})
+	if err != nil {
+		return ingest.Result{}, refuse(err)
+	}
+	return res, nil
+}
+
+func (h *Handler) refused(streamName string, kind problem.Kind) {
+	if h.Observer != nil {
+		h.Observer.Refused(streamName, kind)
+	}
+}
+
+func (h *Handler) log(r *http.Request, rf *refusal) {
+	if rf.status >= 500 {
+		h.Logger.ErrorContext(r.Context(), "intake failed", "path", r.URL.Path, "status", rf.status, "error", rf.cause)
+	}
+}
