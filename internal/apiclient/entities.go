@@ -1,0 +1,121 @@
+package apiclient
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"strm/internal/api/apiv1"
+)
+
+// Info is the answer to GET /v1/info.
+type Info struct {
+	Installation string `json:"installation"`
+	Version      string `json:"version"`
+}
+
+// Info tells the server's installation name and version.
+func (c *Client) Info(ctx context.Context) (Info, error) {
+	var out Info
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "info"}, out: &out})
+	return out, err
+}
+
+// recursive returns the query of a request that may take dependents along.
+func recursive(yes bool) url.Values {
+	if !yes {
+		return nil
+	}
+	return url.Values{"recursive": {"true"}}
+}
+
+// Streams lists all streams.
+func (c *Client) Streams(ctx context.Context) ([]apiv1.Stream, error) {
+	var out struct {
+		Streams []apiv1.Stream `json:"streams"`
+	}
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "streams"}, out: &out})
+	return out.Streams, err
+}
+
+// Stream returns one stream with the bounds of its partitions.
+func (c *Client) Stream(ctx context.Context, name string) (apiv1.Stream, error) {
+	var out apiv1.Stream
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "streams", name}, out: &out})
+	return out, err
+}
+
+// CreateStream makes a stream.
+func (c *Client) CreateStream(ctx context.Context, in apiv1.CreateStream) (apiv1.Stream, error) {
+	var out apiv1.Stream
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "streams"}, body: in, out: &out})
+	return out, err
+}
+
+// UpdateStream changes the fields that are set.
+func (c *Client) UpdateStream(ctx context.Context, name string, in apiv1.UpdateStream) (apiv1.Stream, error) {
+	var out apiv1.Stream
+	err := c.call(ctx, request{method: http.MethodPatch, path: []string{"v1", "streams", name}, body: in, out: &out})
+	return out, err
+}
+
+// DeleteStream removes a stream, with its sources and exporters if all is set.
+func (c *Client) DeleteStream(ctx context.Context, name string, all bool) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "streams", name}, query: recursive(all)})
+}
+
+// Sources lists all sources.
+func (c *Client) Sources(ctx context.Context) ([]apiv1.Source, error) {
+	var out struct {
+		Sources []apiv1.Source `json:"sources"`
+	}
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sources"}, out: &out})
+	return out.Sources, err
+}
+
+// Source returns one source, without its write key.
+func (c *Client) Source(ctx context.Context, name string) (apiv1.Source, error) {
+	var out apiv1.Source
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sources", name}, out: &out})
+	return out, err
+}
+
+// CreateSource makes a source; the answer alone carries its write key.
+func (c *Client) CreateSource(ctx context.Context, in apiv1.CreateSource) (apiv1.Source, error) {
+	var out apiv1.Source
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "sources"}, body: in, out: &out})
+	return out, err
+}
+
+// DeleteSource removes a source; its write key stops working.
+func (c *Client) DeleteSource(ctx context.Context, name string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "sources", name}})
+}
+
+// Sinks lists all sinks.
+func (c *Client) Sinks(ctx context.Context) ([]apiv1.Sink, error) {
+	var out struct {
+		Sinks []apiv1.Sink `json:"sinks"`
+	}
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sinks"}, out: &out})
+	return out.Sinks, err
+}
+
+// Sink returns one sink.
+func (c *Client) Sink(ctx context.Context, name string) (apiv1.Sink, error) {
+	var out apiv1.Sink
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sinks", name}, out: &out})
+	return out, err
+}
+
+// PutSink creates or replaces a sink.
+func (c *Client) PutSink(ctx context.Context, name string, in apiv1.PutSink) (apiv1.Sink, error) {
+	var out apiv1.Sink
+	err := c.call(ctx, request{method: http.MethodPut, path: []string{"v1", "sinks", name}, body: in, out: &out})
+	return out, err
+}
+
+// DeleteSink removes a sink, with its exporters if all is set.
+func (c *Client) DeleteSink(ctx context.Context, name string, all bool) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "sinks", name}, query: recursive(all)})
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+const (
+	exporterJSON = `{"name":"s3-demo","id":"0a1b2c3d","stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s","layout":"strm","format":"jsonl","compression":"none","createdAt":"2026-03-01T10:00:00Z","status":{"state":"running","waitingEvents":0,"deliveredEvents":0,"batches":0,"position":[0],"delivered":[0]}}`
+	sinkJSON     = `{"name":"s3","type":"S3","bucket":"strmprivacy-export-demo","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
+	streamJSON   = `{"name":"demo","id":"1","partitions":1,"strmMeta":true,"retention":{"maxAge":"168h0m0s"},"createdAt":"2026-03-01T10:00:00Z"}`
+	sourceJSON   = `{"name":"web","stream":"demo","kind":"events","createdAt":"2026-03-01T10:00:00Z"}`
+	secretJSON   = "{\n  \"AccessKey\": {\"SecretAccessKey\": \"s3cr3t\"} // the actual date might differ\n}\n"
+)
+
+func blocked(state string) string {
+	return strings.Replace(exporterJSON, `"state":"running"`, `"state":"`+state+`","reason":"s3:PutObject on b/events/* is denied","nextRetryAt":"2026-03-01T10:01:00Z"`, 1)
+}
+
+// TestCommands gives each command its requests and its outputs. FILE stands
+// for a credentials file.
+func TestCommands(t *testing.T) {
+	for _, tt := range []struct {
+		line  string
+		calls []call
+		out   string // a part of standard output; "=" before it means all of it
+		err   string // a part of standard error
+		code  int
+	}{
+		// Streams
+		{"create stream demo", []call{{on: "POST /v1/streams", body: `{"name":"demo","strmMeta":true}`, status: 201, answer: streamJSON}}, `"name": "demo"`, "", 0},
+		{"create stream demo --partitions 4 --strm-meta=false --description D --tags a,b --retention-age 7d --retention-bytes 10GB",
+			[]call{{on: "POST /v1/streams", body: `{"name":"demo","partitions":4,"strmMeta":false,"description":"D","tags":["a","b"],"retention":{"maxAge":"168h","maxBytes":10000000000}}`, answer: streamJSON}}, "{", "", 0},
+		{"create stream demo --retention-bytes 1MB", []call{{on: "POST /v1/streams", body: `{"name":"demo","strmMeta":true,"retention":{"maxAge":"168h","maxBytes":1000000}}`, answer: streamJSON}}, "{", "", 0},
+		{"create stream demo", []call{{on: "POST /v1/streams", body: `{"name":"demo","strmMeta":true}`, status: 409, answer: `{"detail":"stream demo exists already","kind":"conflict"}`}}, "=", "Error: stream demo exists already\n", 1},
+		{"list streams", []call{{on: "GET /v1/streams", answer: `{"streams":[]}`}}, "={}\n", "", 0},
+		{"list streams -o table", []call{{on: "GET /v1/streams", answer: `{"streams":[]}`}}, "=No entities of this resource type exist.\n", "", 0},
+		{"list stream -o plain", []call{{on: "GET /v1/streams", answer: `{"streams":[` + streamJSON + `]}`}}, "=demo\n", "", 0},
+		{"list streams -r -o json-raw", []call{
+			{on: "GET /v1/streams", answer: `{"streams":[` + streamJSON + `]}`}, {on: "GET /v1/sources", answer: `{"sources":[` + sourceJSON + `]}`},
+			{on: "GET /v1/batch-exporters", answer: `{"batchExporters":[` + exporterJSON + `]}`},
+		}, `"batchExporters":[{"ref"`, "", 0},
+		{"get stream demo", []call{{on: "GET /v1/streams/demo", answer: streamJSON}}, "{\n  \"streamTree\": {\n    \"stream\": {\n      \"ref\": {\n        \"billingId\": \"demo8542234275\"", "", 0},
+		{"get streams a b -o plain", []call{{on: "GET /v1/streams/a", status: 404, answer: `{"detail":"no stream a","kind":"not_found"}`}, {on: "GET /v1/streams/b", answer: streamJSON}}, "=demo\n", "Error: a: no stream a\n", 1},
+		{"update stream demo --retention-age 30d", []call{{on: "GET /v1/streams/demo", answer: `{"name":"demo","retention":{"maxAge":"1h","maxBytes":5}}`}, {on: "PATCH /v1/streams/demo", body: `{"retention":{"maxAge":"720h","maxBytes":5}}`, answer: streamJSON}}, "{", "", 0},
+		{"update stream demo --strm-meta=false --description=x --tags=a", []call{{on: "PATCH /v1/streams/demo", body: `{"strmMeta":false,"description":"x","tags":["a"]}`, answer: streamJSON}}, "{", "", 0},
+		{"update stream demo", nil, "=", "nothing to change", 2},
+		{"delete stream demo", []call{{on: "GET /v1/streams/demo", answer: streamJSON}, {on: "DELETE /v1/streams/demo", status: 204}}, "{\n  \"streamTree\": {", "", 0},
+		{"delete stream demo -r -o table", []call{
+			{on: "GET /v1/streams/demo", answer: streamJSON}, {on: "GET /v1/sources", answer: `{}`}, {on: "GET /v1/batch-exporters", answer: `{}`},
+			{on: "DELETE /v1/streams/demo?recursive=true", status: 204},
+		}, "=Stream and dependent entities have been deleted\n", "", 0},
+		// Sources
+		{"create source web --stream demo --kind events", []call{{on: "POST /v1/sources", body: `{"name":"web","stream":"demo","kind":"events"}`, answer: strings.Replace(sourceJSON, `"kind"`, `"writeKey":"wk-1","kind"`, 1)}}, `"writeKey": "wk-1"`, "", 0},
+		{"create source web", nil, "=", "--stream is needed", 2},
+		{"list sources -o plain", []call{{on: "GET /v1/sources", answer: `{"sources":[` + sourceJSON + `]}`}}, "=web\n", "", 0},
+		{"get source web", []call{{on: "GET /v1/sources/web", answer: sourceJSON}}, "{\n  \"source\": {", "", 0},
+		{"delete source web -r", []call{{on: "DELETE /v1/sources/web", status: 204}}, "={}\n", "", 0},
+		// Sinks
+		{"create sink s3 strmprivacy-export-demo --credentials-file=FILE", []call{{on: "PUT /v1/sinks/s3", body: `{"bucket":"strmprivacy-export-demo","credentials":` + quote(secretJSON) + `}`, answer: sinkJSON}},
+			"={\n  \"ref\": {\n    \"billingId\": \"demo8542234275\",\n    \"name\": \"s3\"\n  },\n  \"sinkType\": \"S3\",\n  \"bucket\": {\n    \"bucketName\": \"strmprivacy-export-demo\"\n  }\n}\n", "", 0},
+		{"create sink s3 b --sink-type s3 --endpoint http://e --region r --path-style", []call{{on: "PUT /v1/sinks/s3", body: `{"type":"S3","bucket":"b","endpoint":"http://e","region":"r","pathStyle":true}`, answer: strings.Replace(sinkJSON, `"credentials"`, `"warning":"no conditional writes","credentials"`, 1)}}, "{", "Warning: no conditional writes\n", 0},
+		{"create sink s3 b --credentials-file -", []call{{on: "PUT /v1/sinks/s3", body: `{"bucket":"b","credentials":"from stdin"}`, answer: sinkJSON}}, "{", "", 0},
+		{"create sink d /srv/x --sink-type dir", []call{{on: "PUT /v1/sinks/d", body: `{"type":"DIR","bucket":"/srv/x"}`, answer: sinkJSON}}, "{", "", 0},
+		{"create sink s3 b --credentials-file /does/not/exist", nil, "=", "Error: credentials file: open /does/not/exist: no such file", 2},
+		{"list sinks -r", []call{{on: "GET /v1/sinks", answer: `{"sinks":[` + sinkJSON + `]}`}, {on: "GET /v1/batch-exporters", answer: `{"batchExporters":[` + exporterJSON + `]}`}}, `"batchExporters": [`, "", 0},
+		{"get sink s3", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "{\n  \"sinkTree\": {\n    \"sink\": {", "", 0},
+		{"update sink s3 --region eu-west-1 --credentials-file FILE", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "PUT /v1/sinks/s3", body: `{"bucket":"strmprivacy-export-demo","region":"eu-west-1","credentials":` + quote(secretJSON) + `}`, answer: sinkJSON}}, "{", "", 0},
+		{"update sink s3 --region eu-west-1", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "=", "give --credentials-file again", 2},
+		{"delete sink s3", []call{{on: "DELETE /v1/sinks/s3", status: 204}}, "={}\n", "", 0},
+		{"delete sink s3 --recursive", []call{{on: "DELETE /v1/sinks/s3?recursive=true", status: 204}}, "={}\n", "", 0},
+		{"delete sink s3", []call{{on: "DELETE /v1/sinks/s3", status: 409, answer: `{"detail":"Cannot delete sink","kind":"conflict"}`}}, "=", "Error: Cannot delete sink (--recursive deletes them too)\n", 1},
+		{"delete sinks a b -o plain", []call{{on: "DELETE /v1/sinks/a", status: 204}, {on: "DELETE /v1/sinks/b", status: 204}}, "=Sink has been deleted\nSink has been deleted\n", "", 0},
+		// Batch exporters
+		{"create batch-exporter demo --sink s3 --path-prefix events", []call{{on: "POST /v1/batch-exporters", body: `{"stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s"}`, status: 201, answer: exporterJSON}}, "\"interval\": \"60s\",\n  \"sinkName\": \"s3\",\n  \"pathPrefix\": \"events\",", "", 0},
+		{"create batch-exporter demo --sink s3 --name n --interval 1m --layout L --format F --compression gzip --max-bytes 100MB --max-events 5 --from 2026-01-31",
+			[]call{{on: "POST /v1/batch-exporters", body: `{"name":"n","stream":"demo","sink":"s3","interval":"60s","layout":"L","format":"F","compression":"gzip","maxBytes":100000000,"maxEvents":5,"from":"2026-01-31T00:00:00Z"}`, answer: exporterJSON}}, "{", "", 0},
+		{"create batch-exporter demo --include-existing-events --interval 90", []call{{on: "POST /v1/batch-exporters", body: `{"stream":"demo","interval":"90s","includeExistingEvents":true}`, answer: exporterJSON}}, "{", "", 0},
+		{"create batch-exporter demo --include-existing-events --from 2026-01-31", nil, "=", "none of the others can be", 2},
+		{"create batch-exporter demo --sink s3", []call{{on: "POST /v1/batch-exporters", body: `{"stream":"demo","sink":"s3","interval":"60s"}`, status: 201, answer: blocked("blocked")}}, `"state": "blocked"`,
+			"Error: batch exporter s3-demo was created but cannot deliver yet: s3:PutObject on b/events/* is denied. Mend the sink, the bucket or its permissions: it tries again by itself, next at 2026-03-01T10:01:00Z", 1},
+		{"create batch-exporter demo --sink s3", []call{{on: "POST /v1/batch-exporters", body: `{"stream":"demo","sink":"s3","interval":"60s"}`, status: 201, answer: blocked("retrying")}}, `"state": "retrying"`, "cannot deliver yet", 1},
+		{"create batch-exporter demo --interval x", nil, "=", `Error: "x" is not an interval: write 60, 60s or 1m`, 2},
+		{"list batch-exporters", []call{{on: "GET /v1/batch-exporters", answer: `{"batchExporters":[]}`}}, "={}\n", "", 0},
+		{"list batch-exporters --stream demo -o plain", []call{{on: "GET /v1/batch-exporters?stream=demo", answer: `{"batchExporters":[` + exporterJSON + `]}`}}, "=s3-demo\n", "", 0},
+		{"get batch-exporter demo/s3-demo", []call{{on: "GET /v1/batch-exporters/s3-demo?stream=demo", answer: exporterJSON}}, "{\n  \"batchExporter\": {", "", 0},
+		{"update batch-exporter s3-demo --interval 5m --max-bytes 0 --path-prefix=", []call{{on: "PATCH /v1/batch-exporters/s3-demo", body: `{"interval":"300s","maxBytes":0,"pathPrefix":""}`, answer: exporterJSON}}, "{", "", 0},
+		{"delete batch-exporter s3-strmprivacy", []call{{on: "DELETE /v1/batch-exporters/s3-strmprivacy", status: 204}}, "={}\n", "", 0},
+		{"delete batch-exporter e -o table", []call{{on: "DELETE /v1/batch-exporters/e", status: 204}}, "=Batch Exporter has been deleted\n", "", 0},
+		{"pause batch-exporter s3-demo -o plain", []call{{on: "POST /v1/batch-exporters/s3-demo/pause", answer: exporterJSON}}, "=s3-demo\n", "", 0},
+		{"pause s3-demo -o plain", []call{{on: "POST /v1/batch-exporters/s3-demo/pause", answer: exporterJSON}}, "=s3-demo\n", "", 0},
+		{"resume demo/s3-demo -o plain", []call{{on: "POST /v1/batch-exporters/s3-demo/resume?stream=demo", answer: exporterJSON}}, "=s3-demo\n", "", 0},
+		// Batches
+		{"list batches s3-demo -o json --limit 2 --state done --before 9", []call{{on: "GET /v1/batch-exporters/s3-demo/batches?before=9&limit=2&state=done", answer: `{"batches":[],"next":0}`}}, "={\n  \"batches\": []\n}\n", "", 0},
+		{"get batch x-000001 -o plain", []call{{on: "GET /v1/batches/x-000001", answer: `{"id":"x-000001"}`}}, "=x-000001\n", "", 0},
+		// Flush, replay, verify
+		{"flush s3-demo", []call{{on: "POST /v1/batch-exporters/s3-demo/flush", answer: `{"done":false,"token":"t","status":{"state":"running"}}`}}, `"done": false`, "", 0},
+		{"flush s3-demo --wait -o plain", []call{
+			{on: "POST /v1/batch-exporters/s3-demo/flush?wait=30s", answer: `{"done":false,"token":"t","status":{"state":"running"}}`},
+			{on: "POST /v1/batch-exporters/s3-demo/flush?until=t&wait=30s", answer: `{"done":true,"token":"t","status":{"state":"running"}}`},
+		}, "=s3-demo: everything is delivered\n", "", 0},
+		{"flush s3-demo --wait", []call{{on: "POST /v1/batch-exporters/s3-demo/flush?wait=30s", answer: `{"done":false,"token":"t","status":{"state":"blocked","reason":"denied"}}`}}, `"done": false`, "Error: batch exporter s3-demo is blocked: denied", 1},
+		{"flush s3-demo --wait", []call{{on: "POST /v1/batch-exporters/s3-demo/flush?wait=30s", answer: `{"done":false,"token":"t","status":{"state":"paused"}}`}}, `"done": false`, "`strm resume s3-demo`", 1},
+		{"replay s3-demo --into again --from 2026-01-01 --to 2026-01-02", []call{{on: "POST /v1/batch-exporters/s3-demo/replay", body: `{"into":"again","from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}`, answer: `{"replay":"r","events":3,"batches":["b1"]}`}}, `"replay": "r"`, "", 0},
+		{"replay s3-demo --into again --wait -o plain", []call{
+			{on: "POST /v1/batch-exporters/s3-demo/replay", body: `{"into":"again"}`, answer: `{"replay":"r","events":3,"batches":["b1"]}`},
+			{on: "GET /v1/batch-exporters/s3-demo/batches?limit=1&replay=r&state=planned", answer: `{"batches":[{"id":"b1","state":"planned"}]}`},
+			{on: "GET /v1/batch-exporters/s3-demo/batches?limit=1&replay=r&state=planned", answer: `{"batches":[]}`},
+			{on: "GET /v1/batch-exporters/s3-demo/batches?limit=1&replay=r&state=attempted", answer: `{"batches":[]}`},
+			{on: "GET /v1/batch-exporters/s3-demo/batches?limit=1&replay=r&state=abandoned", answer: `{"batches":[]}`},
+		}, "=s3-demo: replay r of 3 events into again in 1 batch\n", "", 0},
+		{"replay s3-demo", nil, "=", "--into is needed", 2},
+		{"verify batch-exporter s3-demo", []call{{on: "POST /v1/batch-exporters/s3-demo/verify", answer: `{"ok":true,"exporter":"s3-demo","batches":1}`}}, `"ok": true`, "", 0},
+		{"verify batch-exporter s3-demo", []call{{on: "POST /v1/batch-exporters/s3-demo/verify", answer: `{"ok":false,"exporter":"s3-demo","differences":[{"batch":"b1","key":"k","what":"is not in the bucket"}]}`}}, `"ok": false`,
+			"Error: batch exporter s3-demo is not as it should be, differences found: 1\n  batch b1: k: is not in the bucket\n", 1},
+		// Events
+		{"tail demo --from earliest -n 2 --no-follow", []call{{on: "GET /v1/streams/demo/events?follow=false&from=earliest&limit=2", answer: "{\"a\":1}\n{\"a\":2}\n"}}, "={\"a\":1}\n{\"a\":2}\n", "", 0},
+		{"tail demo --partition 1 --envelope -n 1", []call{{on: "GET /v1/streams/demo/events?envelope=true&follow=true&limit=1&partition=1", answer: "{}\n"}}, "={}\n", "", 0},
+		{"tail demo --from never", nil, "=", "write earliest, latest or a time", 2},
+		{"simulate demo --rate 0", nil, "=", "--rate must be above 0", 2},
+		// Generation 1
+		{"sinks create s3 s3-export -bn b -cf FILE", []call{{on: "PUT /v1/sinks/s3-export", body: `{"type":"S3","bucket":"b","credentials":` + quote(secretJSON) + `}`, answer: strings.Replace(sinkJSON, `"name":"s3"`, `"name":"s3-export"`, 1)}},
+			"={\n  \"sinkType\": \"S3\",\n  \"sinkName\": \"s3-export\",\n  \"bucketName\": \"strmprivacy-export-demo\"\n}\n", "", 0},
+		{"sinks create s3 x -bn b -c {}", []call{{on: "PUT /v1/sinks/x", body: `{"type":"S3","bucket":"b","credentials":"{}"}`, answer: sinkJSON}}, "{", "", 0},
+		{"sinks create s3 x -bn b -c {} -cf FILE", nil, "=", "none of the others can be", 2},
+		{"sinks create s3 x", nil, "=", "--bucket-name (-bn) is needed", 2},
+		{"sinks create azure x -bn b", nil, "=", "use s3 or gcloud", 2},
+		{"sinks list", []call{{on: "GET /v1/sinks", answer: `{"sinks":[` + sinkJSON + `]}`}}, `"sinkName": "s3"`, "", 0},
+		{"sinks list -n s3 -st s3", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "{\n  \"sinkType\": \"S3\",", "", 0},
+		{"sinks list -n s3", nil, "=", "sink-type", 2},
+		{"sinks delete s3 s3", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "DELETE /v1/sinks/s3", status: 204}}, "=Request has been succesfully processed.\n", "", 0},
+		{"sinks delete s3 gcloud", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "=", "there is no sink s3 of type gcloud", 1},
+		{"exporters create --exporter-name s3-demo --sink-name s3 --sink-type s3 --interval 60 --path-prefix events demo", []call{
+			{on: "GET /v1/sinks/s3", answer: sinkJSON},
+			{on: "PUT /v1/batch-exporters/s3-demo?stream=demo", body: `{"name":"s3-demo","stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s"}`, answer: exporterJSON},
+		}, "={\n  \"name\": \"s3-demo\",\n  \"linkedStream\": \"demo\",\n  \"sinkName\": \"s3\",\n  \"sinkType\": \"S3\",\n  \"intervalSecs\": 60,\n  \"type\": \"BATCH\",\n  \"pathPrefix\": \"events\"\n}\n", "", 0},
+		{"exporters create demo -en e -sn s -st s3", nil, "=", "--interval (-i) is needed", 2},
+		{"exporters list", []call{{on: "GET /v1/batch-exporters", answer: `{"batchExporters":[` + exporterJSON + `]}`}, {on: "GET /v1/sinks", answer: `{"sinks":[` + sinkJSON + `]}`}}, `"sinkType": "S3"`, "", 0},
+		{"exporters get demo -en s3-demo", []call{{on: "GET /v1/batch-exporters/s3-demo?stream=demo", answer: exporterJSON}, {on: "GET /v1/sinks/s3", answer: sinkJSON}}, `"linkedStream": "demo"`, "", 0},
+		{"exporters delete demo --exporter-name s3-demo", []call{{on: "DELETE /v1/batch-exporters/s3-demo?stream=demo", status: 204}}, "=Request has been succesfully processed.\n", "", 0},
+		{"streams create demo -d D -t a -t b", []call{{on: "POST /v1/streams", body: `{"name":"demo","description":"D","tags":["a","b"]}`, answer: streamJSON}}, "={\n  \"name\": \"demo\"\n}\n", "", 0},
+		{"streams list -n demo", []call{{on: "GET /v1/streams/demo", answer: streamJSON}}, "={\n  \"name\": \"demo\"\n}\n", "", 0},
+		{"streams delete x", []call{{on: "DELETE /v1/streams/x", status: 204}}, "=Stream 'x' has been deleted.\n", "", 0},
+		// Usage
+		{"list streams -o xml", nil, "=", "Error: Output format 'xml' is not supported. Allowed values: table, json, json-raw, plain\n", 2},
+		{"create sinkk x", nil, "=", "Did you mean sink?", 2},
+		{"get sink ..", nil, "=", `".." is not a name`, 2},
+		{"flush", nil, "=", "strm flush needs one EXPORTER", 2},
+		{"flush a b", nil, "=", `"b" is too much`, 2},
+		{"list sinks --nonsense", nil, "=", "unknown flag: --nonsense", 2},
+		{"version", nil, "=strm 1.0.0 (server 1.0.0, installation demo8542234275)\n", "", 0},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			f := newFake(t, tt.calls...)
+			f.stdin = "from stdin"
+			got := f.run(strings.ReplaceAll(tt.line, "FILE", f.file("s3.json", secretJSON)))
+			if got.code != tt.code {
+				t.Errorf("exit code %d, want %d", got.code, tt.code)
+			}
+			if want, all := strings.CutPrefix(tt.out, "="); all && got.out != want {
+				t.Errorf("printed %s\nwant %s", got.out, want)
+			} else if !all && !strings.Contains(got.out, want) {
+				t.Errorf("printed %s\nwant it to hold %s", got.out, want)
+			}
+			if !strings.Contains(got.err, tt.err) || tt.err == "" && got.err != "" {
+				t.Errorf("said %q, want %q", got.err, tt.err)
+			}
+			if strings.Contains(got.out+got.err, "s3cr3t") {
+				t.Error("a secret was shown")
+			}
+		})
+	}
+}
+
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}

@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"strm/internal/api/apiv1"
+	"strm/internal/cli/render"
+)
+
+// exporterFlags are the settings of an exporter that create and update share.
+type exporterFlags struct {
+	sink, prefix, interval, layout, format, compression, maxBytes string
+	maxEvents                                                     int64
+}
+
+func (f *exporterFlags) add(a *app, c *cobra.Command, interval string) {
+	c.Flags().StringVar(&f.sink, "sink", "", "the sink to deliver to (default: the only one)")
+	c.Flags().StringVar(&f.prefix, "path-prefix", "", "put the objects under this prefix in the bucket")
+	c.Flags().StringVar(&f.interval, "interval", interval, "deliver at least this often: 60, 60s or 1m; from 30s to 1h")
+	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects (default strm)")
+	c.Flags().StringVar(&f.format, "format", "", "format of the objects (default jsonl)")
+	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd (default none)")
+	c.Flags().StringVar(&f.maxBytes, "max-bytes", "", "close a batch at this size before compression (100MB, 64MiB; 0 for no bound)")
+	c.Flags().Int64Var(&f.maxEvents, "max-events", 0, "close a batch at this many events (0 for no bound)")
+	completeWith(c, "sink", a.names(-1, sinkNames))
+	complete(c, "layout", "strm")
+	complete(c, "format", "jsonl")
+	complete(c, "compression", "none", "gzip", "zstd")
+	for _, free := range []string{"path-prefix", "interval", "max-bytes", "max-events"} {
+		complete(c, free)
+	}
+}
+
+// bytes returns --max-bytes as a number.
+func (f *exporterFlags) bytes() (int64, error) {
+	if f.maxBytes == "" {
+		return 0, nil
+	}
+	return parseSize(f.maxBytes)
+}
+
+func (a *app) createExporter() *cobra.Command {
+	var (
+		f          exporterFlags
+		name, from string
+		existing   bool
+	)
+	c := &cobra.Command{
+		Use: "batch-exporter STREAM", Aliases: []string{"batch-exporters"}, Short: "Create a batch exporter: deliver a stream to a sink",
+		Long: `Create a batch exporter, which delivers the events of a stream to a sink, in
+batches. It begins with the events that come from now on, unless told otherwise.
+
+The bucket is tried with an empty object, .strm_test_<uuid>.jsonl, under the
+prefix. If that fails the exporter exists all the same and goes on trying; the
+command then says what is wrong and exits with 1.`,
+		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
+  strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events`,
+		Args: args(1, 1, "one STREAM"), ValidArgsFunction: a.names(1, streamNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in := apiv1.CreateExporter{
+				Name: name, Stream: args[0], Sink: f.sink, PathPrefix: f.prefix, MaxEvents: f.maxEvents,
+				Layout: f.layout, Format: f.format, Compression: f.compression, IncludeExistingEvents: existing,
+			}
+			var err error
+			if in.Interval, err = parseInterval(f.interval); err != nil {
+				return err
+			}
+			if in.MaxBytes, err = f.bytes(); err != nil {
+				return err
+			}
+			if from != "" {
+				if in.From, err = parseTime(from); err != nil {
+					return err
+				}
+			}
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			out, err := s.CreateExporter(s.ctx, in)
+			if err != nil {
+				return err
+			}
+			if err := s.print(render.Exporter(s.inst, out)); err != nil {
+				return err
+			}
+			return undelivered(out)
+		},
+	}
+	f.add(a, c, "60s")
+	c.Flags().StringVar(&name, "name", "", "name of the batch exporter (default SINK-STREAM)")
+	c.Flags().BoolVar(&existing, "include-existing-events", false, "begin with the oldest event that the stream still has")
+	c.Flags().StringVar(&from, "from", "", "begin with the events received from this time on (2026-01-31T15:04:05Z)")
+	c.MarkFlagsMutuallyExclusive("include-existing-events", "from")
+	complete(c, "name")
+	return c
+}
+
+func (a *app) updateExporter() *cobra.Command {
+	var f exporterFlags
+	c := &cobra.Command{
+		Use: "batch-exporter NAME", Aliases: []string{"batch-exporters"}, Short: "Change a batch exporter's settings",
+		Long: `Change a batch exporter's settings. Batches that are planned already keep the
+settings they were planned with. Where several streams have a batch exporter of
+this name, write STREAM/NAME.`,
+		Example: `  strm update batch-exporter s3-demo --interval 5m
+  strm update batch-exporter demo/archive --sink other --path-prefix archive`,
+		Args: args(1, 1, "one NAME"), ValidArgsFunction: a.names(1, exporterNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := f.change(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			out, err := s.UpdateExporter(s.ctx, args[0], in)
+			if err != nil {
+				return err
+			}
+			return s.print(render.Exporter(s.inst, out))
+		},
+	}
+	f.add(a, c, "")
+	return c
+}
+
+// change returns the request for the flags that were given.
+func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error) {
+	var in apiv1.UpdateExporter
+	set, some := cmd.Flags().Changed, false
+	for flag, to := range map[string]struct {
+		field **string
+		value *string
+	}{
+		"sink": {&in.Sink, &f.sink}, "path-prefix": {&in.PathPrefix, &f.prefix}, "layout": {&in.Layout, &f.layout},
+		"format": {&in.Format, &f.format}, "compression": {&in.Compression, &f.compression},
+	} {
+		if set(flag) {
+			*to.field, some = to.value, true
+		}
+	}
+	if set("interval") {
+		v, err := parseInterval(f.interval)
+		if err != nil {
+			return in, err
+		}
+		in.Interval, some = &v, true
+	}
+	if set("max-bytes") {
+		n, err := f.bytes()
+		if err != nil {
+			return in, err
+		}
+		in.MaxBytes, some = &n, true
+	}
+	if set("max-events") {
+		in.MaxEvents, some = &f.maxEvents, true
+	}
+	if !some {
+		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --layout, --format, --compression, --max-bytes, --max-events")
+	}
+	return in, nil
+}
+
+func (a *app) listExporters() *cobra.Command {
+	var of string
+	c := &cobra.Command{
+		Use: "batch-exporters", Aliases: []string{"batch-exporter"}, Short: "List batch exporters",
+		Example: `  strm list batch-exporters
+  strm list batch-exporters --stream demo -o table`,
+		Args: args(0, 0, "no argument"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			list, err := s.Exporters(s.ctx, of)
+			if err != nil {
+				return err
+			}
+			return s.print(render.Exporters(s.inst, list))
+		},
+	}
+	c.Flags().StringVar(&of, "stream", "", "only the batch exporters of this stream")
+	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a batch exporter")
+	completeWith(c, "stream", a.names(-1, streamNames))
+	return c
+}
+
+func (a *app) getExporter() *cobra.Command {
+	c := &cobra.Command{
+		Use: "batch-exporter NAME...", Aliases: []string{"batch-exporters"}, Short: "Show batch exporters and how they fare",
+		Example: `  strm get batch-exporter s3-demo
+  strm get batch-exporter demo/s3-demo -o table`,
+		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, exporterNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			return each(cmd, args, func(name string) error {
+				out, err := s.Exporter(s.ctx, name)
+				if err != nil {
+					return err
+				}
+				return s.print(render.ExporterGot(s.inst, out))
+			})
+		},
+	}
+	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a batch exporter")
+	return c
+}
+
+func (a *app) deleteExporter() *cobra.Command {
+	c := &cobra.Command{
+		Use: "batch-exporter NAME...", Aliases: []string{"batch-exporters"}, Short: "Delete batch exporters",
+		Long: `Delete batch exporters. What they delivered stays in the bucket; what they had
+yet to deliver they will not deliver any more.`,
+		Example: `  strm delete batch-exporter s3-demo
+  strm delete batch-exporter demo/archive`,
+		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, exporterNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			return each(cmd, args, func(name string) error {
+				if err := s.DeleteExporter(s.ctx, name); err != nil {
+					return err
+				}
+				return s.print(render.Deleted("Batch Exporter", false))
+			})
+		},
+	}
+	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a batch exporter")
+	return c
+}

@@ -1,0 +1,58 @@
+package render
+
+import (
+	"fmt"
+
+	"strm/internal/api/apiv1"
+)
+
+// Deleted shows that something is gone. kind is the noun for people ("Sink").
+func Deleted(kind string, recursive bool) View {
+	return View{JSON: struct{}{}, Text: deletedText(kind, recursive)}
+}
+
+func deletedText(kind string, recursive bool) string {
+	if recursive {
+		return kind + " and dependent entities have been deleted"
+	}
+	return kind + " has been deleted"
+}
+
+// StreamDeleted shows the stream that is gone.
+func StreamDeleted(inst string, d StreamDetail, recursive bool) View {
+	v := StreamTree(inst, d)
+	v.Text, v.Note = deletedText("Stream", recursive), nil
+	return v
+}
+
+// Flushed shows how far a flush has come.
+func Flushed(name string, f apiv1.Flush) View {
+	text := fmt.Sprintf("%s: flush begun, %s waiting", name, count(f.Status.WaitingEvents, "event", "events"))
+	if f.Done {
+		text = name + ": everything is delivered"
+	}
+	return View{JSON: f, Text: text}
+}
+
+// Replayed shows what a replay has planned.
+func Replayed(name, into string, r apiv1.Replayed) View {
+	if r.Batches == nil {
+		r.Batches = []string{}
+	}
+	return View{JSON: r, Text: fmt.Sprintf("%s: replay %s of %s into %s in %s", name, r.Replay, count(r.Events, "event", "events"),
+		into, count(int64(len(r.Batches)), "batch", "batches"))}
+}
+
+// Version shows the versions of the client and, if one answers, the server.
+func Version(client, server, installation string) View {
+	doc := struct {
+		Version       string `json:"version"`
+		ServerVersion string `json:"serverVersion,omitempty"`
+		Installation  string `json:"installation,omitempty"`
+	}{client, server, installation}
+	text := "strm " + client
+	if server != "" {
+		text += fmt.Sprintf(" (server %s, installation %s)", server, installation)
+	}
+	return View{JSON: doc, Text: text}
+}

@@ -1,0 +1,39 @@
+package render
+
+import "strm/internal/api/apiv1"
+
+// Sources have no counterpart in the seeds: their shape is the API's own.
+
+func sourceView(s apiv1.Source, doc any) View {
+	v := View{JSON: doc, Head: []string{"Source", "Stream", "Kind"}, Rows: [][]string{{s.Name, s.Stream, s.Kind}}}
+	if s.WriteKey != "" {
+		v.Note = []string{"write key (shown this once): " + s.WriteKey}
+	}
+	return v
+}
+
+// Source shows a source that was created, with its write key.
+func Source(s apiv1.Source) View { return sourceView(s, s) }
+
+// SourceGot shows one source; a write key, should one be there, is left out.
+func SourceGot(s apiv1.Source) View {
+	s.WriteKey = ""
+	return sourceView(s, struct {
+		Source apiv1.Source `json:"source"`
+	}{s})
+}
+
+// Sources shows a list of sources, never with write keys.
+func Sources(list []apiv1.Source) View {
+	var doc struct {
+		Sources []apiv1.Source `json:"sources,omitempty"`
+	}
+	v := View{Head: []string{"Source", "Stream", "Kind"}}
+	for _, s := range list {
+		s.WriteKey = ""
+		doc.Sources = append(doc.Sources, s)
+		v.Rows = append(v.Rows, []string{s.Name, s.Stream, s.Kind})
+	}
+	v.JSON = doc
+	return v
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"strm/internal/api/apiv1"
+	"strm/internal/cli/render"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// sinkFlags are the settings of a sink that create and update share.
+type sinkFlags struct {
+	credentials, kind, endpoint, region string
+	pathStyle                           bool
+}
+
+func (f *sinkFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.credentials, "credentials-file", "", "`FILE` with the credentials, as aws iam create-access-key or Google Cloud writes it; - for standard input. Without it the server's own identity is used")
+	c.Flags().StringVar(&f.kind, "sink-type", "", "S3, GCLOUD or DIR; told from the credentials file when left out")
+	c.Flags().StringVar(&f.endpoint, "endpoint", "", "address of an S3-compatible store (http://127.0.0.1:9000)")
+	c.Flags().StringVar(&f.region, "region", "", "the bucket's region; found by itself when left out")
+	c.Flags().BoolVar(&f.pathStyle, "path-style", false, "put the bucket's name into the path, not the host name")
+	complete(c, "sink-type", sinkTypes()...)
+	_ = c.MarkFlagFilename("credentials-file", "json") // the flag exists
+}
+
+// maxCredentials bounds a credentials file; real ones have a few KiB.
+const maxCredentials = 1 << 20
+
+// readCredentials returns the file's text, which is not looked at here.
+func readCredentials(cmd *cobra.Command, path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	r := cmd.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", problem.New(problem.Invalid, "credentials file: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxCredentials+1))
+	if err != nil {
+		return "", problem.New(problem.Invalid, "credentials file: %w", err)
+	}
+	if len(b) > maxCredentials {
+		return "", problem.New(problem.Invalid, "credentials file %s is over %d bytes: that is no credentials file", path, maxCredentials)
+	}
+	if strings.TrimSpace(string(b)) == "" {
+		return "", problem.New(problem.Invalid, "credentials file %s is empty", path)
+	}
+	return string(b), nil
+}
+
+// body returns the request that the flags describe.
+func (f *sinkFlags) body(cmd *cobra.Command, bucket string) (apiv1.PutSink, error) {
+	kind := strings.ToUpper(f.kind)
+	if kind == string(stream.SinkDir) {
+		abs, err := filepath.Abs(bucket)
+		if err != nil {
+			return apiv1.PutSink{}, problem.New(problem.Invalid, "directory %s: %w", bucket, err)
+		}
+		bucket = abs
+	}
+	cred, err := readCredentials(cmd, f.credentials)
+	if err != nil {
+		return apiv1.PutSink{}, err
+	}
+	return apiv1.PutSink{Type: kind, Bucket: bucket, Credentials: cred, Endpoint: f.endpoint, Region: f.region, PathStyle: f.pathStyle}, nil
+}
+
+func (a *app) createSink() *cobra.Command {
+	var f sinkFlags
+	c := &cobra.Command{
+		Use: "sink NAME BUCKET", Aliases: []string{"sinks"}, Short: "Create a sink, or replace its settings",
+		Long: `Create a sink: a bucket and the credentials to write to it. The type (S3 or
+Google Cloud Storage) is told from the credentials file. Creating a sink again
+replaces its settings and credentials; its batch exporters stay and use the new
+ones. Credentials are never shown again.`,
+		Example: `  strm create sink s3 my-bucket --credentials-file s3.json
+  strm create sink minio my-bucket --credentials-file s3.json --endpoint http://127.0.0.1:9000 --path-style
+  strm create sink disk /srv/events --sink-type DIR`,
+		Args: args(2, 2, "NAME and BUCKET"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			in, err := f.body(cmd, args[1])
+			if err != nil {
+				return err
+			}
+			return a.putSink(cmd, s, args[0], in)
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func (a *app) putSink(cmd *cobra.Command, s *session, name string, in apiv1.PutSink) error {
+	out, err := s.PutSink(s.ctx, name, in)
+	if err != nil {
+		return err
+	}
+	if out.Warning != "" {
+		warn(cmd, "Warning: %s", out.Warning)
+	}
+	return s.print(render.Sink(s.inst, out))
+}
+
+func (a *app) updateSink() *cobra.Command {
+	var f sinkFlags
+	var ambient bool
+	c := &cobra.Command{
+		Use: "sink NAME [BUCKET]", Aliases: []string{"sinks"}, Short: "Change some settings of a sink",
+		Long: `Change some settings of a sink; the others stay. The credentials cannot stay
+by themselves, as the server never gives them back: name their file again.`,
+		Example: `  strm update sink s3 --credentials-file new-key.json
+  strm update sink s3 other-bucket --credentials-file s3.json --region eu-west-1`,
+		Args: args(1, 2, "NAME and perhaps BUCKET"), ValidArgsFunction: a.names(1, sinkNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			was, err := s.Sink(s.ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if f.credentials == "" && !ambient && was.Credentials != "" && was.Credentials != "ambient" && was.Type != string(stream.SinkDir) {
+				return usagef("sink %s has credentials of its own, which cannot be read back: give --credentials-file again, or --ambient to use the server's own identity", args[0])
+			}
+			fl := cmd.Flags()
+			if !fl.Changed("endpoint") {
+				f.endpoint = was.Endpoint
+			}
+			if !fl.Changed("region") && was.Bucket == bucketOr(args, was.Bucket) {
+				f.region = was.Region
+			}
+			if !fl.Changed("path-style") {
+				f.pathStyle = was.PathStyle
+			}
+			if !fl.Changed("sink-type") && f.credentials == "" {
+				f.kind = was.Type
+			}
+			in, err := f.body(cmd, bucketOr(args, was.Bucket))
+			if err != nil {
+				return err
+			}
+			return a.putSink(cmd, s, args[0], in)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&ambient, "ambient", false, "use the server's own identity from now on")
+	c.MarkFlagsMutuallyExclusive("ambient", "credentials-file")
+	return c
+}
+
+func bucketOr(args []string, was string) string {
+	if len(args) > 1 {
+		return args[1]
+	}
+	return was
+}
+
+func (a *app) listSinks() *cobra.Command {
+	var deep bool
+	c := &cobra.Command{
+		Use: "sinks", Aliases: []string{"sink"}, Short: "List sinks",
+		Example: `  strm list sinks
+  strm list sinks --recursive -o table`,
+		Args: args(0, 0, "no argument"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			list, err := s.Sinks(s.ctx)
+			if err != nil {
+				return err
+			}
+			if deep {
+				if err := s.sinkDependents(list); err != nil {
+					return err
+				}
+			}
+			return s.print(render.Sinks(s.inst, list))
+		},
+	}
+	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also show the batch exporters of each sink")
+	return c
+}
+
+func (a *app) getSink() *cobra.Command {
+	var deep bool
+	c := &cobra.Command{
+		Use: "sink NAME...", Aliases: []string{"sinks"}, Short: "Show sinks, without their credentials",
+		Example: `  strm get sink s3
+  strm get sink s3 --recursive`,
+		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sinkNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			return each(cmd, args, func(name string) error {
+				one, err := s.Sink(s.ctx, name)
+				if err != nil {
+					return err
+				}
+				list := []apiv1.Sink{one}
+				if deep {
+					if err := s.sinkDependents(list); err != nil {
+						return err
+					}
+				}
+				return s.print(render.SinkTree(s.inst, list[0]))
+			})
+		},
+	}
+	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also show the sink's batch exporters")
+	return c
+}
+
+func (a *app) deleteSink() *cobra.Command {
+	var deep bool
+	c := &cobra.Command{
+		Use: "sink NAME...", Aliases: []string{"sinks"}, Short: "Delete sinks",
+		Long: `Delete sinks. A sink with batch exporters is refused unless --recursive is
+given, which deletes them first. Objects in the bucket stay.`,
+		Example: `  strm delete sink s3
+  strm delete sink s3 --recursive`,
+		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sinkNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin(cmd)
+			if err != nil {
+				return err
+			}
+			return each(cmd, args, func(name string) error {
+				if err := s.DeleteSink(s.ctx, name, deep); err != nil {
+					return fmt.Errorf("%w%s", err, recursiveHint(err, deep))
+				}
+				return s.print(render.Deleted("Sink", deep))
+			})
+		},
+	}
+	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the sink's batch exporters")
+	return c
+}
+
+// recursiveHint tells of --recursive where the server refuses because of
+// dependents.
+func recursiveHint(err error, deep bool) string {
+	if !deep && problem.KindOf(err) == problem.Conflict {
+		return " (--recursive deletes them too)"
+	}
+	return ""
+}
+
+// sinkDependents fills in the exporters of sinks.
+func (s *session) sinkDependents(list []apiv1.Sink) error {
+	exporters, err := s.Exporters(s.ctx, "")
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].Exporters = nil
+		for _, e := range exporters {
+			if e.Sink == list[i].Name {
+				list[i].Exporters = append(list[i].Exporters, e)
+			}
+		}
+	}
+	return nil
+}
