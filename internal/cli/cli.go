@@ -90,6 +90,7 @@ func commands(a *app) []*cobra.Command {
 		a.flush(), a.pause(), a.resume(), a.replay(), a.verify(),
 		a.send(), a.simulate(), a.tail(), a.version(),
 		a.gen1Sinks(), a.gen1Exporters(), a.gen1Streams(),
+		a.serve(), a.demo(),
 	}
 }
 

@@ -34,8 +34,9 @@ type settings struct {
 	CACert    string
 	Output    string
 
-	tokenFrom string   // for messages; never the token itself
-	unread    []string // token files that are there but may not be read
+	tokenFrom string       // for messages; never the token itself
+	unread    []string     // token files that are there but may not be read
+	rest      *koanf.Koanf // all levels, for the flags of single commands
 }
 
 // connectionFlags holds the flags that every command has.
@@ -93,7 +94,7 @@ func (a *app) load(cmd *cobra.Command) (*settings, error) {
 	}
 	a.settings = settings{
 		Server: k.String("server"), Token: strings.TrimSpace(k.String("token")), TokenFile: k.String("token-file"), Data: k.String("data"),
-		CACert: k.String("ca-cert"), Output: k.String("output"),
+		CACert: k.String("ca-cert"), Output: k.String("output"), rest: k,
 	}
 	if a.settings.Server == "" {
 		a.settings.Server = DefaultServer
@@ -233,7 +234,7 @@ func (a *app) dataDirs() []string {
 	if a.settings.Data != "" {
 		return []string{a.settings.Data}
 	}
-	dirs := []string{".strm"}
+	dirs := []string{defaultData}
 	if d := a.userDir("XDG_DATA_HOME", filepath.Join(".local", "share")); d != "" {
 		dirs = append(dirs, filepath.Join(d, "strm"))
 	}

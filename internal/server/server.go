@@ -131,8 +131,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	})
 	s.keeper = &retention.Keeper{Log: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
 	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, ParseCredential: parseCredential,
-		CheckOutput: builtin.CheckOutput, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
 	})
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.metrics.watch(s)
@@ -254,17 +253,6 @@ func (s *Server) close() error {
 		errs = append(errs, s.log.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// parseCredential shows control what a credentials file says of itself.
-func parseCredential(file []byte, explicit string) (control.Credential, error) {
-	c, err := credential.Parse(file, explicit)
-	if err != nil {
-		return control.Credential{}, err
-	}
-	return control.Credential{
-		Shape: string(c.Shape), Type: stream.SinkType(c.SinkType), Principal: c.Principal(), Endpoint: c.Endpoint, Warning: c.Warning,
-	}, nil
 }
 
 // sweepSpool removes what a crash left in the spool; its files are of no use to

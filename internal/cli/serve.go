@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"strm/internal/server"
+)
+
+// defaultData is where the state is, below the working directory, until told
+// otherwise.
+const defaultData = ".strm"
+
+// serve runs the server in this process.
+func (a *app) serve() *cobra.Command {
+	var (
+		cfg                 server.Config
+		maxBody, maxEvent   = size(16 << 20), size(1 << 20)
+		logMax, minFree     = size(0), size(1 << 30)
+		logFormat, logLevel string
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: it takes events in, keeps them in a durable log and carries
+them to buckets. All state is in one directory, which one server at a time may
+use. The first start makes an admin token in DATA/admin.token.
+
+It listens on loopback until told otherwise. Behind any other address use TLS:
+write keys and the admin token travel in headers.
+
+Every flag can also be given as STRM_<FLAG> in the environment (STRM_LISTEN,
+STRM_LOG_MAX_BYTES) or in the config file (listen: ..., log-max-bytes: ...);
+flags win over the environment, the environment over the file.
+
+An interrupt or SIGTERM stops it in order: requests and uploads under way get
+the grace period; whatever they leave is in the ledger and goes on at the next
+start. kill -9 is safe too.`,
+		Example: `  strm serve --data /var/lib/strm
+  strm serve --data .strm --listen 0.0.0.0:7766 --tls-cert cert.pem --tls-key key.pem
+  STRM_DATA=/var/lib/strm strm serve --log-format json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.fill(cmd); err != nil {
+				return err
+			}
+			logger, err := newLogger(cmd, logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			cfg.Data, cfg.Version, cfg.Logger = a.settings.Data, a.deps.Version, logger
+			if cfg.Data == "" {
+				cfg.Data = defaultData
+			}
+			cfg.MaxBody, cfg.MaxEvent, cfg.LogMaxBytes, cfg.MinFreeDisk = int64(maxBody), int(maxEvent), int64(logMax), int64(minFree)
+			if cfg.MinFreeDisk == 0 {
+				cfg.MinFreeDisk = -1 // asked for: no reserve
+			}
+			s, err := server.Open(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			return s.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Listen, "listen", server.DefaultListen, "address to listen on")
+	f.StringVar(&cfg.TLSCert, "tls-cert", "", "PEM file with the server's certificate chain")
+	f.StringVar(&cfg.TLSKey, "tls-key", "", "PEM file with its key")
+	f.BoolVar(&cfg.AllowShortIntervals, "allow-short-intervals", false, "allow intervals below 30s, down to 1s: for tests and demonstrations, many small files otherwise")
+	f.Var(&maxBody, "max-body", "largest intake request, decompressed")
+	f.Var(&maxEvent, "max-event", "largest event")
+	f.Var(&logMax, "log-max-bytes", "most compressed bytes to keep of all streams; at the bound intake answers 429 (0: no bound)")
+	f.Var(&minFree, "min-free-disk", "bytes that stay free on the disk; below them intake answers 429 (0: no reserve, a full disk then ends the process)")
+	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered")
+	f.DurationVar(&cfg.Grace, "grace", 10*time.Second, "how long requests and uploads under way may go on when stopping")
+	f.StringVar(&logFormat, "log-format", "text", "format of the log on standard error: text or json")
+	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	_ = cmd.MarkFlagFilename("tls-cert", "pem", "crt") // the flags exist: they were made above
+	_ = cmd.MarkFlagFilename("tls-key", "pem", "key")
+	complete(cmd, "log-format", "text", "json")
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	return cmd
+}
+
+// fill gives a command's own flags the values of environment and config file,
+// where the command line gave none.
+func (a *app) fill(cmd *cobra.Command) error {
+	if _, err := a.load(cmd); err != nil {
+		return err
+	}
+	var first error
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || !a.settings.rest.Exists(f.Name) || first != nil {
+			return
+		}
+		if err := f.Value.Set(a.settings.rest.String(f.Name)); err != nil {
+			first = usagef("STRM_%s, or %s in the config file: %v", strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")), f.Name, err)
+		}
+	})
+	return first
+}
+
+// size is a flag that takes sizes as people write them.
+type size int64
+
+// String, Set and Type implement pflag.Value.
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+// Set reads 1000000, 100MB or 64MiB.
+func (s *size) Set(text string) error {
+	n, err := parseSize(text)
+	if err != nil {
+		return err
+	}
+	*s = size(n)
+	return nil
+}
+
+// Type names the flag's value in the help.
+func (s *size) Type() string { return "size" }
+
+func newLogger(cmd *cobra.Command, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %q: use debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), o)), nil
+	}
+	return nil, usagef("--log-format %q: use text or json", format)
+}
