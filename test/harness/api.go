@@ -1,0 +1,88 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"strm/internal/api/apiv1"
+)
+
+// Source creates a source of a stream and returns its write key.
+func (c *CLI) Source(ctx context.Context, name, stream string) (string, error) {
+	var src struct {
+		apiv1.Source
+		Wrapped *apiv1.Source `json:"source"` // where output is wrapped as the STRM CLI's is
+	}
+	if err := c.JSON(ctx, &src, "create", "source", name, "--stream", stream, "-o", "json"); err != nil {
+		return "", err
+	}
+	key := src.WriteKey
+	if src.Wrapped != nil && key == "" {
+		key = src.Wrapped.WriteKey
+	}
+	if key == "" {
+		return "", fmt.Errorf("create source %s: no writeKey in the output", name)
+	}
+	return key, nil
+}
+
+// Batches returns the ledger of an exporter.
+func (c *CLI) Batches(ctx context.Context, exporter string) ([]apiv1.Batch, error) {
+	var list struct {
+		Batches []apiv1.Batch `json:"batches"`
+	}
+	err := c.JSON(ctx, &list, "list", "batches", exporter, "-o", "json")
+	return list.Batches, err
+}
+
+// Exporter returns an exporter with its status.
+func (c *CLI) Exporter(ctx context.Context, name string) (apiv1.Exporter, error) {
+	var got struct {
+		BatchExporter apiv1.Exporter `json:"batchExporter"`
+	}
+	err := c.JSON(ctx, &got, "get", "batch-exporter", name, "-o", "json")
+	return got.BatchExporter, err
+}
+
+// Call does one request of the control API. in and out may be nil.
+func (c *CLI) Call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.Server+path, body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	answer, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: HTTP %d: %s", method, path, resp.StatusCode, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", method, path, err, answer)
+	}
+	return nil
+}
