@@ -2,6 +2,8 @@ package s3double
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -105,4 +107,9 @@ func (s *Store) List(prefix string) []*Object {
 	}
 	slices.SortFunc(out, func(a, b *Object) int { return strings.Compare(a.Key, b.Key) })
 	return out
+}
+
+// CRC32Base64 returns the CRC-32 as S3 writes it: base64 of the big-endian value.
+func (o *Object) CRC32Base64() string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, o.CRC32()))
 }
