@@ -26,7 +26,7 @@ func dataFile(events, size int) (string, error) {
 		cache = os.TempDir()
 	}
 	dir := filepath.Join(cache, "strm-bench")
-	name := filepath.Join(dir, fmt.Sprintf("clickstream-2-%d-%d.ndjson", events, size))
+	name := filepath.Join(dir, fmt.Sprintf("clickstream-3-%d-%d.ndjson", events, size))
 	if _, err := os.Stat(name); err == nil || !errors.Is(err, os.ErrNotExist) {
 		return name, err
 	}
@@ -112,7 +112,7 @@ func (g *generator) append(b []byte) []byte {
 		g.rng.Uint32(), g.rng.IntN(1<<16), g.rng.IntN(1<<12), g.rng.IntN(1<<12), g.rng.Int64N(1<<48),
 		s.id, g.now.Format("2006-01-02T15:04:05.000Z"), g.pick(sections), g.rng.IntN(5000), g.pick(words), g.pick(kinds), g.pick(refs), s.agent,
 		g.rng.IntN(2), s.customer, s.width, s.height, s.locale, g.rng.IntN(8), g.rng.IntN(8))
-	want := start + g.size - 3 - 40 + g.rng.IntN(73)
+	want := start + g.size - 3 - 49 + g.rng.IntN(73)
 	for len(b) < want {
 		b = append(append(b, g.pick(words)...), ' ')
 	}
