@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"strm/internal/api/apiv1"
 )
@@ -31,13 +32,30 @@ func (c *CLI) Source(ctx context.Context, name, stream string) (string, error) {
 	return key, nil
 }
 
-// Batches returns the ledger of an exporter.
+// Batches returns the whole ledger of an exporter, page after page.
 func (c *CLI) Batches(ctx context.Context, exporter string) ([]apiv1.Batch, error) {
-	var list struct {
-		Batches []apiv1.Batch `json:"batches"`
+	var all []apiv1.Batch
+	for before := int64(0); ; {
+		args := []string{"list", "batches", exporter, "-o", "json"}
+		if before != 0 {
+			args = append(args, "--before", strconv.FormatInt(before, 10))
+		}
+		var page struct {
+			Batches []apiv1.Batch `json:"batches"`
+			Next    int64         `json:"next"`
+		}
+		if err := c.JSON(ctx, &page, args...); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Batches...)
+		if page.Next == 0 {
+			return all, nil
+		}
+		if page.Next == before {
+			return nil, fmt.Errorf("list batches %s: the page before %d names itself as the next", exporter, before)
+		}
+		before = page.Next
 	}
-	err := c.JSON(ctx, &list, "list", "batches", exporter, "-o", "json")
-	return list.Batches, err
 }
 
 // Exporter returns an exporter with its status.
