@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -60,8 +62,8 @@ func ratio(rows []row, i int) float64 {
 }
 
 func printTable(w io.Writer, rows []row) error {
-	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "case\tevents/s\tCPU s/M events\tx floor\tpeak MB\tobjects\tMB out\tack p50 ms\tack p99 ms\t")
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "case\tevents/s\tCPU s/M events\tx floor\tpeak MB\tobjects\tMB out\tack p50 ms\tack p99 ms\t")
 	for i, r := range rows {
 		against, p50, p99 := "", "", ""
 		if x := ratio(rows, i); x > 0 {
@@ -70,10 +72,12 @@ func printTable(w io.Writer, rows []row) error {
 		if !r.floor {
 			p50, p99 = millis(r.p50), millis(r.p99)
 		}
-		fmt.Fprintf(tw, "%-26s\t%.0f\t%.2f\t%s\t%.0f\t%d\t%.1f\t%s\t%s\t\n",
+		fmt.Fprintf(&b, "%-26s\t%.0f\t%.2f\t%s\t%.0f\t%d\t%.1f\t%s\t%s\t\n",
 			r.name, r.rate, r.perM, against, float64(r.peak)/1e6, r.objects, float64(r.out)/1e6, p50, p99)
 	}
-	return tw.Flush()
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	_, err := tw.Write(b.Bytes())
+	return errors.Join(err, tw.Flush())
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1e3) }

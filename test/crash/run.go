@@ -193,8 +193,12 @@ func (r *crashRun) calm(ctx context.Context) error {
 	if again := r.store.Puts(); again != puts {
 		errs = append(errs, fmt.Errorf("a restart with nothing to deliver wrote %d objects", again-puts))
 	}
-	for _, b := range r.store.Breaches() {
+	breaches := r.store.Breaches()
+	for _, b := range breaches[:min(len(breaches), maxProblems)] {
 		errs = append(errs, fmt.Errorf("breach: %s", b))
+	}
+	if more := len(breaches) - maxProblems; more > 0 {
+		errs = append(errs, fmt.Errorf("and %d more breaches", more))
 	}
 	for _, e := range all {
 		errs = append(errs, r.judge(ctx, e))

@@ -45,7 +45,7 @@ func (s *sender) run(ctx context.Context) error {
 		if err := s.one(ctx, fmt.Sprintf("crash-%d-%d", s.log.sender, seq)); err != nil {
 			return fmt.Errorf("sender %d: %w", s.log.sender, err)
 		}
-		wait(ctx, time.Duration(s.rng.IntN(60))*time.Millisecond)
+		wait(ctx, time.Duration(s.rng.IntN(100))*time.Millisecond)
 	}
 }
 
