@@ -43,7 +43,7 @@ func command(ctx context.Context, args []string) error {
 	fs.DurationVar(&c.idleFor, "idle-for", 20e9, "how long the idle exporters are watched")
 	fs.BoolVar(&c.idempotent, "idempotency", true, "send an Idempotency-Key with each request")
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
-	fs.StringVar(&c.bin, "bin", "", "strm binary (default: $STRM_BIN, else built from this tree)")
+	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")
 	fs.BoolVar(&c.check, "check", false, "fail if an aim is missed")
 	if err := fs.Parse(args); err != nil {
 		return err

@@ -11,11 +11,14 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often the server is ended and started again")
-	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what is sent, the faults and the kills")
+	seed := flag.Uint64("seed", 0, "seed of what is sent, the faults and the kills (0: a new one, which is printed)")
 	faults := flag.Float64("faults", 0.3, "share of the S3 requests that go wrong, 0 to 1")
 	dir := flag.String("dir", "", "directory for the run's files, kept (default a temporary one, kept only after a failure)")
-	bin := flag.String("bin", "", "strm binary to run (default: $STRM_BIN, else built from this tree)")
+	bin := flag.String("binary", "", "strm binary to run (default: $STRM_BIN, else built from this tree)")
 	flag.Parse()
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(command(ctx, config{rounds: *rounds, seed: *seed, faults: *faults, dir: *dir, bin: *bin, out: os.Stdout}))

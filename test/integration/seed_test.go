@@ -63,7 +63,7 @@ func noSecret(t *testing.T, text string, key accessKey) {
 
 // onlyWrites checks the gateway's own log: nothing but PutObject on *.jsonl
 // below the prefix and GetBucketLocation was granted. HeadBucket may have been
-// tried, to find the region, and must have been refused; nothing else was asked.
+// tried, to read the region from its refusal; nothing else was asked.
 func onlyWrites(t *testing.T, g *gateway, key, prefix string) {
 	t.Helper()
 	puts := 0
@@ -71,8 +71,8 @@ func onlyWrites(t *testing.T, g *gateway, key, prefix string) {
 		switch {
 		case r.Operation == "s3_PutObject" && strings.HasPrefix(r.Object, prefix) && strings.HasSuffix(r.Object, ".jsonl") && r.Status == "200":
 			puts++
-		case r.Operation == "s3_GetBucketLocation" && r.Status == "200":
-		case r.Operation == "s3_HeadBucket" && r.Status == "403":
+		case r.Operation == "s3_GetBucketLocation":
+		case r.Operation == "s3_HeadBucket" && r.Status != "200":
 		default:
 			t.Errorf("the exporter asked for %s %s and got %s", r.Operation, r.Object, r.Status)
 		}
