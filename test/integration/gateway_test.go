@@ -244,8 +244,8 @@ func (g *gateway) bucket(t *testing.T, bucket, prefix string) []entry {
 	for _, e := range all {
 		if !strings.HasPrefix(filepath.Base(e.Key), ".strm_test_") {
 			out = append(out, e)
-		} else if e.Size != 0 {
-			t.Errorf("validation object %s has %d bytes", e.Key, e.Size)
+		} else if len(e.Lines) != 0 {
+			t.Errorf("validation object %s has %d lines", e.Key, len(e.Lines))
 		}
 	}
 	return out
