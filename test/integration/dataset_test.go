@@ -37,7 +37,7 @@ func flights(t *testing.T, g *gateway, s *strm, meta bool) (file string, rows in
 	s.run(t, "create", "stream", "flights", "--partitions", "4", "--strm-meta="+strconv.FormatBool(meta))
 	for name, compression := range map[string]string{"plain": "none", "zipped": "gzip"} {
 		s.run(t, "create", "batch-exporter", "flights", "--sink", "s3", "--name", name, "--path-prefix", name,
-			"--interval", "1s", "--compression", compression)
+			"--interval", "1s", "--max-bytes", "2000000", "--compression", compression)
 	}
 	return file, rows
 }
