@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"strm/test/harness"
+)
+
+// bench runs every case and prints the table.
+func bench(ctx context.Context, c config) (err error) {
+	if c.runs < 1 || c.events < 1 || c.batch < 1 || c.conns < 1 {
+		return errors.New("-runs, -events, -batch and -conns must be at least 1")
+	}
+	file, err := dataFile(c.events, c.size)
+	if err != nil {
+		return fmt.Errorf("make the events: %w", err)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if c.dir == "" {
+		if c.dir, err = os.MkdirTemp("", "strm-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	}
+	if c.bin == "" {
+		if c.bin, err = harness.Build(ctx, c.dir); err != nil {
+			return err
+		}
+	}
+	sink, err := startSink(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sink.close()) }()
+	fmt.Printf("%d events, mean %d bytes, %.0f MB; batches of %d, %d connections, %d partition(s), Idempotency-Key %v; objects of %.0f MB raw; %d run(s), medians\n",
+		c.events, info.Size()/int64(c.events), float64(info.Size())/1e6, c.batch, c.conns, c.partitions, c.idempotent, float64(c.maxBytes)/1e6, c.runs)
+	fmt.Printf("%s/%s, %d CPUs, %s; data below %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), c.dir)
+	samples := make([][]sample, len(cases))
+	for run := range c.runs {
+		for i, k := range cases {
+			s, err := c.measure(ctx, k, file, sink.url, run)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "run %d: %-26s %.2f CPU s, %.1f s, peak %.0f MB\n", run+1, k.name, s.cpu.Seconds(), s.took.Seconds(), float64(s.peak)/1e6)
+			samples[i] = append(samples[i], s)
+		}
+	}
+	rows := make([]row, 0, len(cases))
+	for i, k := range cases {
+		rows = append(rows, makeRow(k, c.events, samples[i]))
+	}
+	if err := printTable(os.Stdout, rows); err != nil {
+		return err
+	}
+	var idle *idleSample
+	if c.idle > 0 {
+		s, err := c.measureIdle(ctx, sink.url)
+		if err != nil {
+			return fmt.Errorf("idle exporters: %w", err)
+		}
+		if err := s.print(os.Stdout, c.idleFor); err != nil {
+			return err
+		}
+		idle = &s
+	}
+	if m := missed(rows, idle, c.idleFor); len(m) > 0 {
+		fmt.Println("aims missed:\n  " + strings.Join(m, "\n  "))
+		if c.check {
+			return fmt.Errorf("%d aims missed", len(m))
+		}
+	} else {
+		fmt.Println("all aims reached")
+	}
+	return nil
+}

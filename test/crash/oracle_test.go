@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+
+	"strm/test/s3double"
+)
+
+func object(key string, ids ...int64) *s3double.Object {
+	o := &s3double.Object{Key: key}
+	for _, n := range ids {
+		o.Body = append(appendEvent(o.Body, eventID{1, n}), '\n')
+	}
+	return o
+}
+
+func zipped(t *testing.T, o *s3double.Object) *s3double.Object {
+	t.Helper()
+	var b bytes.Buffer
+	// Two members, as concatenated blocks give.
+	half := bytes.IndexByte(o.Body, '\n') + 1
+	for _, part := range [][]byte{o.Body[:half], o.Body[half:]} {
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &s3double.Object{Key: o.Key + ".gz", Body: b.Bytes()}
+}
+
+// TestOracle shows that the oracle is silent when all is well and speaks when
+// it is not.
+func TestOracle(t *testing.T) {
+	sent := []*sentLog{{sender: 1, stream: "s", batches: []sentBatch{
+		{first: 0, count: 2, acked: true}, {first: 2, count: 2, acked: false}, {first: 4, count: 1, acked: true},
+	}}}
+	damaged := object("p/d", 4)
+	damaged.Body = bytes.Replace(damaged.Body, []byte(`"n":4`), []byte(`"n":5`), 1)
+	cut := object("p/c", 4)
+	cut.Body = cut.Body[:len(cut.Body)-1]
+	meta := object("p/m", 4)
+	meta.Body = append([]byte(`{"strmMeta":{},`), meta.Body[1:]...)
+	probe := &s3double.Object{Key: "p/.strm_test_x.jsonl"}
+	for name, tc := range map[string]struct {
+		objects []*s3double.Object
+		missing int64
+		double  int64
+		halves  int64
+		problem string // empty: the verdict is good
+	}{
+		"good":               {[]*s3double.Object{object("p/a", 0, 1), object("p/b", 4), probe}, 0, 0, 0, ""},
+		"unknown outcome in": {[]*s3double.Object{object("p/a", 3, 0, 1, 2), zipped(t, object("p/b", 4))}, 0, 0, 0, ""},
+		"gzip":               {[]*s3double.Object{zipped(t, object("p/a", 0, 1, 4))}, 0, 0, 0, ""},
+		"missing":            {[]*s3double.Object{object("p/a", 0, 1)}, 1, 0, 0, "1-000000004 was acknowledged and is missing"},
+		"none at all":        {nil, 3, 0, 0, "is missing"},
+		"twice in one":       {[]*s3double.Object{object("p/a", 0, 1, 4, 4)}, 0, 1, 0, "is a duplicate"},
+		"twice in two":       {[]*s3double.Object{object("p/a", 0, 1), object("p/b", 4, 1)}, 0, 1, 0, "is a duplicate"},
+		"unknown twice":      {[]*s3double.Object{object("p/a", 0, 1, 2, 3, 4), object("p/b", 2)}, 0, 1, 0, "is a duplicate"},
+		"half of unknown":    {[]*s3double.Object{object("p/a", 0, 1, 2, 4)}, 0, 0, 1, "only 1 of 2 arrived"},
+		"half of known":      {[]*s3double.Object{object("p/a", 0, 4)}, 1, 0, 1, "is missing"},
+		"never sent":         {[]*s3double.Object{object("p/a", 0, 1, 4, 5)}, 0, 0, 0, "was never sent"},
+		"damaged":            {[]*s3double.Object{object("p/a", 0, 1), damaged}, 1, 0, 0, "is damaged"},
+		"cut off":            {[]*s3double.Object{object("p/a", 0, 1), cut}, 1, 0, 0, "cut off"},
+		"unwanted meta":      {[]*s3double.Object{object("p/a", 0, 1), meta}, 1, 0, 0, "strmMeta present"},
+		"empty object":       {[]*s3double.Object{object("p/a", 0, 1, 4), object("p/e")}, 0, 0, 0, "holds no event"},
+		"probe not empty":    {[]*s3double.Object{object("p/a", 0, 1, 4), object("p/.strm_test_y.jsonl", 0)}, 0, 0, 0, "not empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := judge(tc.objects, sent, false)
+			if v.missing != tc.missing || v.duplicate != tc.double || v.halves != tc.halves {
+				t.Errorf("missing %d duplicate %d halves %d, want %d %d %d", v.missing, v.duplicate, v.halves, tc.missing, tc.double, tc.halves)
+			}
+			if v.ok() != (tc.problem == "") || !strings.Contains(strings.Join(v.problems, "\n"), tc.problem) {
+				t.Errorf("ok %v, problems %q, want %q", v.ok(), v.problems, tc.problem)
+			}
+		})
+	}
+	if v := judge([]*s3double.Object{meta}, []*sentLog{{sender: 1, batches: []sentBatch{{first: 0, count: 4}, {first: 4, count: 1, acked: true}}}}, true); !v.ok() {
+		t.Errorf("wanted strmMeta: %q", v.problems)
+	}
+}

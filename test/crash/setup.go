@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"strm/test/harness"
+)
+
+const (
+	bucket    = "crash-bucket"
+	region    = "us-east-1"
+	accessKey = "AKIACRASHCRASHCRASH0"
+)
+
+// streamSpec is a stream of the run and the number of senders that feed it.
+type streamSpec struct {
+	name       string
+	partitions int
+	meta       bool
+	senders    int
+}
+
+var streams = []streamSpec{
+	{"one", 1, true, 2},
+	{"four", 4, true, 3},
+	{"bare", 1, false, 1},
+}
+
+// exporterSpec is an exporter of the run. Its prefix is its name.
+type exporterSpec struct {
+	name   string
+	stream string
+	flags  []string
+}
+
+var exporters = []exporterSpec{
+	{"one-plain", "one", []string{"--interval", "1s"}},
+	{"one-small", "one", []string{"--interval", "1s", "--max-bytes", "20000", "--compression", "gzip"}},
+	{"four-plain", "four", []string{"--interval", "1s", "--max-bytes", "60000"}},
+	{"four-hive", "four", []string{"--interval", "2s", "--layout", "hive", "--compression", "gzip"}},
+	{"bare-gzip", "bare", []string{"--interval", "1s", "--compression", "gzip"}},
+}
+
+// late is created after all events are in, to be filled from the log.
+var late = exporterSpec{"one-late", "one", []string{"--interval", "1s", "--include-existing-events"}}
+
+func (e exporterSpec) create(ctx context.Context, cli *harness.CLI) error {
+	args := append([]string{"create", "batch-exporter", e.stream, "--sink", "s3", "--name", e.name, "--path-prefix", e.name}, e.flags...)
+	_, err := cli.Run(ctx, args...)
+	return err
+}
+
+// meta reports whether the exporter's events carry strmMeta.
+func (e exporterSpec) meta() bool {
+	for _, s := range streams {
+		if s.name == e.stream {
+			return s.meta
+		}
+	}
+	return false
+}
+
+// setUp makes streams, sources, the sink and the exporters, and returns the
+// write key of each stream.
+func setUp(ctx context.Context, cli *harness.CLI, dir, endpoint string) (map[string]string, error) {
+	creds := filepath.Join(dir, "s3.json")
+	doc, err := json.Marshal(map[string]any{"AccessKey": map[string]string{
+		"UserName": "crash", "AccessKeyId": accessKey, "Status": "Active",
+		"SecretAccessKey": "crash-test-secret-crash-test-secret-0000", "CreateDate": "2026-01-01T00:00:00+00:00",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(creds, doc, 0o600); err != nil {
+		return nil, err
+	}
+	if _, err := cli.Run(ctx, "create", "sink", "s3", bucket, "--credentials-file", creds,
+		"--endpoint", endpoint, "--region", region, "--path-style"); err != nil {
+		return nil, err
+	}
+	keys := map[string]string{}
+	for _, s := range streams {
+		args := []string{"create", "stream", s.name, "--partitions", strconv.Itoa(s.partitions)}
+		if !s.meta {
+			args = append(args, "--strm-meta=false")
+		}
+		if _, err := cli.Run(ctx, args...); err != nil {
+			return nil, err
+		}
+		if keys[s.name], err = cli.Source(ctx, s.name+"-in", s.name); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range exporters {
+		if err := e.create(ctx, cli); err != nil {
+			return nil, fmt.Errorf("set up: %w", err)
+		}
+	}
+	return keys, nil
+}

@@ -1,0 +1,40 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+)
+
+// Env returns the environment without anything that could lead a program
+// under test to somebody's own server, account or proxy, plus extra
+// ("NAME=value").
+func Env(extra ...string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		switch {
+		case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "STRM_"),
+			strings.HasPrefix(name, "GOOGLE_"), strings.HasSuffix(strings.ToLower(name), "_proxy"):
+		default:
+			env = append(env, kv)
+		}
+	}
+	return append(append(env, "AWS_EC2_METADATA_DISABLED=true"), extra...)
+}
+
+// FreeAddr returns "127.0.0.1:port" with a port that was free a moment ago.
+func FreeAddr(ctx context.Context) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return addr, nil
+}

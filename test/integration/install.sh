@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs what the integration tests need, pinned, into .integration/ at the
+# root of the repository: versitygw (an independent S3 and IAM server), the AWS
+# CLI and boto3, and a public data set. Quick when everything is there already.
+set -euo pipefail
+
+versitygw=v1.8.0
+dataset=vega-datasets@3.2.1
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+dest=$root/.integration
+mkdir -p "$dest/bin" "$dest/done"
+
+# have NAME VERSION: was this version installed by an earlier run?
+have() { [ -f "$dest/done/$1" ] && [ "$(cat "$dest/done/$1")" = "$2" ]; }
+mark() { printf '%s' "$2" >"$dest/done/$1"; }
+
+# system PACKAGE... : install Debian packages if we may, say what is missing otherwise.
+system() {
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing Debian packages: $*"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  else
+    echo "missing: please install $* (Debian names), then run this again" >&2
+    exit 1
+  fi
+}
+
+command -v go >/dev/null || { echo "missing: please install Go" >&2; exit 1; }
+
+if ! have versitygw "$versitygw" || [ ! -x "$dest/bin/versitygw" ]; then
+  echo "building versitygw $versitygw (about two minutes)"
+  # Outside of the repository, so that its go.mod has no say.
+  (cd "$dest" && GOFLAGS='' GOWORK=off GOBIN="$dest/bin" CGO_ENABLED=0 go install "github.com/versity/versitygw/cmd/versitygw@$versitygw")
+  mark versitygw "$versitygw"
+fi
+
+wanted=$(cksum <"$here/requirements.txt")
+if ! have python "$wanted" || ! "$dest/venv/bin/python" -c 'import boto3' 2>/dev/null; then
+  command -v python3 >/dev/null || system python3 python3-venv
+  rm -rf "$dest/venv"
+  python3 -m venv "$dest/venv" 2>/dev/null || { rm -rf "$dest/venv"; system python3-venv; python3 -m venv "$dest/venv"; }
+  echo "installing the AWS CLI and boto3"
+  "$dest/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/requirements.txt"
+  "$dest/venv/bin/pip" check --disable-pip-version-check
+  mark python "$wanted"
+fi
+
+if ! have dataset "$dataset" || [ ! -s "$dest/data/flights-200k.json" ]; then
+  command -v npm >/dev/null || system npm
+  echo "fetching $dataset"
+  tmp=$(mktemp -d)
+  trap 'rm -rf "$tmp"' EXIT
+  (cd "$tmp" && npm pack --silent "$dataset" >/dev/null && tar -xzf ./*.tgz package/data/flights-200k.json)
+  mkdir -p "$dest/data"
+  mv "$tmp/package/data/flights-200k.json" "$dest/data/flights-200k.json"
+  mark dataset "$dataset"
+fi
+
+echo "integration tools ready in $dest"
