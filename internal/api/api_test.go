@@ -204,7 +204,7 @@ func TestBatches(t *testing.T) {
 	}
 	s.Append("demo", 0, 2, time.Now())
 	b := stream.Batch{
-		ID: stream.BatchID(x.ID, 1), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Seq: 1, Reason: stream.CutInterval,
+		ID: stream.BatchID(x.ID, 1), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Sink: x.Sink, Seq: 1, Reason: stream.CutInterval,
 		CutAt: time.Now(), State: stream.BatchPlanned, PlannedAt: time.Now(), Output: x.Output, Encoder: "jsonl/1",
 		Objects: []stream.Object{{Key: "events/k.jsonl", Events: 2, Ranges: []stream.Range{{End: 2}}}},
 	}

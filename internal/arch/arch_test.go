@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"api/apiv1", "simulate"},
 	{"builtin", "control", "collect/events", "apiclient"},
 	{"api"},
-	{"server"},
+	{"server", "cli/render", "cli/upload"},
 	{"cli"},
 }
 
@@ -56,7 +56,7 @@ var adapterPorts = map[string][]string{
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.
-var testOnly = []string{"eventlog/eventlogtest", "format/formattest", "objstore/objstoretest", "catalog/catalogtest", "objstore/s3server/s3fault", "sim", "arch"}
+var testOnly = []string{"eventlog/eventlogtest", "format/formattest", "objstore/objstoretest", "catalog/catalogtest", "ingest/ingesttest", "control/controltest", "objstore/s3server/s3fault", "sim", "arch"}
 
 // owners are the only packages that may import a library.
 var owners = map[string][]string{

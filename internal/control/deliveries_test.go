@@ -114,7 +114,7 @@ func TestBatches(t *testing.T) {
 		seq := int64(i + 1)
 		r := stream.Range{Start: stream.Offset(i), End: stream.Offset(i + 1)}
 		b := stream.Batch{
-			ID: stream.BatchID(x.ID, seq), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Seq: seq, Reason: stream.CutInterval,
+			ID: stream.BatchID(x.ID, seq), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Sink: x.Sink, Seq: seq, Reason: stream.CutInterval,
 			CutAt: time.Now(), State: stream.BatchPlanned, PlannedAt: time.Now(), Output: x.Output, Encoder: "e",
 			Objects: []stream.Object{{Key: fmt.Sprint("k", i), Events: 1, Ranges: []stream.Range{r}}},
 		}

@@ -114,7 +114,7 @@ func TestUpdateExporterLeavesPosition(t *testing.T) {
 	w, x := exporterWorld(t)
 	w.Append("demo", 0, 4, time.Now())
 	b := stream.Batch{
-		ID: stream.BatchID(x.ID, 1), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Seq: 1, Reason: stream.CutFlush,
+		ID: stream.BatchID(x.ID, 1), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Sink: x.Sink, Seq: 1, Reason: stream.CutFlush,
 		CutAt: time.Now(), State: stream.BatchPlanned, PlannedAt: time.Now(), Output: x.Output, Encoder: "e",
 		Objects: []stream.Object{{Key: "k", Events: 4, Ranges: []stream.Range{{Start: 0, End: 4}}}},
 	}
