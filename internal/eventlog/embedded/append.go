@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"strm/internal/eventlog"
@@ -98,7 +99,7 @@ type waiter struct {
 	entry *eventlog.Entry
 	ms    int64 // received time
 
-	// Set by whoever commits, before wake.
+	// Set by whoever leads, before wake.
 	first stream.Offset
 	err   error
 	lead  bool // nothing was committed yet: lead the next group yourself
@@ -112,8 +113,12 @@ func (p *partition) appendLarge(ctx context.Context, w *waiter) error {
 	if err != nil {
 		return err
 	}
-	defer p.log.pack.release(d)
-	return p.commit([]*waiter{w}, d)
+	st, err := p.stage([]*waiter{w}, d)
+	p.log.pack.release(d)
+	if err != nil {
+		return err
+	}
+	return p.settle(st)
 }
 
 // A group is bounded so that its batch stays small beside the memtable.
@@ -122,67 +127,100 @@ const (
 	groupEntries = 4096
 )
 
-// appendSmall merges entries that arrive while a commit is under way. The first
-// comer leads: it commits what has gathered, hands the lead to the first of
-// those who came meanwhile, and leaves. No goroutine is needed, and nobody
-// waits for more than the group before its own.
-func (p *partition) appendSmall(w *waiter) error {
-	p.queueMu.Lock()
-	p.queue = append(p.queue, w)
-	if p.leading {
-		w.wake = make(chan struct{}, 1)
-		p.queueMu.Unlock()
-		<-w.wake
-		if !w.lead {
-			return w.err
-		}
-		p.queueMu.Lock()
-	}
-	p.leading = true
-	group := p.takeGroup()
-	p.queueMu.Unlock()
+// pipeBytes is how much must wait before a group is packed while another is
+// being synced. Less than that is better merged further: small blocks compress
+// badly, and a sync is soon over.
+const pipeBytes = 128 << 10
 
-	err := p.commitGroup(group)
+// gathering is where a partition's small entries wait to be merged. A group is
+// led by the first of its entries: no goroutine is needed. One group at a time
+// is packed, and put into the engine's log; syncs of earlier groups may be under
+// way meanwhile.
+type gathering struct {
+	mu      sync.Mutex
+	queue   []*waiter
+	bytes   int  // of the queue's data
+	packing bool // somebody leads, or has been told to
+	syncing int  // groups that wait for the disk
+}
+
+// ready reports whether the next group may start. The caller holds mu.
+func (g *gathering) ready() bool {
+	return !g.packing && (g.syncing == 0 || g.bytes >= pipeBytes)
+}
+
+// call wakes the head of the queue to lead, if it may. The caller holds mu.
+func (g *gathering) call() {
+	if len(g.queue) > 0 && g.ready() {
+		g.packing = true
+		g.queue[0].lead = true
+		g.queue[0].wake <- struct{}{}
+	}
+}
+
+// appendSmall merges entries that arrive while others are packed or synced.
+func (p *partition) appendSmall(w *waiter) error {
+	g := &p.small
+	w.wake = make(chan struct{}, 1)
+	g.mu.Lock()
+	g.queue = append(g.queue, w)
+	g.bytes += len(w.entry.Data)
+	g.call()
+	g.mu.Unlock()
+	<-w.wake
+	if !w.lead {
+		return w.err
+	}
+	g.mu.Lock()
+	group := g.take()
+	g.mu.Unlock()
+
+	st, err := p.stageGroup(group)
+	g.mu.Lock()
+	g.packing = false
+	g.syncing++
+	g.call()
+	g.mu.Unlock()
+
+	if err == nil {
+		err = p.settle(st)
+	}
+	g.mu.Lock()
+	g.syncing--
+	g.call()
+	g.mu.Unlock()
 	for _, o := range group {
-		o.err = err
 		if o != w {
+			o.err = err
 			o.wake <- struct{}{}
 		}
 	}
-
-	p.queueMu.Lock()
-	defer p.queueMu.Unlock()
-	if len(p.queue) == 0 {
-		p.leading = false
-		return err
-	}
-	p.queue[0].lead = true
-	p.queue[0].wake <- struct{}{}
 	return err
 }
 
-// takeGroup takes the head of the queue. The leader is its first element: the
-// queue was empty when it came, or it was woken as the head.
-func (p *partition) takeGroup() []*waiter {
+// take takes the head of the queue. The leader is its first element, because
+// it was woken as the head. The caller holds mu.
+func (g *gathering) take() []*waiter {
 	n, size := 0, 0
-	for n < len(p.queue) && n < groupEntries && (n == 0 || size+len(p.queue[n].entry.Data) <= groupBytes) {
-		size += len(p.queue[n].entry.Data)
+	for n < len(g.queue) && n < groupEntries && (n == 0 || size+len(g.queue[n].entry.Data) <= groupBytes) {
+		size += len(g.queue[n].entry.Data)
 		n++
 	}
-	group := append([]*waiter(nil), p.queue[:n]...)
-	rest := copy(p.queue, p.queue[n:])
-	clear(p.queue[rest:])
-	p.queue = p.queue[:rest]
+	group := append([]*waiter(nil), g.queue[:n]...)
+	rest := copy(g.queue, g.queue[n:])
+	clear(g.queue[rest:])
+	g.queue = g.queue[:rest]
+	g.bytes -= size
 	return group
 }
 
-func (p *partition) commitGroup(group []*waiter) error {
+func (p *partition) stageGroup(group []*waiter) (staged, error) {
 	d, err := p.log.pack.packGroup(group)
 	if err != nil {
-		return err
+		return staged{}, err
 	}
 	defer p.log.pack.release(d)
-	return p.commit(group, d)
+	return p.stage(group, d)
 }
 
 func advanceOf(id string, events, raw int, ms int64) eventlog.Advance {

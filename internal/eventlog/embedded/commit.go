@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"strm/internal/eventlog"
 	"strm/internal/stream"
 )
 
@@ -23,10 +24,7 @@ type partition struct {
 	n      stream.Partition
 	damage error // set at opening: the partition's end is unknown
 
-	// Small entries that wait to be merged.
-	queueMu sync.Mutex
-	queue   []*waiter
-	leading bool // somebody commits, or has been told to
+	small gathering // entries that wait to be merged
 
 	// mu orders commits: whoever holds it assigns the next offsets and puts the
 	// batch into the engine's log before letting go, so batches stand in the log
@@ -53,8 +51,48 @@ func (p *partition) view() view {
 	return p.seen
 }
 
-// commit stores the drafts, which hold exactly the group's entries in order,
-// and returns when they are durable and visible.
+// staged is a group in the engine's log and memory, not yet known to be on disk.
+type staged struct {
+	batch      *pebble.Batch
+	end        stream.Offset
+	endBefore  uint64
+	prev, done chan struct{} // of the commit before, and of this one
+	advance    eventlog.Advance
+}
+
+// stage puts the drafts, which hold exactly the group's entries in order, into
+// the engine's log. On nil the caller must call settle.
+func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
+	b := p.log.db.NewBatchWithSize(d.packed.Len() + 256*len(d.blocks) + 128*len(group) + 64)
+	st := staged{batch: b, done: make(chan struct{})}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end, endBefore, last, err := p.fill(b, group, d)
+	if err == nil {
+		err = p.log.writable()
+	}
+	if err != nil {
+		return st, errors.Join(err, b.Close())
+	}
+	if err := guard(func() error { return p.log.db.ApplyNoSyncWait(b, pebble.Sync) }); err != nil {
+		return st, p.log.fail(err)
+	}
+	p.log.packed.Add(int64(endBefore - p.nextBefore))
+	p.next, p.nextBefore, p.lastMs = end, endBefore, last
+	st.prev, p.newest = p.newest, st.done
+	st.end, st.endBefore = end, endBefore
+
+	events, raw := 0, 0
+	for i := range d.blocks {
+		events += d.blocks[i].events
+		raw += d.blocks[i].raw
+	}
+	st.advance = advanceOf(p.stream.id, events, raw, last)
+	return st, nil
+}
+
+// settle returns when a staged group is durable and visible.
 //
 // Why no reader sees an event that a crash could take back. The engine shows a
 // batch to its own readers as soon as it is in the memtable, before its log is
@@ -65,57 +103,28 @@ func (p *partition) view() view {
 // of mu, and recovery replays a prefix of the log, so a later batch cannot
 // survive without the earlier; waiting for prev then makes sure that the
 // earlier one has also reported success. Idempotency keys need the same care:
-// whoever looks one up holds its claim, and the claim is released after commit
+// whoever looks one up holds its claim, and the claim is released after settle
 // returned.
 //
 // If SyncWait fails the batch may be on disk or not, and memory says it is:
 // Log.fail ends the process, and the retry with the same key settles it.
-func (p *partition) commit(group []*waiter, d *drafts) error {
-	b := p.log.db.NewBatchWithSize(d.packed.Len() + 256*len(d.blocks) + 128*len(group) + 64)
-	done := make(chan struct{})
-
-	p.mu.Lock()
-	end, endBefore, last, err := p.fill(b, group, d)
-	if err == nil {
-		err = p.log.writable()
-	}
-	if err != nil {
-		p.mu.Unlock()
-		return errors.Join(err, b.Close())
-	}
-	if err := guard(func() error { return p.log.db.ApplyNoSyncWait(b, pebble.Sync) }); err != nil {
-		p.mu.Unlock()
+func (p *partition) settle(st staged) error {
+	defer close(st.done)
+	if err := st.batch.SyncWait(); err != nil {
 		return p.log.fail(err)
 	}
-	grown := int64(endBefore - p.nextBefore)
-	p.next, p.nextBefore, p.lastMs = end, endBefore, last
-	prev := p.newest
-	p.newest = done
-	p.mu.Unlock()
-
-	defer close(done)
-	p.log.packed.Add(grown)
-	if err := b.SyncWait(); err != nil {
-		return p.log.fail(err)
-	}
-	_ = b.Close() // returns memory to a pool, never fails
-	if prev != nil {
-		<-prev
+	_ = st.batch.Close() // returns memory to a pool, never fails
+	if st.prev != nil {
+		<-st.prev
 	}
 	if err := p.log.writable(); err != nil {
 		return err // prev failed: this batch must not become visible over it
 	}
 	p.seenMu.Lock()
-	p.seen.end, p.seen.endBefore = end, endBefore
+	p.seen.end, p.seen.endBefore = st.end, st.endBefore
 	p.seenMu.Unlock()
 	p.log.commits.Add(1)
-
-	events, raw := 0, 0
-	for i := range d.blocks {
-		events += d.blocks[i].events
-		raw += d.blocks[i].raw
-	}
-	p.log.subs.tell(advanceOf(p.stream.id, events, raw, last))
+	p.log.subs.tell(st.advance)
 	return nil
 }
 

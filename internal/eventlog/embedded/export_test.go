@@ -7,7 +7,7 @@ func (l *Log) Waiting(streamID string) int {
 		return 0
 	}
 	p := s.partitions[0]
-	p.queueMu.Lock()
-	defer p.queueMu.Unlock()
-	return len(p.queue)
+	p.small.mu.Lock()
+	defer p.small.mu.Unlock()
+	return len(p.small.queue)
 }

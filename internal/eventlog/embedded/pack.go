@@ -12,7 +12,7 @@ import (
 
 const (
 	blockRaw   = 256 << 10 // most raw bytes in a block, unless one event alone is larger
-	smallEntry = 32 << 10  // entries below are merged with others that wait
+	smallEntry = blockRaw  // entries below are merged with others that wait
 	keepBuffer = 1 << 20   // larger buffers go back to the garbage collector
 )
 
