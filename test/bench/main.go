@@ -44,6 +44,7 @@ func command(ctx context.Context, args []string) error {
 	fs.BoolVar(&c.idempotent, "idempotency", true, "send an Idempotency-Key with each request")
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
 	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")
+	fs.StringVar(&c.only, "only", "", "of strm's cases, only those with this in their name; the floors are always taken")
 	fs.BoolVar(&c.check, "check", false, "fail if an aim is missed")
 	if err := fs.Parse(args); err != nil {
 		return err

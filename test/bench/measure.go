@@ -19,7 +19,7 @@ type config struct {
 	maxBytes                                           int64
 	idleFor                                            time.Duration
 	idempotent, check                                  bool
-	dir, bin                                           string
+	dir, bin, only                                     string
 }
 
 // sample is one measurement of one case.

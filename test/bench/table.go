@@ -65,6 +65,9 @@ func printTable(w io.Writer, rows []row) error {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "case\tevents/s\tCPU s/M events\tx floor\tpeak MB\tobjects\tMB out\tack p50 ms\tack p99 ms\t")
 	for i, r := range rows {
+		if r.perM == 0 {
+			continue // not asked for
+		}
 		against, p50, p99 := "", "", ""
 		if x := ratio(rows, i); x > 0 {
 			against = fmt.Sprintf("%.2f", x)
