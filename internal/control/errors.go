@@ -46,13 +46,12 @@ func needsPerson(err error) bool {
 		return false
 	}
 	switch problem.KindOf(err) {
-	case problem.Busy, problem.Unavailable:
-		return false
-	case problem.Internal, problem.Invalid, problem.Unauthorized, problem.Forbidden,
-		problem.NotFound, problem.Conflict, problem.TooLarge, problem.Corrupt:
+	case problem.Invalid, problem.NotFound, problem.Conflict, problem.Forbidden, problem.Corrupt:
 		return true
+	case problem.Internal, problem.Unauthorized, problem.TooLarge, problem.Busy, problem.Unavailable:
+		return false
 	}
-	return true
+	return false
 }
 
 // mayHaveHappened reports whether a write that failed with err may have been

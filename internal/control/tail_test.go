@@ -150,7 +150,7 @@ func TestTailTrimmed(t *testing.T) {
 			w.Append("demo", 0, 1, hour.Add(4*time.Hour))
 			return w.EventLog.Trim(t.Context(), s.ID, 0, 4)
 		}
-		return nil
+		return errors.New("it went on as if nothing were missing")
 	})
 	if !errors.Is(err, eventlog.ErrTrimmed) {
 		t.Errorf("ended with %v", err)
