@@ -34,7 +34,7 @@ that does not happen in time, or cannot happen without somebody's help.`,
 			if err != nil {
 				return err
 			}
-			out, err := s.flush(args[0], wait, limit)
+			out, err := s.flush(cmd, args[0], wait, limit)
 			if err != nil {
 				return err
 			}
@@ -53,25 +53,39 @@ that does not happen in time, or cannot happen without somebody's help.`,
 }
 
 // flush begins a flush and, if asked, waits in rounds until it is done, the
-// limit has passed, or a whole round has changed nothing in a state that waits
-// for a person.
-func (s *session) flush(name string, wait bool, limit time.Duration) (apiv1.Flush, error) {
+// limit has passed, or waiting is of no use: the exporter is paused, or blocked
+// and its next try comes too late or has failed too.
+func (s *session) flush(cmd *cobra.Command, name string, wait bool, limit time.Duration) (apiv1.Flush, error) {
 	if !wait {
 		return s.Flush(s.ctx, name, 0, "")
 	}
 	end := time.Now().Add(limit)
 	token := ""
+	var try time.Time // the next try of a blocked exporter, as first heard
 	for {
 		left := time.Until(end)
 		out, err := s.Flush(s.ctx, name, min(max(left, time.Millisecond), flushRound).Round(time.Millisecond), token)
-		if err != nil {
+		if err != nil || out.Done || time.Until(end) <= 0 {
 			return out, err
 		}
-		stuck := out.Status.State == stateBlocked || out.Status.State == statePaused
-		if out.Done || stuck || time.Until(end) <= 0 {
-			return out, nil
-		}
 		token = out.Token
+		switch out.Status.State {
+		case statePaused:
+			return out, nil
+		case stateBlocked:
+			next := out.Status.NextRetryAt
+			if next == nil || next.After(end) || !try.IsZero() && next.After(try) {
+				return out, nil
+			}
+			if try.IsZero() {
+				try = *next
+				warn(cmd, "batch exporter %s is blocked: %s; waiting for its next try at %s", name, out.Status.Reason, next.UTC().Format(time.RFC3339))
+			}
+			// The server does not hold the request of a blocked exporter, so wait here.
+			if !sleepFor(s.ctx, max(time.Until(*next), time.Second)) {
+				return out, s.ctx.Err()
+			}
+		}
 	}
 }
 

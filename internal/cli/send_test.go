@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -210,7 +211,7 @@ func TestSendInterrupted(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	in := &interruptible{ctx: ctx, r: r}
 	stop()
-	if _, err := in.Read(make([]byte, 1)); err != context.Canceled {
+	if _, err := in.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if err := w.Close(); err != nil { // lets the abandoned read end
