@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -52,8 +53,19 @@ func New(d Deps) (http.Handler, error) {
 	if err := serveDocument(public, api); err != nil {
 		return nil, err
 	}
+	public.Handle("GET /debug/pprof/", s.requireToken(profiles()))
 	public.Handle("/", s.requireToken(s.orProblem(mux)))
 	return safeHeaders(public), nil
+}
+
+// profiles serves what Go's profiler knows of the process.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	return mux
 }
 
 // serveDocument renders the OpenAPI document once and serves it.

@@ -30,6 +30,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.Handle("/v1/", plane)
 	mux.Handle("/openapi.json", plane)
 	mux.Handle("/openapi.yaml", plane)
+	mux.Handle("/debug/pprof/", plane)
 	events.New(events.Deps{
 		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.catalog.Stream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
