@@ -2,8 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w"
 FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0

@@ -189,6 +189,9 @@ func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stre
 				return err
 			}
 		}
+		if err := t.noBatchesFor(ctx, name); err != nil {
+			return err
+		}
 		_, err = t.exec(ctx, `DELETE FROM sink WHERE name = $1`, name)
 		return err
 	})
@@ -196,6 +199,18 @@ func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stre
 		return stream.Sink{}, nil, err
 	}
 	return s, linked, nil
+}
+
+// noBatchesFor refuses while an exporter that has since moved to another sink
+// still has batches to deliver here: a batch stays with the sink it was planned for.
+func (t tx) noBatchesFor(ctx context.Context, sink string) error {
+	waiting, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM batch b JOIN exporter e ON e.id = b.exporter_id
+		WHERE b.sink = $1 AND b.state IN ('planned', 'attempted') AND e.deleted_at = 0`, sink)
+	if err != nil || waiting == 0 {
+		return err
+	}
+	return problem.New(problem.Conflict, "sink %s cannot be deleted yet: %d batches were planned for it and wait to be delivered. "+
+		"Let them (strm flush), or delete their batch exporter", sink, waiting)
 }
 
 // sink finds a sink and keeps it until the transaction ends.

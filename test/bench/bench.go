@@ -40,8 +40,8 @@ func bench(ctx context.Context, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, sink.close()) }()
-	fmt.Printf("%d events, mean %d bytes, %.0f MB; batches of %d, %d connections, %d partition(s), Idempotency-Key %v; objects of %.0f MB raw; %d run(s), medians\n",
-		c.events, info.Size()/int64(c.events), float64(info.Size())/1e6, c.batch, c.conns, c.partitions, c.idempotent, float64(c.maxBytes)/1e6, c.runs)
+	fmt.Printf("%d events, mean %d bytes, %.0f MB; batches of %d, %d connections, %d partition(s); objects of %.0f MB raw; %d run(s), medians\n",
+		c.events, info.Size()/int64(c.events), float64(info.Size())/1e6, c.batch, c.conns, c.partitions, float64(c.maxBytes)/1e6, c.runs)
 	fmt.Printf("%s/%s, %d CPUs, load %s, %s; data below %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load(), runtime.Version(), c.dir)
 	samples := make([][]sample, len(cases))
 	for run := range c.runs {

@@ -41,7 +41,6 @@ func command(ctx context.Context, args []string) error {
 	fs.IntVar(&c.runs, "runs", 3, "how often everything is measured; the table shows medians")
 	fs.IntVar(&c.idle, "idle", 1000, "exporters without events; 0 leaves that part out")
 	fs.DurationVar(&c.idleFor, "idle-for", 20e9, "how long the idle exporters are watched")
-	fs.BoolVar(&c.idempotent, "idempotency", true, "send an Idempotency-Key with each request")
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
 	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")
 	fs.StringVar(&c.only, "only", "", "of strm's cases, only those with this in their name; the floors are always taken")

@@ -18,7 +18,7 @@ type config struct {
 	events, size, conns, batch, partitions, runs, idle int
 	maxBytes                                           int64
 	idleFor                                            time.Duration
-	idempotent, check                                  bool
+	check                                              bool
 	dir, bin, only                                     string
 }
 
@@ -39,15 +39,17 @@ type kase struct {
 	floor       bool
 	compression string // of the exporter; empty for no exporter at all
 	meta        bool
-	beside      int // index of the floor to compare with; -1 for none
+	keys        bool // each request has an Idempotency-Key
+	beside      int  // index of the floor to compare with; -1 for none
 }
 
 var cases = []kase{
 	{name: "floor .jsonl.gz", floor: true, compression: "gzip", beside: -1},
 	{name: "strm  .jsonl.gz", compression: "gzip", beside: 0},
+	{name: "strm  .jsonl.gz, keys", compression: "gzip", keys: true, beside: 0},
 	{name: "strm  .jsonl.gz, strmMeta", compression: "gzip", meta: true, beside: 0},
 	{name: "floor .jsonl", floor: true, compression: "none", beside: -1},
-	{name: "strm  .jsonl", compression: "none", beside: 3},
+	{name: "strm  .jsonl", compression: "none", beside: 4},
 	{name: "strm  intake alone", beside: -1},
 }
 
@@ -121,7 +123,7 @@ func (c *config) measureStrm(ctx context.Context, k kase, file, sinkURL string, 
 		return s, err
 	}
 	began := time.Now()
-	if s.client, err = c.sendAll(ctx, file, srv.URL(), "clicks", key); err != nil {
+	if s.client, err = c.sendAll(ctx, k, file, srv.URL(), "clicks", key); err != nil {
 		return s, fmt.Errorf("%w\nthe server's log ends:\n%s", err, srv.LogTail(4<<10))
 	}
 	s.acked = s.client.Took
@@ -145,9 +147,9 @@ func (c *config) measureStrm(ctx context.Context, k kase, file, sinkURL string, 
 }
 
 // sendAll runs the client process.
-func (c *config) sendAll(ctx context.Context, file, url, stream, key string) (sentReport, error) {
+func (c *config) sendAll(ctx context.Context, k kase, file, url, stream, key string) (sentReport, error) {
 	args := []string{"client", "-file", file, "-url", url, "-stream", stream, "-conns", strconv.Itoa(c.conns), "-batch", strconv.Itoa(c.batch)}
-	if c.idempotent {
+	if k.keys {
 		args = append(args, "-idempotency", "bench")
 	}
 	out, _, err := self(ctx, []string{keyEnv + "=" + key}, args...)

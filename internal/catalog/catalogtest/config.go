@@ -179,6 +179,17 @@ func testSinkInUse(t *testing.T, b *bench) {
 	if err.Error() != "Cannot delete sink with name s3sink, as it still has exporters linked to it. Delete those first before deleting this sink." {
 		t.Fatalf("message %q", err)
 	}
+	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "elsewhere", Type: stream.SinkS3, Bucket: "elsewhere", UpdatedAt: noon})
+	ok(t, err)
+	ok(t, b.db.Plan(ctx, []stream.Batch{plan(e, 1, span(0, 0, 5))}, stream.Position{5}))
+	moved := must(b.db.Exporter(ctx, e.ID))(t)
+	moved.Sink = "elsewhere"
+	ok(t, b.db.UpdateExporter(ctx, moved))
+	if _, _, err := b.db.DeleteSink(ctx, "s3sink", true); problem.KindOf(err) != problem.Conflict {
+		t.Fatalf("deleting a sink that a batch was planned for: %v", err)
+	}
+	moved.Sink = "s3sink"
+	ok(t, b.db.UpdateExporter(ctx, moved))
 	s, exporters, err := b.db.DeleteSink(ctx, "s3sink", true)
 	ok(t, err)
 	if s.Name != "s3sink" || len(exporters) != 1 || exporters[0].ID != e.ID {
