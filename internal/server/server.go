@@ -98,29 +98,11 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.finishDrops(ctx); err != nil {
-		return err
-	}
 	s.assemble(sealer)
-	return s.listen(ctx)
-}
-
-// finishDrops ends what a crash between deleting a stream and dropping its
-// events left undone.
-func (s *Server) finishDrops(ctx context.Context) error {
-	ids, err := s.catalog.DroppedStreams(ctx)
-	if err != nil {
+	if err := s.control.FinishDeletions(ctx); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := s.log.Drop(ctx, id); err != nil {
-			return fmt.Errorf("drop the events of deleted stream %s: %w", id, err)
-		}
-		if err := s.catalog.ForgetStream(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.listen(ctx)
 }
 
 func (s *Server) assemble(sealer *seal.Sealer) {
@@ -137,15 +119,11 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	s.metrics.watch(s)
 }
 
-// sealedFor binds sealed credentials to their sink's name, so that a row copied
-// to another sink does not open.
-func sealedFor(sink string) []byte { return []byte("sink:" + sink) }
-
 func opener(sealer *seal.Sealer) exporter.Opener {
 	return func(ctx context.Context, s stream.Sink) (objstore.Bucket, error) {
 		c := credential.Ambient()
 		if len(s.Credentials) > 0 {
-			file, err := sealer.Open(s.Credentials, sealedFor(s.Name))
+			file, err := sealer.Open(s.Credentials, control.SinkSecret(s.Name))
 			if err != nil {
 				return nil, err
 			}
@@ -192,7 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopping = stop
 	handler, err := s.routes(ctx, stopping)
 	if err != nil {
-		return errors.Join(err, s.close())
+		return errors.Join(ignoreEnd(ctx, err), s.close())
 	}
 	s.http = &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
