@@ -100,18 +100,28 @@ func New(o Options) *Runner {
 
 func (r *Runner) now() time.Time { return time.Now() }
 
-// Run carries events until ctx ends. Rounds that are running then may go on for
-// the grace period; what they leave is in the ledger. It returns ctx's error, or
-// the reason why it could not start.
-func (r *Runner) Run(ctx context.Context) error {
-	cancel := r.log.Subscribe(r.advanced)
-	defer cancel()
+// Load makes all exporters of the catalog known, so that the other methods find
+// them. Run does it too; calling it first lets a server answer before it has
+// looked at every exporter.
+func (r *Runner) Load(ctx context.Context) error {
 	exporters, err := r.catalog.Exporters(ctx)
 	if err != nil {
 		return fmt.Errorf("read the exporters: %w", err)
 	}
 	for _, e := range exporters {
 		r.add(e)
+	}
+	return nil
+}
+
+// Run carries events until ctx ends. Rounds that are running then may go on for
+// the grace period; what they leave is in the ledger. It returns ctx's error, or
+// the reason why it could not start.
+func (r *Runner) Run(ctx context.Context) error {
+	cancel := r.log.Subscribe(r.advanced)
+	defer cancel()
+	if err := r.Load(ctx); err != nil {
+		return err
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

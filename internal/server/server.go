@@ -169,6 +169,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	s.stopping = stop
 	handler, err := s.routes(ctx, stopping)
+	if err == nil {
+		err = s.runner.Load(ctx)
+	}
 	if err != nil {
 		return errors.Join(ignoreEnd(ctx, err), s.close())
 	}
