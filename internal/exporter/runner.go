@@ -14,6 +14,7 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/format"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -57,13 +58,12 @@ type Runner struct {
 	encoding *semaphore.Weighted // encoders at work: one per CPU, so memory does not grow with exporters
 	kick     chan struct{}
 
-	mu       sync.Mutex // guards what follows and the marked fields of lanes
-	lanes    map[string]*lane
-	streams  map[string]*growth
-	timers   timers
-	atWork   int
-	seed     uint64
-	stopping bool
+	mu      sync.Mutex // guards what follows and the marked fields of lanes
+	lanes   map[string]*lane
+	streams map[string]*growth
+	timers  timers
+	atWork  int
+	seed    uint64
 }
 
 // growth counts what a stream has taken since the process began, and knows
@@ -128,9 +128,6 @@ func (r *Runner) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	r.dispatch(ctx, work, &wg)
 
-	r.mu.Lock()
-	r.stopping = true
-	r.mu.Unlock()
 	t := time.AfterFunc(r.grace, stop)
 	defer t.Stop()
 	wg.Wait()
@@ -186,14 +183,7 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 	if err != nil && !errors.Is(err, errGone) {
 		// The ledger may know more than the lane now: an answer may be lost.
 		l.loaded = false
-		pause = rest{until: r.now().Add(r.backoff.after(l.failed(), false, l.random))}
-		l.report(err.Error(), false, pause.until, r.now())
-		r.mu.Lock()
-		quiet := r.stopping || l.gone
-		r.mu.Unlock()
-		if !quiet {
-			r.logger.Error("exporter step", slog.String("exporter", l.exporter().Name), slog.Any("error", err))
-		}
+		pause = r.faulted(l, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -222,6 +212,19 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 		r.schedule(l, pause.until)
 	}
 	g.target(l)
+}
+
+// faulted makes a fault of ours visible and says when to try again. A step that
+// was cut off, by a pause or by the end of the run, is no fault.
+func (r *Runner) faulted(l *lane, err error) rest {
+	if errors.Is(err, context.Canceled) {
+		return rest{until: r.now()}
+	}
+	blocked := problem.KindOf(err) == problem.Corrupt
+	pause := rest{until: r.now().Add(r.backoff.after(l.failed(), blocked, l.random))}
+	l.report(err.Error(), blocked, pause.until, r.now())
+	r.logger.Error("exporter step", slog.String("exporter", l.exporter().Name), slog.Any("error", err), slog.Time("retry_at", pause.until))
+	return pause
 }
 
 func (g *growth) target(l *lane) {
