@@ -48,6 +48,7 @@ func New(d Deps) (http.Handler, error) {
 	s.info(api)
 	mux.HandleFunc("GET "+eventsPath, s.events)
 	describeEvents(api.OpenAPI())
+	describeIntake(api.OpenAPI())
 
 	public := http.NewServeMux()
 	if err := serveDocument(public, api); err != nil {

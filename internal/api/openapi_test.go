@@ -90,10 +90,16 @@ func TestOpenAPIStructure(t *testing.T) {
 				t.Errorf("%s: id %q, summary %q", where, op.OperationID, op.Summary)
 			}
 			ids = append(ids, op.OperationID)
+			checkParameters(t, where, path, op)
+			if strings.HasPrefix(op.OperationID, "send-event") { // the intake, served by others
+				if op.Security[0]["writeKey"] == nil {
+					t.Errorf("%s: security %v", where, op.Security)
+				}
+				continue
+			}
 			if len(op.Security) != 1 || op.Security[0]["adminToken"] == nil {
 				t.Errorf("%s: security %v", where, op.Security)
 			}
-			checkParameters(t, where, path, op)
 			problem, ok := op.Responses["default"]
 			if !ok || !strings.Contains(string(problem.Content["application/problem+json"]), "schemas/Problem") {
 				t.Errorf("%s: default response %+v", where, problem)
@@ -173,7 +179,10 @@ func TestOpenAPIIsServed(t *testing.T) {
 	doc, _ := openAPI(t, s)
 	for path, item := range doc.Paths {
 		real := regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(path, "nope")
-		for method := range item {
+		for method, op := range item {
+			if strings.HasPrefix(op.OperationID, "send-event") {
+				continue // TestDocumentedIntakeIsServed of the server asks for it
+			}
 			s.refused(401, strings.ToUpper(method), real, nil, "Authorization", "")
 			a := s.send(strings.ToUpper(method), real, nil)
 			if a.status == 405 || a.status == 404 && strings.Contains(string(a.body), "there is nothing at") {

@@ -313,3 +313,31 @@ func selfSigned(t *testing.T, dir string) (cert, key string, pool *x509.CertPool
 	pool.AppendCertsFromPEM(certPEM)
 	return cert, key, pool
 }
+
+func TestDocumentedIntakeIsServed(t *testing.T) {
+	r := start(t, server.Config{Data: t.TempDir()})
+	r.must("POST", "/v1/streams", `{"name":"demo"}`)
+	key := r.must("POST", "/v1/sources", `{"name":"web","stream":"demo"}`)
+	key = strings.Split(strings.SplitAfter(key, `"writeKey":"`)[1], `"`)[0]
+	doc := r.must("GET", "/openapi.json", "")
+	for path, want := range map[string]int{"/v1/streams/demo/events": http.StatusOK, "/event": http.StatusNoContent} {
+		if !strings.Contains(doc, `"`+strings.Replace(path, "demo", "{stream}", 1)+`"`) {
+			t.Errorf("%s is not documented", path)
+		}
+		for token, status := range map[string]int{key: want, "wrong": http.StatusUnauthorized} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(`{"a":1}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			resp, err := r.http.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != status {
+				t.Errorf("%s: %d, want %d", path, resp.StatusCode, status)
+			}
+		}
+	}
+}
