@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -23,7 +22,7 @@ import (
 const testID = "00000000000000a1"
 
 func testOptions(fs vfs.FS) Options {
-	return Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), FS: fs, MinFree: -1}
+	return Options{Logger: slog.New(slog.DiscardHandler), FS: fs, MinFree: -1}
 }
 
 // noisy is an entry that compresses badly, so that its blocks are real ones.

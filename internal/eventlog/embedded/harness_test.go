@@ -1,7 +1,6 @@
 package embedded_test
 
 import (
-	"io"
 	"log/slog"
 	"math/rand/v2"
 
@@ -23,7 +22,7 @@ func TestConformance(t *testing.T) {
 	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newMemStore(t) }})
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // memStore is a machine with a file system that keeps, in a crash, only what was
 // synced, or that and a random part of the rest.
