@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,11 +29,17 @@ func testOptions(fs vfs.FS) Options {
 
 // noisy is an entry that compresses badly, so that its blocks are real ones.
 func noisy(rng *rand.Rand, events int) eventlog.Entry {
-	var b strings.Builder
+	var data, noise []byte
 	for range events {
-		fmt.Fprintf(&b, `{"a":"%x%x%x%x"}`+"\n", rng.Uint64(), rng.Uint64(), rng.Uint64(), rng.Uint64())
+		noise = noise[:0]
+		for range 4 {
+			noise = binary.BigEndian.AppendUint64(noise, rng.Uint64())
+		}
+		data = append(data, `{"a":"`...)
+		data = hex.AppendEncode(data, noise)
+		data = append(data, `"}`+"\n"...)
 	}
-	return eventlog.Entry{Events: events, Data: []byte(b.String())}
+	return eventlog.Entry{Events: events, Data: data}
 }
 
 // written makes a log with blocks at offsets 0, 100, ..., 900 of partition 1.

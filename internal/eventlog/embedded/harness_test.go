@@ -1,9 +1,9 @@
 package embedded_test
 
 import (
+	"flag"
 	"log/slog"
 	"math/rand/v2"
-
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +16,13 @@ import (
 	"strm/internal/eventlog/eventlogtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Before the flags are parsed, so that the command line has the last word.
+	if err := flag.Set("rapid.checks", rapidChecks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestConformance(t *testing.T) {
 	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newMemStore(t) }})
