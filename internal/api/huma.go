@@ -116,7 +116,7 @@ func problemResponse(doc *huma.OpenAPI) *huma.Response {
 	return &huma.Response{
 		Description: "Anything that went wrong",
 		Content: map[string]*huma.MediaType{
-			problemType: {Schema: doc.Components.Schemas.Schema(reflect.TypeFor[apiv1.Problem](), true, "")},
+			apiv1.ProblemType: {Schema: doc.Components.Schemas.Schema(reflect.TypeFor[apiv1.Problem](), true, "")},
 		},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -13,9 +12,6 @@ import (
 	"strm/internal/api/apiv1"
 	"strm/internal/problem"
 )
-
-// problemType is the content type of every error.
-const problemType = "application/problem+json"
 
 // retryAfter is what a Busy answer asks for, in seconds.
 const retryAfter = "1"
@@ -55,20 +51,10 @@ type failure struct {
 func (f *failure) Error() string             { return f.Detail }
 func (f *failure) GetStatus() int            { return f.Status }
 func (f *failure) GetHeaders() http.Header   { return f.header }
-func (f *failure) ContentType(string) string { return problemType }
+func (f *failure) ContentType(string) string { return apiv1.ProblemType }
 
 func newFailure(k problem.Kind, detail string) *failure {
-	status := statusOf(k)
-	f := &failure{
-		Problem: apiv1.Problem{
-			Type:   "about:blank",
-			Title:  http.StatusText(status),
-			Status: status,
-			Detail: detail,
-			Kind:   k.String(),
-		},
-		header: http.Header{},
-	}
+	f := &failure{Problem: apiv1.NewProblem(statusOf(k), k.String(), detail), header: http.Header{}}
 	if k == problem.Unauthorized {
 		f.header.Set("WWW-Authenticate", `Bearer realm="strm"`)
 	}
@@ -116,11 +102,7 @@ func (f *failure) write(w http.ResponseWriter) {
 	for k, v := range f.header {
 		w.Header()[k] = v
 	}
-	w.Header().Set("Content-Type", problemType)
-	w.WriteHeader(f.Status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(f.Problem) // a failed write means that the reader has gone
+	f.Write(w)
 }
 
 // orProblem answers for what the mux does not know, in the shape of all errors.

@@ -19,8 +19,8 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem"},
-	{"stream", "durable", "credential", "seal"},
+	{"problem", "durable"},
+	{"stream", "credential", "seal"},
 	{"eventlog", "format", "layout", "objstore"},
 	{"catalog", "ingest", "exporter", "retention"},
 	{

@@ -72,7 +72,6 @@ func (a *app) connect(cmd *cobra.Command) (*apiclient.Client, error) {
 	if err := a.findToken(); err != nil {
 		return nil, err
 	}
-	s = &a.settings
 	a.client, err = apiclient.New(apiclient.Options{Server: s.Server, Token: s.Token, CACert: s.CACert, UserAgent: "strm/" + a.deps.Version})
 	return a.client, err
 }

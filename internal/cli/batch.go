@@ -43,18 +43,12 @@ func (a *app) getBatch() *cobra.Command {
 		Use: "batch ID...", Aliases: []string{"batches"}, Short: "Show batches: ranges, objects, counts, checksums, attempts, times",
 		Example: `  strm get batch 5f0e12ab-000001`,
 		Args:    args(1, -1, "at least one ID"), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, id string) error {
+			b, err := s.Batch(s.ctx, id)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(id string) error {
-				b, err := s.Batch(s.ctx, id)
-				if err != nil {
-					return err
-				}
-				return s.print(render.Batch(b))
-			})
-		},
+			return s.print(render.Batch(b))
+		}),
 	}
 }

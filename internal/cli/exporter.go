@@ -195,19 +195,13 @@ func (a *app) getExporter() *cobra.Command {
 		Example: `  strm get batch-exporter s3-demo
   strm get batch-exporter demo/s3-demo -o table`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, exporterNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, name string) error {
+			out, err := s.Exporter(s.ctx, name)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				out, err := s.Exporter(s.ctx, name)
-				if err != nil {
-					return err
-				}
-				return s.print(render.ExporterGot(s.inst, out))
-			})
-		},
+			return s.print(render.ExporterGot(s.inst, out))
+		}),
 	}
 	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a batch exporter")
 	return c
@@ -221,18 +215,12 @@ yet to deliver they will not deliver any more.`,
 		Example: `  strm delete batch-exporter s3-demo
   strm delete batch-exporter demo/archive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, exporterNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
-			if err != nil {
+		RunE: a.each(func(s *session, name string) error {
+			if err := s.DeleteExporter(s.ctx, name); err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				if err := s.DeleteExporter(s.ctx, name); err != nil {
-					return err
-				}
-				return s.print(render.Deleted("Batch Exporter", false))
-			})
-		},
+			return s.print(render.Deleted("Batch Exporter", false))
+		}),
 	}
 	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a batch exporter")
 	return c

@@ -23,19 +23,13 @@ func (a *app) resume() *cobra.Command {
 // switcher returns a command that takes names directly, or after the word
 // batch-exporter.
 func (a *app) switcher(verb, short, long string, do func(*apiclient.Client, context.Context, string) (apiv1.Exporter, error)) *cobra.Command {
-	run := func(cmd *cobra.Command, args []string) error {
-		s, err := a.begin(cmd)
+	run := a.each(func(s *session, name string) error {
+		out, err := do(s.Client, s.ctx, name)
 		if err != nil {
 			return err
 		}
-		return each(cmd, args, func(name string) error {
-			out, err := do(s.Client, s.ctx, name)
-			if err != nil {
-				return err
-			}
-			return s.print(render.Exporter(s.inst, out))
-		})
-	}
+		return s.print(render.Exporter(s.inst, out))
+	})
 	return a.exporterVerb(verb, short, long, run)
 }
 

@@ -207,25 +207,19 @@ func (a *app) getSink() *cobra.Command {
 		Example: `  strm get sink s3
   strm get sink s3 --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sinkNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, name string) error {
+			one, err := s.Sink(s.ctx, name)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				one, err := s.Sink(s.ctx, name)
-				if err != nil {
+			list := []apiv1.Sink{one}
+			if deep {
+				if err := s.sinkDependents(list); err != nil {
 					return err
 				}
-				list := []apiv1.Sink{one}
-				if deep {
-					if err := s.sinkDependents(list); err != nil {
-						return err
-					}
-				}
-				return s.print(render.SinkTree(s.inst, list[0]))
-			})
-		},
+			}
+			return s.print(render.SinkTree(s.inst, list[0]))
+		}),
 	}
 	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also show the sink's batch exporters")
 	return c
@@ -240,18 +234,12 @@ given, which deletes them first. Objects in the bucket stay.`,
 		Example: `  strm delete sink s3
   strm delete sink s3 --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sinkNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
-			if err != nil {
-				return err
+		RunE: a.each(func(s *session, name string) error {
+			if err := s.DeleteSink(s.ctx, name, deep); err != nil {
+				return fmt.Errorf("%w%s", err, recursiveHint(err, deep))
 			}
-			return each(cmd, args, func(name string) error {
-				if err := s.DeleteSink(s.ctx, name, deep); err != nil {
-					return fmt.Errorf("%w%s", err, recursiveHint(err, deep))
-				}
-				return s.print(render.Deleted("Sink", deep))
-			})
-		},
+			return s.print(render.Deleted("Sink", deep))
+		}),
 	}
 	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the sink's batch exporters")
 	return c

@@ -76,19 +76,13 @@ func (a *app) getSource() *cobra.Command {
 		Use: "source NAME...", Aliases: []string{"sources"}, Short: "Show sources, without their write keys",
 		Example: `  strm get source web`,
 		Args:    args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sourceNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, name string) error {
+			out, err := s.Source(s.ctx, name)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				out, err := s.Source(s.ctx, name)
-				if err != nil {
-					return err
-				}
-				return s.print(render.SourceGot(out))
-			})
-		},
+			return s.print(render.SourceGot(out))
+		}),
 	}
 	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a source")
 	return c
@@ -99,18 +93,12 @@ func (a *app) deleteSource() *cobra.Command {
 		Use: "source NAME...", Aliases: []string{"sources"}, Short: "Delete sources; their write keys stop working",
 		Example: `  strm delete source web`,
 		Args:    args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sourceNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
-			if err != nil {
+		RunE: a.each(func(s *session, name string) error {
+			if err := s.DeleteSource(s.ctx, name); err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				if err := s.DeleteSource(s.ctx, name); err != nil {
-					return err
-				}
-				return s.print(render.Deleted("Source", false))
-			})
-		},
+			return s.print(render.Deleted("Source", false))
+		}),
 	}
 	c.Flags().BoolP("recursive", "r", false, "accepted for symmetry: nothing depends on a source")
 	return c

@@ -187,19 +187,13 @@ func (a *app) getStream() *cobra.Command {
 		Example: `  strm get stream demo
   strm get stream demo --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, streamNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, name string) error {
+			d, err := s.streamDetail(name, deep)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				d, err := s.streamDetail(name, deep)
-				if err != nil {
-					return err
-				}
-				return s.print(render.StreamTree(s.inst, d))
-			})
-		},
+			return s.print(render.StreamTree(s.inst, d))
+		}),
 	}
 	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also show the stream's sources and batch exporters")
 	return c
@@ -216,22 +210,16 @@ given. Objects in buckets stay.`,
 		Example: `  strm delete stream demo
   strm delete stream demo clicks --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, streamNames),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		RunE: a.each(func(s *session, name string) error {
+			d, err := s.streamDetail(name, deep)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				d, err := s.streamDetail(name, deep)
-				if err != nil {
-					return err
-				}
-				if err := s.DeleteStream(s.ctx, name, deep); err != nil {
-					return fmt.Errorf("%w%s", err, recursiveHint(err, deep))
-				}
-				return s.print(render.StreamDeleted(s.inst, d, deep))
-			})
-		},
+			if err := s.DeleteStream(s.ctx, name, deep); err != nil {
+				return fmt.Errorf("%w%s", err, recursiveHint(err, deep))
+			}
+			return s.print(render.StreamDeleted(s.inst, d, deep))
+		}),
 	}
 	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the stream's sources and batch exporters")
 	return c

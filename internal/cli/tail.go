@@ -55,7 +55,7 @@ func printEvents(cmd *cobra.Command, c *apiclient.Client, name string, q apiclie
 	body, err := c.Read(ctx, name, q)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // interrupted before the first event, which is the ordinary end
+			return nil // interrupted before the first event, which is the ordinary end
 		}
 		return err
 	}

@@ -14,27 +14,21 @@ func (a *app) verify() *cobra.Command {
 		`Compare a batch exporter's ledger with its stream and, where the credentials
 allow reading, every object in the bucket with its plan. Exits with 1 and the
 differences if there are any.`,
-		func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin(cmd)
+		a.each(func(s *session, name string) error {
+			out, err := s.Verify(s.ctx, name)
 			if err != nil {
 				return err
 			}
-			return each(cmd, args, func(name string) error {
-				out, err := s.Verify(s.ctx, name)
-				if err != nil {
-					return err
-				}
-				if err := s.print(render.Verification(out)); err != nil {
-					return err
-				}
-				if out.OK {
-					return nil
-				}
-				lines := render.Differences(out.Differences)
-				if len(lines) == 0 {
-					return fmt.Errorf("batch exporter %s is not as it should be", name)
-				}
-				return fmt.Errorf("batch exporter %s is not as it should be, differences found: %d\n  %s", name, len(lines), strings.Join(lines, "\n  "))
-			})
-		})
+			if err := s.print(render.Verification(out)); err != nil {
+				return err
+			}
+			if out.OK {
+				return nil
+			}
+			lines := render.Differences(out.Differences)
+			if len(lines) == 0 {
+				return fmt.Errorf("batch exporter %s is not as it should be", name)
+			}
+			return fmt.Errorf("batch exporter %s is not as it should be, differences found: %d\n  %s", name, len(lines), strings.Join(lines, "\n  "))
+		}))
 }

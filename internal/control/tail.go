@@ -101,7 +101,7 @@ func (t *Tail) Each(ctx context.Context, event func(TailEvent) error, caughtUp f
 				return caughtUp()
 			}
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // the reader has gone; there is nobody to tell
+				return nil // the reader has gone; there is nobody to tell
 			}
 			return classify(err)
 		}

@@ -155,7 +155,7 @@ func TestNothingShowsSecrets(t *testing.T) {
 		}
 		var log bytes.Buffer
 		for _, h := range []slog.Handler{slog.NewJSONHandler(&log, nil), slog.NewTextHandler(&log, nil)} {
-			slog.New(h).Info("x", "credential", c, "pointer", &c, "in", struct{ C Credential }{c})
+			slog.New(h).Info("x", slog.Any("credential", c), slog.Any("pointer", &c), slog.Any("in", struct{ C Credential }{c}))
 		}
 		text, err := json.Marshal(map[string]any{"c": c, "p": &c})
 		if err != nil {

@@ -2,8 +2,11 @@ package durable_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"strm/internal/durable"
@@ -40,6 +43,39 @@ func TestWriteFileFailureLeavesNoLitter(t *testing.T) {
 	assertOnly(t, dir, "token")
 	if err := durable.WriteFile(filepath.Join(dir, "missing", "token"), []byte("x"), 0o600); err == nil {
 		t.Fatal("wrote into a missing directory")
+	}
+}
+
+func TestCreateFileHasOneWinner(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	const callers = 8
+	got := make([]error, callers)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() { got[i] = durable.CreateFile(path, []byte{byte('a' + i)}, 0o600) })
+	}
+	all.Wait()
+	var winner []byte
+	for i, err := range got {
+		switch {
+		case err == nil:
+			winner = append(winner, byte('a'+i))
+		case !errors.Is(err, fs.ErrExist):
+			t.Errorf("caller %d: %v", i, err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || len(winner) != 1 || !bytes.Equal(text, winner) {
+		t.Fatalf("winners %q, file %q, %v", winner, text, err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v, %v; want 0600", fi.Mode(), err)
+	}
+	assertOnly(t, dir, "key")
+	if err := durable.CreateFile(filepath.Join(dir, "missing", "key"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("in a missing directory: %v", err)
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 		now, rerr := r.catalog.Exporter(ctx, e.ID)
 		if problem.KindOf(err) == problem.Conflict && (rerr != nil || now.LastSeq != e.LastSeq || now.Sink != e.Sink) {
 			l.loaded = false
-			return nil // deleted, moved or replayed meanwhile: look again
+			return nil //nolint:nilerr // deleted, moved or replayed meanwhile: look again
 		}
 		return fmt.Errorf("plan batch %s: %w", b.ID, err)
 	}

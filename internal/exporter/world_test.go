@@ -37,7 +37,6 @@ type world struct {
 	exp    stream.Exporter
 	sent   int // events appended so far; their ids are 0..sent-1
 
-	mu      sync.Mutex
 	process *process // the one that runs; a dead one reaches nothing any more
 }
 

@@ -169,7 +169,7 @@ func (w *work) event(body []byte, i, line int, element bool) (int, error) {
 		var m metaFlaw
 		switch {
 		case errors.Is(err, errEventSize):
-			return 0, eventError(problem.TooLarge, line, element, "the event has %d bytes, more than the limit of %d bytes for one event", w.size(body, i, end), w.maxEvent)
+			return 0, eventError(problem.TooLarge, line, element, "the event has %d bytes, more than the limit of %d bytes for one event", w.size(i, end), w.maxEvent)
 		case errors.Is(err, errOutSize):
 			return 0, eventError(problem.TooLarge, line, element, "with its strmMeta objects the request grows beyond the limit of %d bytes: send fewer events per request", w.maxOut)
 		case errors.As(err, &m):
@@ -188,7 +188,7 @@ var (
 
 // size is the event's size as it is measured against the limit: without the
 // white space that would be removed.
-func (w *work) size(body []byte, i, end int) int {
+func (w *work) size(i, end int) int {
 	if w.o.newline >= 0 {
 		return len(w.scratch)
 	}
@@ -201,7 +201,7 @@ func (w *work) take(body []byte, i, end int) error {
 	if pretty {
 		w.scratch = appendCompact(w.scratch[:0], body[i:end])
 	}
-	if w.size(body, i, end) > w.maxEvent {
+	if w.size(i, end) > w.maxEvent {
 		return errEventSize
 	}
 	switch {

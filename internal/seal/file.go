@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"strm/internal/durable"
 	"strm/internal/problem"
 )
 
@@ -15,12 +16,12 @@ import (
 const maxFile = 1 << 20
 
 // readOrCreate reads the key file or creates it. Two processes that create it
-// at once end with the same file: link(2) lets one win, the other reads.
+// at once end with the same file: one wins, the other reads.
 func readOrCreate(path string, create func() ([]byte, error)) ([]byte, error) {
 	text, err := read(path)
 	if err == nil {
 		// It may be the work of a process that died before its own sync.
-		return text, syncDir(path)
+		return text, durable.SyncDir(filepath.Dir(path))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -29,17 +30,7 @@ func readOrCreate(path string, create func() ([]byte, error)) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp, err := writeTemp(path, text)
-	if err != nil {
-		return nil, err
-	}
-	err = os.Link(temp, path)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		err = errors.Join(os.Remove(temp), syncDir(path))
-	} else {
-		_ = os.Remove(temp) // what failed before is the story
-	}
-	if err != nil {
+	if err := durable.CreateFile(path, text, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("create key file %s: %w", path, err)
 	}
 	return read(path)
@@ -72,40 +63,10 @@ func read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// writeTemp writes and syncs a file beside path, readable by its owner alone.
-func writeTemp(path string, text []byte) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp-*") // mode 0600
-	if err != nil {
-		return "", fmt.Errorf("key file: %w", err)
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(f.Name()) // what failed before is the story
-		return "", fmt.Errorf("write key file %s: %w", path, err)
-	}
-	return f.Name(), nil
-}
-
 // replace exchanges the key file for another in one step.
 func replace(path string, text []byte) error {
-	temp, err := writeTemp(path, text)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		_ = os.Remove(temp) // what failed before is the story
+	if err := durable.WriteFile(path, text, 0o600); err != nil {
 		return fmt.Errorf("replace key file %s: %w", path, err)
 	}
-	return syncDir(path)
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -122,17 +122,18 @@ func cutUp(ctx context.Context, src io.Reader, batch int, free <-chan []byte, wo
 			p.body = p.body[:0]
 		default:
 		}
-		var end error
-		for p.count < batch && end == nil {
-			var line []byte
-			line, end = r.ReadSlice('\n')
-			if len(line) > 0 && end == nil {
+		done := false
+		for p.count < batch && !done {
+			line, err := r.ReadSlice('\n')
+			switch {
+			case err == nil:
 				p.body = append(p.body, line...)
 				p.count++
+			case errors.Is(err, io.EOF):
+				done = true
+			default:
+				return err
 			}
-		}
-		if end != nil && !errors.Is(end, io.EOF) {
-			return end
 		}
 		if p.count > 0 {
 			select {
@@ -141,7 +142,7 @@ func cutUp(ctx context.Context, src io.Reader, batch int, free <-chan []byte, wo
 				return ctx.Err()
 			}
 		}
-		if end != nil {
+		if done {
 			return nil
 		}
 	}

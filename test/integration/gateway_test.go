@@ -39,7 +39,7 @@ func startGateway(t *testing.T) *gateway {
 		}
 	}
 	// A socket's path must stay below about 100 bytes.
-	short, err := os.MkdirTemp("", "vgw")
+	short, err := os.MkdirTemp("", "vgw") //nolint:usetesting // t.TempDir has the test's name in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func startTool(t *testing.T, output, addr string, args ...string) {
 		}
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		if err != nil {
-			return false, err.Error(), nil
+			return false, err.Error(), nil //nolint:nilerr // not listening yet: the poll goes on
 		}
 		return true, "", conn.Close()
 	})

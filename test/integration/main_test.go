@@ -46,7 +46,7 @@ func prepare(ctx context.Context, m *testing.M) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(dir)
 	if strmBin, err = harness.Build(ctx, dir); err != nil {
 		return 0, err
 	}

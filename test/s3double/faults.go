@@ -68,7 +68,7 @@ type Faults struct {
 	rng    *rand.Rand
 	off    bool
 	counts [faultKinds]int64
-	late   sync.WaitGroup
+	late   sync.WaitGroup // joined under mu, so that nobody joins behind Off's back
 }
 
 // NewFaults returns a layer that is on.
@@ -106,7 +106,7 @@ func (f *Faults) Counts() string {
 }
 
 // draw returns the fault for the next request and how long a late or slow one
-// takes. The number of random draws per request is fixed, so the schedule does
+// takes. Of a LateStore, the caller ends what f.late counts. The number of random draws per request is fixed, so the schedule does
 // not depend on what kind of request comes.
 func (f *Faults) draw() (Fault, time.Duration) {
 	f.mu.Lock()
@@ -120,6 +120,9 @@ func (f *Faults) draw() (Fault, time.Duration) {
 		fault = f.only
 	}
 	f.counts[fault]++
+	if fault == LateStore {
+		f.late.Add(1)
+	}
 	return fault, time.Duration(20+wait) * time.Millisecond
 }
 
@@ -166,14 +169,16 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Faults) later(w http.ResponseWriter, r *http.Request, wait time.Duration) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
+		f.late.Done()
 		return // cut off by the client: it never was a whole request
 	}
 	again := r.Clone(context.WithoutCancel(r.Context()))
 	again.Body = io.NopCloser(strings.NewReader(string(body)))
-	f.late.Go(func() {
+	go func() {
+		defer f.late.Done()
 		pause(context.Background(), wait)
 		f.next.ServeHTTP(httptest.NewRecorder(), again)
-	})
+	}()
 	drop(w, false)
 }
 

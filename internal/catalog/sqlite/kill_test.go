@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,6 +24,10 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(killedPath); path != "" {
 		fmt.Fprintln(os.Stderr, "writer ended:", writeUntilKilled(context.Background(), path))
 		os.Exit(1)
+	}
+	// Before the flags are parsed, so that the command line has the last word.
+	if err := flag.Set("rapid.checks", rapidChecks); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,12 +24,18 @@ import (
 	"strm/internal/problem"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Before the flags are parsed, so that the command line has the last word.
+	if err := flag.Set("rapid.checks", rapidChecks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestExactlyOnce sends under seeded faults and kills the run again and again;
 // the file's lines are counted once each.
 func TestExactlyOnce(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(exactSeeds) {
 		for _, ext := range []string{"", ".gz", ".zst"} {
 			t.Run(fmt.Sprintf("seed %d%s", seed, ext), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { exactlyOnce(t, seed, ext) })

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"strm/internal/durable"
 )
 
 // stateVersion is raised when the cutting rule or the file's shape changes.
@@ -123,22 +125,19 @@ func (st store) create(s *state) (*state, error) {
 	if err := os.MkdirAll(st.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory for the state of sends: %w", err)
 	}
-	tmp, err := st.temp(s)
+	b, err := s.text()
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(st.dir, s.fileName())
-	err = os.Link(tmp, path)
-	if rm := os.Remove(tmp); rm != nil && err == nil {
-		err = rm
-	}
+	err = durable.CreateFile(path, b, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return st.read(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("state of the send: %w", err)
 	}
-	return s, st.syncDir()
+	return s, nil
 }
 
 // save replaces the state. A crash leaves the old or the new one, whole.
@@ -146,42 +145,23 @@ func (st store) save(s *state) error {
 	if st.dir == "" {
 		return nil
 	}
-	tmp, err := st.temp(s)
+	b, err := s.text()
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, filepath.Join(st.dir, s.fileName())); err != nil {
-		return errors.Join(fmt.Errorf("state of the send: %w", err), os.Remove(tmp))
+	if err := durable.WriteFile(filepath.Join(st.dir, s.fileName()), b, 0o600); err != nil {
+		return fmt.Errorf("state of the send: %w", err)
 	}
 	return nil
 }
 
-// temp writes the state, synced, to a file of its own (mode 0600).
-func (st store) temp(s *state) (string, error) {
+// text is what the file holds.
+func (s *state) text() ([]byte, error) {
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		return "", fmt.Errorf("state of the send: %w", err)
+		return nil, fmt.Errorf("state of the send: %w", err)
 	}
-	f, err := os.CreateTemp(st.dir, ".send-*")
-	if err != nil {
-		return "", fmt.Errorf("state of the send: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("state of the send: %w", err), os.Remove(f.Name()))
-	}
-	return f.Name(), nil
-}
-
-func (st store) syncDir() error {
-	d, err := os.Open(st.dir)
-	if err != nil {
-		return fmt.Errorf("state of the send: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return append(b, '\n'), nil
 }
 
 // remove forgets a state; a missing one is fine.

@@ -6,6 +6,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -187,8 +188,17 @@ func (h *Handler) refused(streamName string, kind problem.Kind) {
 	}
 }
 
+// log tells the operator of faults of ours. A client that went away is none: it
+// ends the request's context, and what fails by that alone is the ordinary end
+// of a broken connection. Whether the events were stored it finds out by its
+// key, as after any lost answer.
 func (h *Handler) log(r *http.Request, rf *refusal) {
-	if rf.status >= 500 {
-		h.Logger.ErrorContext(r.Context(), "intake failed", "path", r.URL.Path, "status", rf.status, "error", rf.cause)
+	if rf.status < 500 {
+		return
 	}
+	level, message := slog.LevelError, "intake failed"
+	if r.Context().Err() != nil && errors.Is(rf.cause, context.Canceled) {
+		level, message = slog.LevelDebug, "the client went away"
+	}
+	h.Logger.LogAttrs(r.Context(), level, message, slog.String("path", r.URL.Path), slog.Int("status", rf.status), slog.Any("error", rf.cause))
 }

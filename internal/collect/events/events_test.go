@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -70,6 +71,7 @@ type rig struct {
 	src  *sources
 	mux  *http.ServeMux
 	seen *counter
+	said *bytes.Buffer // the operator's log, all levels
 }
 
 type counter struct {
@@ -87,12 +89,13 @@ func (c *counter) Refused(s string, k problem.Kind) {
 
 func newRig(t *testing.T, lim events.Limits, opts ingest.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, log: &ingesttest.Log{}, src: &sources{demo: stream.Stream{ID: "s1", Name: "demo", Partitions: 1}}, mux: http.NewServeMux(), seen: &counter{}}
+	r := &rig{t: t, log: &ingesttest.Log{}, src: &sources{demo: stream.Stream{ID: "s1", Name: "demo", Partitions: 1}}, mux: http.NewServeMux(), seen: &counter{}, said: &bytes.Buffer{}}
 	if err := r.log.Create(t.Context(), "s1", 1); err != nil {
 		t.Fatal(err)
 	}
 	opts.Observer = r.seen
-	events.New(events.Deps{Ingester: ingest.New(r.log, opts), Sources: r.src, Limits: lim, Observer: r.seen}).Register(r.mux)
+	events.New(events.Deps{Ingester: ingest.New(r.log, opts), Sources: r.src, Limits: lim, Observer: r.seen,
+		Logger: slog.New(slog.NewTextHandler(r.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}).Register(r.mux)
 	return r
 }
 
@@ -417,6 +420,42 @@ func TestBackPressureAndFaults(t *testing.T) {
 	r.src.err = errors.New("database is gone")
 	if w := r.do(path, "{}"); w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "database") {
 		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A client that goes away is no fault of ours; a fault stays one, whoever is
+// there to hear of it.
+func TestFaultsAreLogged(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		gone bool
+		err  error
+		want string
+	}{
+		{"client gone", true, fmt.Errorf("append: %w", context.Canceled), `level=DEBUG msg="the client went away" path=/`},
+		{"fault", false, errors.New("bad disk"), `level=ERROR msg="intake failed" path=/`},
+		{"fault, and nobody to hear of it", true, errors.New("bad disk"), `level=ERROR msg="intake failed" path=/`},
+		{"cancelled by ourselves", false, context.Canceled, `level=ERROR msg="intake failed" path=/`},
+		{"no fault", false, eventlog.ErrFull, ""},
+	} {
+		for _, p := range []string{path, "/event"} {
+			r := newRig(t, events.Limits{}, ingest.Options{})
+			ctx, leave := context.WithCancel(t.Context())
+			r.log.Before = func(eventlog.Entry) error {
+				if c.gone {
+					leave()
+				}
+				return c.err
+			}
+			req := httptest.NewRequestWithContext(ctx, http.MethodPost, p, strings.NewReader("{}"))
+			req.Header.Set("Authorization", "Bearer right")
+			r.mux.ServeHTTP(httptest.NewRecorder(), req)
+			leave()
+			said := r.said.String()
+			if !strings.Contains(said, c.want) || strings.Count(said, "\n") != min(1, len(c.want)) {
+				t.Errorf("%s, %s: logged %q, want one line with %q", c.name, p, said, c.want)
+			}
+		}
 	}
 }
 

@@ -80,12 +80,9 @@ func (rf *refusal) headers(h http.Header) {
 // writeProblem answers as RFC 9457 says.
 func (rf *refusal) writeProblem(w http.ResponseWriter) {
 	rf.headers(w.Header())
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(rf.status)
-	_ = json.NewEncoder(w).Encode(apiv1.Problem{ // the client is gone: nobody to tell
-		Type: "about:blank", Title: http.StatusText(rf.status), Status: rf.status,
-		Detail: rf.detail, Kind: rf.kind.String(), Line: rf.line, Reason: rf.reason,
-	})
+	p := apiv1.NewProblem(rf.status, rf.kind.String(), rf.detail)
+	p.Line, p.Reason = rf.line, rf.reason
+	p.Write(w)
 }
 
 // writeText answers as the STRM gateways do: plain text, and JSON for 401.

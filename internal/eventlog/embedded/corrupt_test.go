@@ -2,9 +2,10 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -23,16 +24,22 @@ import (
 const testID = "00000000000000a1"
 
 func testOptions(fs vfs.FS) Options {
-	return Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), FS: fs, MinFree: -1}
+	return Options{Logger: slog.New(slog.DiscardHandler), FS: fs, MinFree: -1}
 }
 
 // noisy is an entry that compresses badly, so that its blocks are real ones.
 func noisy(rng *rand.Rand, events int) eventlog.Entry {
-	var b strings.Builder
+	var data, noise []byte
 	for range events {
-		fmt.Fprintf(&b, `{"a":"%x%x%x%x"}`+"\n", rng.Uint64(), rng.Uint64(), rng.Uint64(), rng.Uint64())
+		noise = noise[:0]
+		for range 4 {
+			noise = binary.BigEndian.AppendUint64(noise, rng.Uint64())
+		}
+		data = append(data, `{"a":"`...)
+		data = hex.AppendEncode(data, noise)
+		data = append(data, `"}`+"\n"...)
 	}
-	return eventlog.Entry{Events: events, Data: []byte(b.String())}
+	return eventlog.Entry{Events: events, Data: data}
 }
 
 // written makes a log with blocks at offsets 0, 100, ..., 900 of partition 1.

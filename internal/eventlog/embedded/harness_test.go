@@ -1,10 +1,9 @@
 package embedded_test
 
 import (
-	"io"
+	"flag"
 	"log/slog"
 	"math/rand/v2"
-
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,13 +16,19 @@ import (
 	"strm/internal/eventlog/eventlogtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Before the flags are parsed, so that the command line has the last word.
+	if err := flag.Set("rapid.checks", rapidChecks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestConformance(t *testing.T) {
 	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newMemStore(t) }})
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // memStore is a machine with a file system that keeps, in a crash, only what was
 // synced, or that and a random part of the rest.

@@ -191,7 +191,7 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	defer l.leave()
 	s, err := l.stream(streamID)
 	if err != nil {
-		return nil //nolint:nilerr // dropping what is not there is no error
+		return nil // dropping what is not there is no error
 	}
 	s.life.Lock()
 	defer s.life.Unlock()

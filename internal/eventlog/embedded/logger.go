@@ -18,12 +18,12 @@ var _ pebble.Logger = engineLogger{}
 
 // Infof logs at debug level: the engine talks about every flush.
 func (l engineLogger) Infof(format string, args ...any) {
-	l.log.Debug("engine", "detail", fmt.Sprintf(format, args...))
+	l.log.Debug("engine", slog.String("detail", fmt.Sprintf(format, args...)))
 }
 
 // Errorf logs at error level.
 func (l engineLogger) Errorf(format string, args ...any) {
-	l.log.Error("engine", "detail", fmt.Sprintf(format, args...))
+	l.log.Error("engine", slog.String("detail", fmt.Sprintf(format, args...)))
 }
 
 // Fatalf does not return: the engine relies on it.
@@ -33,9 +33,9 @@ func (l engineLogger) Fatalf(format string, args ...any) {
 }
 
 func (l engineLogger) backgroundError(err error) {
-	l.log.Warn("background work failed and is tried again", "error", err)
+	l.log.Warn("background work failed and is tried again", slog.Any("error", err))
 }
 
 func (l engineLogger) dataCorruption(info pebble.DataCorruptionInfo) {
-	l.log.Error("stored data is damaged", "path", info.Path, "error", info.Details)
+	l.log.Error("stored data is damaged", slog.String("path", info.Path), slog.Any("error", info.Details))
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"syscall"
 
@@ -111,7 +112,7 @@ func (l *Log) load() error {
 	for _, s := range l.streams {
 		for _, p := range s.partitions {
 			if p.damage = l.loadPartition(p); p.damage != nil {
-				l.opts.Logger.Error("partition is damaged and refuses reads and appends", "error", p.damage)
+				l.opts.Logger.Error("partition is damaged and refuses reads and appends", slog.Any("error", p.damage))
 				continue
 			}
 			l.packed.Add(int64(p.seen.endBefore - p.seen.floorBefore))

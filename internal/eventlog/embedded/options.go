@@ -66,7 +66,7 @@ func (o *Options) setDefaults() {
 	if o.Fatal == nil {
 		logger := o.Logger
 		o.Fatal = func(err error) {
-			logger.Error("event log cannot go on; ending the process, a restart recovers what is stored", "error", err)
+			logger.Error("event log cannot go on; ending the process, a restart recovers what is stored", slog.Any("error", err))
 			os.Exit(1)
 		}
 	}
@@ -81,7 +81,7 @@ const (
 )
 
 func engineOptions(o *Options, lock *pebble.Lock) *pebble.Options {
-	logger := engineLogger{log: o.Logger.With("component", "pebble"), fatal: o.Fatal}
+	logger := engineLogger{log: o.Logger.With(slog.String("component", "pebble")), fatal: o.Fatal}
 	po := &pebble.Options{
 		FS:   o.FS,
 		Lock: lock,

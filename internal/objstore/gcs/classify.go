@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/storage"
@@ -60,10 +59,10 @@ func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
 		}
 	}
 	text := strings.ReplaceAll(v.text, "%b", b.name)
-	if words = clean(words); words != "" {
+	if words = objstore.OneLine(words); words != "" {
 		text += ": " + words
 	}
-	e.Err = &story{text: text, cause: err}
+	e.Err = objstore.Story(text, err)
 	return e
 }
 
@@ -147,34 +146,3 @@ func cause(err error) string {
 	}
 	return err.Error()
 }
-
-const longestWords = 300 // bytes of a store's own message worth repeating
-
-// clean makes foreign words fit to show: one line, short.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > longestWords {
-		s = strings.ToValidUTF8(s[:longestWords], "") + "..."
-	}
-	return strings.TrimSpace(s)
-}
-
-// story is a text with the cause behind it, whose own text is not shown.
-type story struct {
-	text  string
-	cause error
-}
-
-// Error returns the text.
-func (s *story) Error() string { return s.text }
-
-// Unwrap returns the cause.
-func (s *story) Unwrap() error { return s.cause }
-
-// GoString keeps %#v from printing the cause, which may hold the request.
-func (s *story) GoString() string { return s.text }

@@ -5,29 +5,11 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/aws/smithy-go"
+
+	"strm/internal/objstore"
 )
-
-// story is the text of an error, with the cause behind it for errors.Is and
-// errors.As. The cause's own text is not shown: it repeats itself and may
-// quote what it should not.
-type story struct {
-	text  string
-	cause error
-}
-
-// Error returns the text.
-func (s *story) Error() string { return s.text }
-
-// Unwrap returns the cause.
-func (s *story) Unwrap() error { return s.cause }
-
-// GoString keeps %#v from printing the cause, which holds the signed request.
-func (s *story) GoString() string { return s.text }
-
-const longestWords = 300 // bytes of a store's own message worth repeating
 
 // story tells what happened, in our words first, then in the store's.
 func (b *Bucket) story(v verdict, err error, api smithy.APIError) error {
@@ -42,7 +24,7 @@ func (b *Bucket) story(v verdict, err error, api smithy.APIError) error {
 		}
 		text += words
 	}
-	return &story{text: text, cause: err}
+	return objstore.Story(text, err)
 }
 
 // message returns the store's own words.
@@ -78,14 +60,5 @@ func (b *Bucket) clean(s string) string {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > longestWords {
-		s = strings.ToValidUTF8(s[:longestWords], "") + "..."
-	}
-	return strings.TrimSpace(s)
+	return objstore.OneLine(s)
 }
