@@ -80,8 +80,9 @@ type demonstration struct {
 	deps     Deps
 	out      io.Writer
 	dir      string
-	endpoint string
-	env      []string
+	endpoint string   // of the bucket
+	server   string   // URL
+	env      []string // of the commands
 }
 
 func (d *demonstration) run(ctx context.Context) (err error) {
@@ -145,7 +146,8 @@ func (d *demonstration) startServer(ctx context.Context, g *errgroup.Group) erro
 	if err != nil {
 		return err
 	}
-	d.env = append(append([]string(nil), d.deps.Env...), "STRM_SERVER=http://"+s.Addr(), "STRM_TOKEN="+s.AdminToken(), "STRM_TOKEN_FILE=", "STRM_OUTPUT=")
+	d.server = "http://" + s.Addr()
+	d.env = append(append([]string(nil), d.deps.Env...), "STRM_SERVER="+d.server, "STRM_TOKEN="+s.AdminToken(), "STRM_TOKEN_FILE=", "STRM_OUTPUT=")
 	g.Go(func() error { return s.Run(ctx) })
 	return nil
 }
@@ -269,7 +271,7 @@ strm list batches s3-demo -o table
 
 export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=us-east-1
 aws --endpoint-url %s s3 ls --recursive s3://%s/
-`, strings.TrimPrefix(d.env[len(d.env)-4], "STRM_SERVER="), filepath.Join(d.dir, "data", "admin.token"), demoKeyID, demoSecret, d.endpoint, demoBucket)
+`, d.server, filepath.Join(d.dir, "data", "admin.token"), demoKeyID, demoSecret, d.endpoint, demoBucket)
 }
 
 func (d *demonstration) say(format string, args ...any) {
