@@ -196,9 +196,10 @@ func (h *Handler) log(r *http.Request, rf *refusal) {
 	if rf.status < 500 {
 		return
 	}
-	level, message := slog.LevelError, "intake failed"
+	about := []slog.Attr{slog.String("path", r.URL.Path), slog.Int("status", rf.status), slog.Any("error", rf.cause)}
 	if r.Context().Err() != nil && errors.Is(rf.cause, context.Canceled) {
-		level, message = slog.LevelDebug, "the client went away"
+		h.Logger.LogAttrs(r.Context(), slog.LevelDebug, "the client went away", about...)
+		return
 	}
-	h.Logger.LogAttrs(r.Context(), level, message, slog.String("path", r.URL.Path), slog.Int("status", rf.status), slog.Any("error", rf.cause))
+	h.Logger.LogAttrs(r.Context(), slog.LevelError, "intake failed", about...)
 }
