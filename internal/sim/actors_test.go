@@ -207,7 +207,7 @@ func (w *world) operation(r *rand.Rand, n, of int, name string) (string, func(l 
 		return "resume", func(l *life) error { _, err := l.control.Resume(l.ctx, s, name); return err }
 	case 5:
 		wait := between(r, 0, time.Minute)
-		return "flush", func(l *life) error { _, err := l.control.Flush(l.ctx, s, name, "", wait); return err }
+		return "flush", func(l *life) error { return w.flush(l, of, name, wait) }
 	case 6:
 		c := randomCut(r)
 		return "change the cut", func(l *life) error {
@@ -241,6 +241,37 @@ func (w *world) operation(r *rand.Rand, n, of int, name string) (string, func(l 
 		}
 		return w.createExporter(l, r, of, name)
 	}
+}
+
+// flush holds a flush to its word: if it says done, everything acknowledged
+// before is in the bucket.
+func (w *world) flush(l *life, of int, name string, wait time.Duration) error {
+	ends := w.seen.acked(of)
+	s := w.seen.streams[of].Name
+	f, err := l.control.Flush(l.ctx, s, name, "", wait)
+	if err != nil || !f.Done {
+		return err
+	}
+	w.seen.count("flush said done")
+	e, err := l.db.ExporterNamed(l.ctx, s, name)
+	if err != nil {
+		return err
+	}
+	left, err := l.db.Unfinished(l.ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	if e.Next.Before(ends) {
+		w.t.Errorf("%s/%s: a flush said done at %v, %v was acknowledged before", s, name, e.Next, ends)
+	}
+	for i := range left {
+		for _, r := range left[i].Ranges() {
+			if left[i].Replay == "" && r.Start < ends[r.Partition] {
+				w.t.Errorf("%s/%s: a flush said done, but batch %s with %v is %s", s, name, left[i].ID, r, left[i].State)
+			}
+		}
+	}
+	return nil
 }
 
 func (w *world) replay(l *life, r *rand.Rand, of int, name, into string) error {
