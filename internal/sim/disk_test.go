@@ -1,30 +1,39 @@
 package sim
 
-import "github.com/cockroachdb/pebble/v2/vfs"
+import (
+	"strings"
 
-// disk tells of every sync, before it happens and after.
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// disk tells of every sync of a file, before it happens and after, and whether
+// it is the write-ahead log's.
 type disk struct {
 	vfs.FS
-	sync func()
+	sync func(wal bool)
 }
 
-func (d disk) file(f vfs.File, err error) (vfs.File, error) {
+func (d disk) file(name string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return diskFile{f, d.sync}, nil
+	wal := strings.HasSuffix(name, ".log")
+	return diskFile{f, func() { d.sync(wal) }}, nil
 }
 
 func (d disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file(d.FS.Create(name, c))
+	f, err := d.FS.Create(name, c)
+	return d.file(name, f, err)
 }
 
 func (d disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return d.file(d.FS.OpenReadWrite(name, c, o...))
+	f, err := d.FS.OpenReadWrite(name, c, o...)
+	return d.file(name, f, err)
 }
 
 func (d disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file(d.FS.ReuseForWrite(from, to, c))
+	f, err := d.FS.ReuseForWrite(from, to, c)
+	return d.file(to, f, err)
 }
 
 func (d disk) Unwrap() vfs.FS { return d.FS }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,8 @@ type life struct {
 	running atomic.Bool
 	effects atomic.Int64
 	last    int64 // dies at this effect; 0: at none
+	syncs   atomic.Int64
+	sync    int64 // dies at this sync of the log's write-ahead log; 0: at none
 	keep    int   // percentage of unsynced data that the crash spares
 
 	randomMu sync.Mutex
@@ -66,10 +69,13 @@ func (w *world) boot(n int, fs *vfs.MemFS) *life {
 	l := &life{w: w, n: n, fs: fs, died: make(chan struct{}), random: r, keep: pick(r, 0, 0, r.IntN(101), 100)}
 	if !w.calm.Load() && r.Float64() < w.script.kills {
 		l.last = 1 + r.Int64N(pick[int64](r, 60, 400, 2000))
+		if r.IntN(2) == 0 {
+			l.sync = 1 + r.Int64N(pick[int64](r, 10, 60, 200))
+		}
 	}
 	var err error
 	l.log, err = embedded.Open("/data/log", embedded.Options{
-		FS: disk{fs, func() { l.strike() }}, Logger: slog.New(slog.DiscardHandler), FreeBytes: w.freeBytes,
+		FS: disk{fs, l.synced}, Logger: slog.New(slog.DiscardHandler), FreeBytes: w.freeBytes,
 		Fatal: func(err error) { w.t.Errorf("life %d: the log gave up: %v", n, err) },
 	})
 	w.must(err)
@@ -119,6 +125,20 @@ func (l *life) strike() {
 	if l.running.Load() && l.effects.Add(1) == l.last && !l.w.calm.Load() {
 		l.die()
 	}
+}
+
+// synced is told of each sync of a file, before and after.
+func (l *life) synced(wal bool) {
+	if wal && l.running.Load() && l.syncs.Add(1) == l.sync && !l.w.calm.Load() {
+		// A disk takes its time. Whoever acts on what is not yet safe gets the
+		// chance to do so now. Simulated time cannot pass in here.
+		for range 50_000 {
+			runtime.Gosched()
+		}
+		l.die()
+		return
+	}
+	l.strike()
 }
 
 // die is the end: what is on the disk now is what the next life finds.
