@@ -94,6 +94,7 @@ func (w *world) busy() bool { return w.elapsed() < w.script.length }
 func (w *world) produce(of int, r *rand.Rand) {
 	var sending sync.WaitGroup
 	for w.busy() {
+		w.with(func(l *life) { w.watch(l, of) })
 		for range 1 + r.IntN(5) {
 			q := w.newRequest(of, r)
 			patience := rand.New(rand.NewPCG(r.Uint64(), 1))
@@ -110,6 +111,29 @@ func (w *world) produce(of int, r *rand.Rand) {
 		time.Sleep(min(pause, w.script.length))
 	}
 	sending.Wait()
+}
+
+// watch holds what exporters claim to have delivered against the ledger. The
+// claim is read first, so it may only be behind.
+func (w *world) watch(l *life, of int) {
+	exporters, err := l.db.ExportersOfStream(l.ctx, w.seen.streams[of].ID)
+	if err != nil {
+		return // dying
+	}
+	for _, e := range exporters {
+		claim := l.runner.Status(e.ID).Delivered
+		left, err := l.db.Unfinished(l.ctx, e.ID)
+		if err != nil {
+			return
+		}
+		for i := range left {
+			for _, r := range left[i].Ranges() {
+				if claim != nil && left[i].Replay == "" && claim[r.Partition] > r.Start {
+					w.t.Errorf("exporter %s claims to have delivered %v, but batch %s with %v is %s", e.ID, claim, left[i].ID, r, left[i].State)
+				}
+			}
+		}
+	}
 }
 
 func (w *world) newRequest(of int, r *rand.Rand) *request {

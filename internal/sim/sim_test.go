@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // defaultRuns keeps the package within seconds; make sim does more.
-const defaultRuns = 6
+const defaultRuns = 4
 
 func TestSimulation(t *testing.T) {
 	first, runs := uint64(1), number(t, "STRM_SIM_RUNS", defaultRuns)
