@@ -140,7 +140,7 @@ func (l *life) synced(wal bool) {
 	if wal && l.running.Load() && l.syncs.Add(1) == l.sync && !l.w.calm.Load() {
 		// A disk takes its time. Whoever acts on what is not yet safe gets the
 		// chance to do so now. Simulated time cannot pass in here.
-		for range 50_000 {
+		for range 300_000 {
 			runtime.Gosched()
 		}
 		l.w.seen.count("crash at a sync of the log")
