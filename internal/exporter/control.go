@@ -75,6 +75,7 @@ func (r *Runner) Reload(ctx context.Context, exporterID string) error {
 		return err
 	}
 	l := r.add(e)
+	l.reload(e)
 	l.urge()
 	if e.Paused {
 		if err := r.interrupt(ctx, l); err != nil {

@@ -30,6 +30,7 @@ type lane struct {
 	flushTo   stream.Position // cut at once while the position is before this
 	urged     bool            // the next step shall hurry
 	reread    bool            // the ledger holds batches the lane does not know
+	reloads   int             // how often exp.Paused was set by Reload
 	progress  chan struct{}   // closed and replaced whenever something changes
 
 	// Guarded by Runner.mu.
@@ -86,14 +87,35 @@ func (l *lane) exporter() stream.Exporter {
 	return l.exp
 }
 
-// begin takes up what was asked for since the last step.
-func (l *lane) begin(e stream.Exporter) {
+// reload takes up at once whether the exporter is paused, so that who resumes
+// it may flush it without waiting for a step. The rest is up to the next step:
+// e may be older than what a running one has planned.
+func (l *lane) reload(e stream.Exporter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.exp.Paused = e.Paused
+	l.reloads++
+}
+
+func (l *lane) reloaded() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reloads
+}
+
+// begin takes up what was asked for since the last step. reloads tells how many
+// reloads there were before e was read: a later one knows better than e.
+func (l *lane) begin(e stream.Exporter, reloads int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	paused := l.exp.Paused
 	if e.Sink != l.exp.Sink || e.Output != l.exp.Output {
 		l.validated = false
 	}
 	l.exp = e
+	if l.reloads != reloads {
+		l.exp.Paused = paused // and another step follows
+	}
 	l.hurry, l.urged = l.urged, false
 	if l.reread {
 		l.loaded, l.reread = false, false

@@ -25,6 +25,7 @@ var errGone = errors.New("the batch exporter was deleted")
 // then. A step does at most one round of one batch, so that pausing and
 // stopping act between rounds.
 func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
+	reloads := l.reloaded()
 	e, err := r.catalog.Exporter(ctx, l.id)
 	if err != nil && problem.KindOf(err) == problem.NotFound {
 		return rest{}, errGone
@@ -32,7 +33,7 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	if err != nil {
 		return rest{}, err
 	}
-	l.begin(e)
+	l.begin(e, reloads)
 	if !l.loaded {
 		if l.unfinished, err = r.ledger.Unfinished(ctx, l.id); err != nil {
 			return rest{}, err
