@@ -2,8 +2,6 @@ package upload
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -20,6 +18,11 @@ type run struct {
 	opts  Options
 	store store
 
+	// Known from the first file on.
+	target string
+	keys   keyWindow
+	group  string // of the files that are in while others are not; empty until there is one
+
 	// Guarded by the mutex of the pipeline at work; there is one at a time.
 	total    Result
 	fresh    int64
@@ -31,82 +34,131 @@ type run struct {
 // them. After an error the same call goes on where this one ended; the result
 // then tells how far it came.
 func Run(ctx context.Context, o Options, files []string) (Result, error) {
-	r := &run{opts: o, store: store{dir: o.StateDir}}
-	enc, err := newEncoder(o.Encoding)
+	return (&run{opts: o, store: store{dir: o.StateDir}}).all(ctx, files)
+}
+
+func (r *run) all(ctx context.Context, files []string) (Result, error) {
+	enc, err := newEncoder(r.opts.Encoding)
 	if err != nil {
 		return Result{}, err
 	}
-	var done []identity
-	seen := map[string]bool{}
-	for i, name := range files {
-		if seen[name] {
-			err = problem.New(problem.Invalid, "%s is named twice", name)
-			break
-		}
-		seen[name] = true
-		var id identity
-		id, err = r.file(ctx, enc, name, i < len(files)-1)
-		if err != nil {
-			break
-		}
-		done = append(done, id)
+	r.store.sweep(wallClock())
+	done, err := r.files(ctx, enc, files)
+	if err == nil && r.opts.Report != nil {
+		err = r.opts.Report(r.total)
 	}
 	if err == nil {
-		// Crash among these: the next run finds the rest marked as done.
-		for _, id := range done {
-			err = errors.Join(err, r.store.remove(id))
-		}
+		err = r.store.commit(r.group, done)
 	}
 	return r.total, errors.Join(err, enc.close())
 }
 
-// file sends one file. With keep its state stays, marked as done, until the
-// files after it are in too.
-func (r *run) file(ctx context.Context, enc *encoder, name string, keep bool) (id identity, err error) {
+// files sends the files and returns those whose states are to be forgotten.
+func (r *run) files(ctx context.Context, enc *encoder, files []string) ([]identity, error) {
+	var done []identity
+	seen := map[string]bool{}
+	for _, name := range files {
+		if seen[name] {
+			return nil, problem.New(problem.Invalid, "%s is named twice", name)
+		}
+		seen[name] = true
+		id, err := r.file(ctx, enc, name, len(files) > 1)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, id)
+	}
+	return done, nil
+}
+
+// file sends one file. Among several its state is marked when it is in.
+func (r *run) file(ctx context.Context, enc *encoder, name string, several bool) (id identity, err error) {
 	in, err := open(name, r.opts.Stdin)
 	if err != nil {
 		return identity{}, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	id = identity{Server: r.opts.Server, Stream: r.opts.Stream, Path: in.path, Size: in.size, MTime: in.mtime.UTC()}
+	if err := r.look(ctx); err != nil {
+		return identity{}, err
+	}
+	id = identity{Target: r.target, Path: in.path, Size: in.size, MTime: in.mtime.UTC()}
 	st, err := r.session(in, id)
 	if err != nil {
 		return id, err
 	}
 	r.total.Events += st.Events
 	r.total.Bytes += st.Low.Offset
-	if st.Done {
+	if st.Group != "" {
 		r.opts.Say(fmt.Sprintf("%s is in already, sent by the interrupted command (--restart sends it again)", name))
+	} else if err := r.rest(ctx, enc, in, st); err != nil {
+		return id, err
+	}
+	if !several || !in.resumable() {
 		return id, nil
 	}
+	return id, r.mark(st)
+}
+
+// look asks once where the files go.
+func (r *run) look(ctx context.Context) error {
+	if r.target != "" {
+		return nil
+	}
+	var mu sync.Mutex // nothing else runs yet
+	var t Target
+	err := Retry(ctx, r.opts.RetryFor, r.waiting(&mu), func(ctx context.Context) error {
+		var err error
+		t, err = r.opts.Target(ctx)
+		return FinalIfRefused(err)
+	})
+	if err != nil {
+		return err
+	}
+	if t.KeyWindow == 0 {
+		t.KeyWindow = DefaultKeyWindow
+	}
+	r.target, r.keys = t.ID, keyWindow(t.KeyWindow)
+	return nil
+}
+
+// rest sends what is not known to be in of one file.
+func (r *run) rest(ctx context.Context, enc *encoder, in *input, st *state) error {
 	if err := in.start(st.Low.Offset); err != nil {
-		return id, err
+		return err
 	}
 	if st.Low.Offset > 0 {
-		r.opts.Say(fmt.Sprintf("resuming %s at %s", name, share(in, st)))
+		r.opts.Say(fmt.Sprintf("resuming %s at %s", in.name, share(in, st)))
 	}
-	p := &pipeline{run: r, in: in, enc: enc, win: newWindow(st.Low, st.Events), state: st, saved: time.Now()}
-	if err := p.send(ctx); err != nil {
-		if in.resumable() && ctx.Err() != nil {
-			err = fmt.Errorf("interrupted; the same command goes on from here: %w", err)
+	p := &pipeline{run: r, in: in, enc: enc, win: newWindow(st), state: st, saved: time.Now()}
+	err := p.send(ctx)
+	if err != nil && in.resumable() && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted; the same command goes on from here: %w", err)
+	}
+	return err
+}
+
+// mark notes that a whole file is in, as one of this run's files. One that an
+// earlier run marked joins them, so that one step can forget them all.
+func (r *run) mark(st *state) error {
+	if r.group == "" {
+		g, err := r.store.newGroup()
+		if err != nil {
+			return err
 		}
-		return id, err
+		r.group = g
 	}
-	if !keep || !in.resumable() {
-		return id, nil
-	}
-	st.Done = true
-	return id, r.store.save(st)
+	st.Group = r.group
+	return r.store.save(st)
 }
 
 // session finds or begins the session of a file.
 func (r *run) session(in *input, id identity) (*state, error) {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("session id: %w", err)
+	name, err := randomName()
+	if err != nil {
+		return nil, err
 	}
-	now := time.Now().UTC()
-	fresh := &state{Version: stateVersion, Session: hex.EncodeToString(b[:]), identity: id, LowAt: now}
+	now := wallClock().UTC()
+	fresh := &state{Version: stateVersion, Session: name, identity: id, LowAt: now}
 	if !in.resumable() {
 		return fresh, nil
 	}
@@ -128,14 +180,21 @@ func (r *run) session(in *input, id identity) (*state, error) {
 			return nil, changedError(in.name, r.opts.Stream, ch)
 		}
 		// The session is on disk before the first chunk leaves.
-		return r.store.create(fresh)
+		if old, err = r.store.create(fresh); err != nil {
+			return nil, err
+		}
 	}
-	if old.expired(now) {
-		return nil, problem.New(problem.Conflict, "%s: an earlier send of it stopped at %s, more than 24 hours ago (%d events were accepted). "+
-			"The server no longer knows which later events it has, so going on could count some twice. "+
-			"Use --restart to send the whole file anew", in.name, old.LowAt.UTC().Format(time.RFC3339), old.Events)
+	if old.Group == "" && old.Low.Offset < old.Reach && !r.keys.safe(old.LowAt, now, r.keys.retryFor(r.opts.RetryFor)) {
+		return nil, r.staleError(in, old.Low, old.LowAt)
 	}
 	return old, nil
+}
+
+// staleError refuses to send again what may be counted twice.
+func (r *run) staleError(in *input, from mark, sent time.Time) error {
+	return problem.New(problem.Conflict, "%s: lines from %d on were first sent at %s, and the server knows for %s only which events it has. "+
+		"Sending them again could count some twice. Use --restart to send the whole file anew",
+		in.name, from.Lines+1, sent.UTC().Format(time.RFC3339), time.Duration(r.keys))
 }
 
 // forget removes the state of the file, and of the file as it was before.
