@@ -90,7 +90,7 @@ func (s *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
-	if s.early && s.bad(s.calls, w) {
+	if s.early && s.bad != nil && s.bad(s.calls, w) {
 		return
 	}
 	n := bytes.Count(b, []byte("\n"))

@@ -105,7 +105,7 @@ func TestNothingIsSentAgainPastTheWindow(t *testing.T) {
 					t.Fatalf("%v; %d events", err, len(f.srv.events))
 				}
 				stored := len(f.srv.events)
-				time.Sleep(window / 2)
+				time.Sleep(window / 3)
 				o.Parallel = 1
 				o.Append = func(ctx context.Context, a apiclient.Append) (int64, error) {
 					time.Sleep(window / 60) // so that all together take longer than is left
@@ -146,6 +146,32 @@ func TestRetriesEndWithinTheWindow(t *testing.T) {
 		}
 		if took := last.Sub(first); took == 0 || took >= time.Minute {
 			t.Errorf("tried again after %s", took)
+		}
+	})
+}
+
+// TestAResumedSendHasTimeToTryAgain: it is refused before anything is sent if
+// there is not.
+func TestAResumedSendHasTimeToTryAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		path := f.file("e.ndjson", strings.Join(lines(3000), "\n"))
+		o := f.options()
+		o.RetryFor = time.Second
+		o.Append = stuck(f.srv)
+		if _, err := Run(t.Context(), o, []string{path}); err == nil {
+			t.Fatal("no error")
+		}
+		calls := f.srv.calls
+		w := keyWindow(DefaultKeyWindow)
+		time.Sleep(DefaultKeyWindow - w.margin() - w.timeout() - 2*time.Minute)
+		o = f.options() // tries for 5 minutes
+		if _, err := Run(t.Context(), o, []string{path}); problem.KindOf(err) != problem.Conflict || f.srv.calls != calls {
+			t.Errorf("%v after %d calls", err, f.srv.calls-calls)
+		}
+		o.RetryFor = time.Minute
+		if _, err := Run(t.Context(), o, []string{path}); err != nil || len(f.srv.events) != 3000 {
+			t.Errorf("%v; %d events", err, len(f.srv.events))
 		}
 	})
 }
