@@ -123,6 +123,27 @@ func TestNothingIsSentAgainPastTheWindow(t *testing.T) {
 	}
 }
 
+// TestALongerWindowDoesNotBringBackWhatWasForgotten: the server forgot while its
+// window was short, and then came back with a long one.
+func TestALongerWindowDoesNotBringBackWhatWasForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.srv.window = time.Hour
+		path := f.file("e.ndjson", strings.Join(lines(3000), "\n"))
+		o := f.options()
+		o.Append = stuck(f.srv)
+		if _, err := Run(t.Context(), o, []string{path}); err == nil || len(f.srv.events) == 0 {
+			t.Fatalf("%v; %d events", err, len(f.srv.events))
+		}
+		time.Sleep(2 * time.Hour)
+		f.srv.byKey, f.srv.window = nil, DefaultKeyWindow
+		if _, err := Run(t.Context(), f.options(), []string{path}); problem.KindOf(err) != problem.Conflict {
+			t.Errorf("got %v", err)
+		}
+		onceAtMost(t, f.srv.events)
+	})
+}
+
 // TestRetriesEndWithinTheWindow: a chunk whose answer was lost is not sent again
 // when the server may have forgotten it, whatever was asked for.
 func TestRetriesEndWithinTheWindow(t *testing.T) {

@@ -161,12 +161,12 @@ func (p *pipeline) deliver(ctx, wait context.Context, c *chunk, slots chan struc
 	}
 	req := apiclient.Append{
 		Stream: p.run.opts.Stream, WriteKey: p.run.opts.WriteKey, Encoding: p.enc.encoding, Body: body,
-		IdempotencyKey: p.state.Session + "-" + strconv.FormatInt(c.from.Offset, 10), Timeout: p.run.keys.timeout(),
+		IdempotencyKey: p.state.Session + "-" + strconv.FormatInt(c.from.Offset, 10), Timeout: p.state.Window.timeout(),
 	}
 	var n int64
-	err = Retry(wait, p.run.keys.retryFor(p.run.opts.RetryFor), p.run.waiting(&p.mu), func(context.Context) error {
-		if !p.run.keys.safe(c.sent, wallClock(), 0) {
-			return p.run.staleError(p.in, c.from, c.sent)
+	err = Retry(wait, p.state.Window.retryFor(p.run.opts.RetryFor), p.run.waiting(&p.mu), func(context.Context) error {
+		if !p.state.Window.safe(c.sent, wallClock(), 0) {
+			return staleError(p.in.name, c.from, c.sent, p.state.Window)
 		}
 		var err error
 		n, err = p.run.opts.Append(ctx, req)

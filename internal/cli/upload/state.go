@@ -58,7 +58,10 @@ type state struct {
 	// Reach: no chunk that begins here or later was ever sent.
 	Reach int64 `json:"reach"`
 	// LowAt: no chunk between the mark and Reach was first sent before this time.
-	LowAt    time.Time   `json:"lowAt"`
+	LowAt time.Time `json:"lowAt"`
+	// Window is the shortest that the server ever named: what it forgot while
+	// its memory was short stays forgotten when it is made longer.
+	Window   keyWindow   `json:"window"`
 	Accepted []lineRange `json:"accepted,omitempty"` // for people, when the file has changed since
 	// Group: the whole file is in, and that counts as long as the group exists;
 	// other files of the command are not in. Without the group the command is
@@ -145,7 +148,7 @@ func (st store) create(s *state) (*state, error) {
 	if st.dir == "" {
 		return s, nil
 	}
-	if err := os.MkdirAll(st.dir, 0o700); err != nil {
+	if err := durable.MkdirAll(st.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory for the state of sends: %w", err)
 	}
 	b, err := s.text()
