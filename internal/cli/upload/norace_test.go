@@ -6,5 +6,5 @@ package upload
 const (
 	rapidChecks   = "100" // files
 	exactSeeds    = 12    // histories of faults and kills
-	overDaysSeeds = 60    // histories over days
+	overDaysSeeds = 30    // histories over days
 )

@@ -368,7 +368,16 @@ func twoRuns(t *testing.T, st store) {
 	}
 }
 
-func TestBrokenState(t *testing.T) {
+// TestAStateThatCannotBeReadIsRefused: also the empty one of a run that died as
+// it began, without hard links.
+func TestAStateThatCannotBeReadIsRefused(t *testing.T) {
+	for _, text := range []string{"", "{", `{"version":1,"session":"s"}`} {
+		brokenState(t, text)
+	}
+}
+
+func brokenState(t *testing.T, text string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		path := f.file("e", "{}\n")
@@ -381,7 +390,7 @@ func TestBrokenState(t *testing.T) {
 		if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(o.StateDir, id.fileName()), []byte("{"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(o.StateDir, id.fileName()), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Run(t.Context(), o, []string{path}); err == nil || !strings.Contains(err.Error(), "--restart") {

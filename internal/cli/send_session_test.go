@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"strm/internal/apiclient"
 )
 
 // TestSendKilledAgainAndAgainCountsEveryEventOnce kills the process (SIGKILL) at
@@ -149,6 +152,37 @@ func TestSendResumesWithAWriteKeyAlone(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(f.home, ".local/state/strm/send/*")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestTheServerSaysHowLongItRemembersKeys: and what is no such word is not
+// guessed at.
+func TestTheServerSaysHowLongItRemembersKeys(t *testing.T) {
+	for said, want := range map[string]time.Duration{"": 0, "1m0s": time.Minute, "240h": 240 * time.Hour} {
+		if got, err := keyWindow(apiclient.Info{IdempotencyWindow: said}); err != nil || got != want {
+			t.Errorf("%q: %s, %v", said, got, err)
+		}
+	}
+	for _, said := range []string{"soon", "0s", "-1h", "24"} {
+		if got, err := keyWindow(apiclient.Info{IdempotencyWindow: said}); err == nil {
+			t.Errorf("%q: %s", said, got)
+		}
+	}
+}
+
+// TestWhatIsNoStrmServerGetsNoEvents: an answer without ids is not one.
+func TestWhatIsNoStrmServerGetsNoEvents(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("got %s %s", r.Method, r.URL)
+		}
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer srv.Close()
+	f := newFake(t)
+	f.env = []string{"STRM_SERVER=" + srv.URL}
+	if got := f.run("send demo " + f.file("e.ndjson", events(3))); got.code != exitFailure || !strings.Contains(got.err, "does not answer as a strm server") {
+		t.Errorf("%+v", got)
 	}
 }
 
