@@ -74,6 +74,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if cfg.Data == "" {
 		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
 	}
+	if cfg.IdempotencyWindow < MinIdempotencyWindow {
+		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
+	}
 	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
 		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("state directory: %w", err)
