@@ -57,7 +57,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	if err := r.encoding.Acquire(ctx, 1); err != nil {
 		return false, err
 	}
-	c, err := open(ctx, r.log, r.spoolDir, f, b, o)
+	c, err := r.open(ctx, f, b, o)
 	r.encoding.Release(1)
 	if err != nil {
 		if ctx.Err() != nil {

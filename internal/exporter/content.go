@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -12,12 +13,17 @@ import (
 	"os"
 	"strconv"
 
+	"golang.org/x/sync/semaphore"
+
 	"strm/internal/eventlog"
 	"strm/internal/format"
 	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
+
+// maxSpooled bounds the bytes that all spool files of a process hold together.
+const maxSpooled = 128 << 20
 
 // inMemory is how large an encoded object may be before it goes to a spool file.
 const inMemory = 1 << 20
@@ -29,9 +35,9 @@ type content struct {
 }
 
 // open prepares the bytes of one object of a batch. Where the stored blocks
-// can be concatenated nothing is read yet; otherwise the object is encoded, to
-// memory or to a spool file. The caller must call close.
-func open(ctx context.Context, log eventlog.Log, spoolDir string, f format.Format, b *stream.Batch, o *stream.Object) (content, error) {
+// can be concatenated nothing is read yet; otherwise the object is encoded, into a
+// spool. The caller must call close.
+func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *stream.Object) (content, error) {
 	v, err := f.Variant(b.Output.Compression)
 	if err != nil {
 		return content{}, err
@@ -40,12 +46,17 @@ func open(ctx context.Context, log eventlog.Log, spoolDir string, f format.Forma
 	c.ContentType, c.Encoding = v.ContentType, v.Encoding
 	c.Metadata = metadata(b, o)
 
-	src := source{log: log, streamID: b.StreamID, ranges: o.Ranges}
+	src := source{log: r.log, streamID: b.StreamID, ranges: o.Ranges}
 	if ok, err := src.concatenates(ctx, f, b.Output.Compression, o.Events, &c.Content); err != nil || ok {
 		return c, err
 	}
-	sp := &spool{dir: spoolDir, sum: crc32.NewIEEE()}
+	sp := &spool{dir: r.spoolDir, room: r.spooled, sum: crc32.NewIEEE()}
 	events, err := f.Encode(sp, b.Output.Compression, src.blocks(ctx))
+	if err == nil && sp.file != nil && len(sp.buf) > 0 {
+		if err := sp.spill(nil); err != nil {
+			sp.lose()
+		}
+	}
 	if err == nil && events != o.Events {
 		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d", events, o.Key, o.Events)
 	}
@@ -53,7 +64,17 @@ func open(ctx context.Context, log eventlog.Log, spoolDir string, f format.Forma
 		return content{}, joinClose(err, sp.close())
 	}
 	c.Size, c.CRC32, c.close = sp.size, sp.sum.Sum32(), sp.close
-	c.Open = sp.open
+	c.Open = func() (io.ReadSeekCloser, error) {
+		if kept, ok := sp.open(); ok {
+			return kept, nil
+		}
+		return &remade{size: c.Size, make: func() (io.ReadCloser, error) {
+			return encode(func(w io.Writer) error {
+				_, err := f.Encode(w, b.Output.Compression, src.blocks(ctx))
+				return err
+			}), nil
+		}}, nil
+	}
 	return c, nil
 }
 
@@ -127,139 +148,234 @@ func (s source) concatenates(ctx context.Context, f format.Format, compression s
 		return false, nil
 	}
 	size := c.Size
-	c.Open = func() (io.ReadSeekCloser, error) { return &joined{ctx: ctx, src: s, size: size}, nil }
+	c.Open = func() (io.ReadSeekCloser, error) {
+		return &remade{size: size, make: func() (io.ReadCloser, error) { return s.members(ctx), nil }}, nil
+	}
 	return true, nil
 }
 
-// joined reads stored blocks as one file. Seeking is for clients that ask for
-// the length or begin again; reading starts over from the first block then.
-type joined struct {
-	ctx  context.Context // an io.Reader has no other way to be cancelled
-	src  source
+// remade is a file that is not kept anywhere: reading it makes it, and seeking
+// back makes it again. Clients seek to ask for the length, or to begin anew.
+type remade struct {
 	size int64
+	make func() (io.ReadCloser, error)
 
-	pos  int64 // where the next Read must begin
-	at   int64 // where rest begins
-	rest []byte
-	next func() (stream.Block, error, bool)
-	stop func()
+	pos int64 // where the next Read must begin
+	at  int64 // where cur stands
+	cur io.ReadCloser
 }
 
 // Read returns the bytes at the present position.
-func (j *joined) Read(p []byte) (int, error) {
-	if j.pos >= j.size {
+func (m *remade) Read(p []byte) (int, error) {
+	if m.pos >= m.size {
 		return 0, io.EOF
 	}
-	if j.next == nil || j.pos < j.at {
-		if err := j.Close(); err != nil {
+	if m.cur == nil || m.pos < m.at {
+		if err := m.Close(); err != nil {
 			return 0, err
 		}
-		j.next, j.stop = iter.Pull2(j.src.blocks(j.ctx))
-		j.at, j.rest = 0, nil
-	}
-	for j.pos >= j.at+int64(len(j.rest)) {
-		j.at += int64(len(j.rest))
-		b, err, ok := j.next()
+		cur, err := m.make()
 		if err != nil {
 			return 0, err
 		}
-		if !ok {
-			return 0, problem.New(problem.Corrupt, "the log ends after %d of %d planned bytes", j.at, j.size)
-		}
-		j.rest = b.Gzip
+		m.cur, m.at = cur, 0
 	}
-	n := copy(p, j.rest[j.pos-j.at:])
-	j.pos += int64(n)
-	return n, nil
+	if m.pos > m.at {
+		n, err := io.CopyN(io.Discard, m.cur, m.pos-m.at)
+		m.at += n
+		if err != nil {
+			return 0, m.short(err)
+		}
+	}
+	n, err := m.cur.Read(p[:min(int64(len(p)), m.size-m.pos)])
+	m.at += int64(n)
+	m.pos += int64(n)
+	if err == io.EOF && m.pos < m.size {
+		err = m.short(err)
+	}
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+func (m *remade) short(err error) error {
+	if err == io.EOF {
+		return problem.New(problem.Corrupt, "the log ends after %d of %d bytes", m.at, m.size)
+	}
+	return err
 }
 
 // Seek moves the position; nothing is read.
-func (j *joined) Seek(offset int64, whence int) (int64, error) {
+func (m *remade) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
-		offset += j.pos
+		offset += m.pos
 	case io.SeekEnd:
-		offset += j.size
+		offset += m.size
 	}
 	if offset < 0 {
 		return 0, fmt.Errorf("seek to %d", offset)
 	}
-	j.pos = offset
+	m.pos = offset
 	return offset, nil
 }
 
-// Close ends the reading.
-func (j *joined) Close() error {
-	if j.stop != nil {
-		j.stop()
-		j.next, j.stop = nil, nil
+// Close ends the making.
+func (m *remade) Close() error {
+	if m.cur == nil {
+		return nil
 	}
+	err := m.cur.Close()
+	m.cur = nil
+	return err
+}
+
+// members reads stored blocks one after the other.
+type members struct {
+	next func() (stream.Block, error, bool)
+	stop func()
+	rest []byte
+}
+
+func (s source) members(ctx context.Context) *members {
+	next, stop := iter.Pull2(s.blocks(ctx))
+	return &members{next: next, stop: stop}
+}
+
+// Read returns what is left of a block.
+func (m *members) Read(p []byte) (int, error) {
+	for len(m.rest) == 0 {
+		b, err, ok := m.next()
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			return 0, io.EOF
+		}
+		m.rest = b.Gzip
+	}
+	n := copy(p, m.rest)
+	m.rest = m.rest[n:]
+	return n, nil
+}
+
+// Close ends the iteration.
+func (m *members) Close() error {
+	m.stop()
 	return nil
 }
 
-// spool takes an encoding: into memory while it is small, then into a file
-// that is unlinked at once, so that a crash leaves nothing behind.
+// encoding is a running encoder that is read from.
+type encoding struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+// encode starts an encoder. It ends when everything was read, or at Close.
+func encode(encode func(w io.Writer) error) *encoding {
+	pr, pw := io.Pipe()
+	e := &encoding{PipeReader: pr, done: make(chan struct{})}
+	go func() {
+		defer close(e.done)
+		_ = pw.CloseWithError(encode(pw)) // never fails
+	}()
+	return e
+}
+
+// Close stops the encoder and waits for it.
+func (e *encoding) Close() error {
+	err := e.PipeReader.Close()
+	<-e.done
+	return err
+}
+
+// spool keeps an encoding: in memory while it is small, then in a file that is
+// unlinked at once. When there is no room for it, it only measures: the object
+// is then encoded a second time while it is put. So a full disk, or many large
+// objects for a sink that does not answer, cannot stop deliveries.
 type spool struct {
 	dir  string
+	room *semaphore.Weighted // bytes that all spools together may have in files
 	buf  []byte
 	file *os.File
+	held int64 // of room
+	lost bool  // measuring only
 	size int64
 	sum  hash.Hash32
 }
 
-// Write appends to the spool.
+// Write appends to the spool. It never fails for want of room.
 func (s *spool) Write(p []byte) (int, error) {
 	_, _ = s.sum.Write(p) // a hash never fails
 	s.size += int64(len(p))
-	if s.file == nil && len(s.buf)+len(p) <= inMemory {
+	switch {
+	case s.lost:
+	case s.file == nil && len(s.buf)+len(p) <= inMemory:
 		s.buf = append(s.buf, p...)
-		return len(p), nil
-	}
-	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, "object-*")
-		if err != nil {
-			return 0, problem.New(problem.Unavailable, "spool: %w", err)
-		}
-		s.file = f
-		if err := os.Remove(f.Name()); err != nil {
-			return 0, problem.New(problem.Unavailable, "spool: %w", err)
+	default:
+		if err := s.spill(p); err != nil {
+			s.lose()
 		}
 	}
-	if len(s.buf)+len(p) >= inMemory {
-		if err := s.spill(); err != nil {
-			return 0, err
-		}
-	}
-	s.buf = append(s.buf, p...)
 	return len(p), nil
 }
 
-func (s *spool) spill() error {
-	if _, err := s.file.Write(s.buf); err != nil {
-		return problem.New(problem.Unavailable, "spool: %w", err)
+// errNoRoom: the spools have what they may have.
+var errNoRoom = errors.New("no room to spool")
+
+// spill moves what is in memory, and p, to the file.
+func (s *spool) spill(p []byte) error {
+	n := int64(len(s.buf) + len(p))
+	if !s.room.TryAcquire(n) {
+		return errNoRoom
+	}
+	s.held += n
+	if s.file == nil {
+		f, err := os.CreateTemp(s.dir, "object-*")
+		if err != nil {
+			return err
+		}
+		s.file = f
+		if err := os.Remove(f.Name()); err != nil {
+			return err
+		}
+	}
+	for _, part := range [][]byte{s.buf, p} {
+		if _, err := s.file.Write(part); err != nil {
+			return err
+		}
 	}
 	s.buf = s.buf[:0]
 	return nil
 }
 
-func (s *spool) open() (io.ReadSeekCloser, error) {
-	if s.file == nil {
-		return nopCloser{bytes.NewReader(s.buf)}, nil
+// lose gives up keeping the bytes.
+func (s *spool) lose() {
+	_ = s.close() // nothing in it is wanted any more
+	s.lost = true
+}
+
+// open returns a reader of what is kept; ok is false if nothing is.
+func (s *spool) open() (r io.ReadSeekCloser, ok bool) {
+	switch {
+	case s.lost:
+		return nil, false
+	case s.file == nil:
+		return nopCloser{bytes.NewReader(s.buf)}, true
 	}
-	if len(s.buf) > 0 {
-		if err := s.spill(); err != nil {
-			return nil, err
-		}
-	}
-	return nopCloser{io.NewSectionReader(s.file, 0, s.size)}, nil
+	return nopCloser{io.NewSectionReader(s.file, 0, s.size)}, true
 }
 
 func (s *spool) close() error {
-	s.buf = nil
+	s.room.Release(s.held)
+	s.held, s.buf = 0, nil
 	if s.file == nil {
 		return nil
 	}
-	return s.file.Close()
+	err := s.file.Close()
+	s.file = nil
+	return err
 }
 
 type nopCloser struct{ io.ReadSeeker }

@@ -55,6 +55,7 @@ type Runner struct {
 	parallel int
 	grace    time.Duration
 	encoding *semaphore.Weighted // encoders at work: one per CPU, so memory does not grow with exporters
+	spooled  *semaphore.Weighted // bytes in spool files
 	kick     chan struct{}
 
 	mu      sync.Mutex // guards what follows and the marked fields of lanes
@@ -97,6 +98,7 @@ func New(o Options) *Runner {
 		backoff: o.Backoff, parallel: o.Parallel, grace: o.Grace,
 		sinks:    &sinks{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
 		encoding: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		spooled:  semaphore.NewWeighted(maxSpooled),
 		kick:     make(chan struct{}, 1),
 		lanes:    map[string]*lane{}, streams: map[string]*growth{}, bySink: map[string]int{}, parked: map[string][]*lane{},
 	}
