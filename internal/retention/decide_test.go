@@ -141,6 +141,7 @@ func TestRetentionRemovesWhatIsOldOrTooMuchButNeverWhatIsHeld(t *testing.T) {
 		"disk, space is coming":    {[]given{{held: stream.Position{100}, parts: ten}}, room{packed: 1000, free: 650, minFree: 1000, coming: 450}, want{}, 0, false},
 		"disk, not enough comes":   {[]given{{held: stream.Position{100}, parts: ten}}, room{packed: 1000, free: 650, minFree: 1000, coming: 400}, want{"s0/0": 20}, 150, false},
 		"disk, delivered only":     {[]given{{held: stream.Position{10}, parts: ten}, {parts: ten}}, room{packed: 2000, free: 0, minFree: 1000}, want{"s0/0": 10}, 1200, true},
+		"disk, age gives some":     {[]given{{rules: age(5), held: stream.Position{100}, parts: ten}}, room{packed: 1000, free: 650, minFree: 1000}, want{"s0/0": 60}, 150, false},
 		"disk of unknown room":     {[]given{{held: stream.Position{100}, parts: ten}}, room{packed: 1000, free: -1, minFree: 1000}, want{}, 0, false},
 		"disk without a reserve":   {[]given{{held: stream.Position{100}, parts: ten}}, room{packed: 1000, free: 0, minFree: -1}, want{}, 0, false},
 		"disk and log, the larger": {[]given{{held: stream.Position{100}, parts: ten}}, room{packed: 1000, maxPacked: 1000, free: 900, minFree: 1000}, want{"s0/0": 30}, 300, false},
