@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,7 +23,9 @@ type Deps struct {
 	// AdminToken is what a request must bear. Empty refuses them all.
 	AdminToken string
 	Version    string
-	Logger     *slog.Logger
+	// IdempotencyWindow is how long the intake remembers a key; senders ask.
+	IdempotencyWindow time.Duration
+	Logger            *slog.Logger
 	// Stopping ends when the server begins to stop: requests that wait end
 	// then. Nil means never.
 	Stopping context.Context

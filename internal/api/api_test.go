@@ -247,7 +247,7 @@ func TestInfo(t *testing.T) {
 	s := newSite(t)
 	var info map[string]string
 	s.want(200, "GET", "/v1/info", nil, &info)
-	if info["version"] != "v9.9.9" || info["installation"] == "" {
+	if info["version"] != "v9.9.9" || info["installation"] == "" || info["idempotencyWindow"] != "36h0m0s" {
 		t.Errorf("%v", info)
 	}
 }

@@ -19,8 +19,9 @@ type batchList struct {
 }
 
 type info struct {
-	Installation string `json:"installation"`
-	Version      string `json:"version"`
+	Installation      string `json:"installation"`
+	Version           string `json:"version"`
+	IdempotencyWindow string `json:"idempotencyWindow" doc:"For how long a repeated Idempotency-Key counts once, as 24h0m0s"`
 }
 
 func (s *server) batches(api huma.API) {
@@ -54,7 +55,7 @@ func (s *server) info(api huma.API) {
 	register(s, api, operation(http.MethodGet, "/v1/info", "get-info", "server", "Show which server this is"),
 		func(ctx context.Context, _ *none) (*body[info], error) {
 			id, err := s.Control.Installation(ctx)
-			return &body[info]{info{Installation: id, Version: s.Version}}, err
+			return &body[info]{info{Installation: id, Version: s.Version, IdempotencyWindow: s.IdempotencyWindow.String()}}, err
 		})
 }
 

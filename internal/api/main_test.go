@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -42,7 +43,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(stop)
 	s.stop = stop
 	h, err := api.New(api.Deps{
-		Control: s.Control, AdminToken: token, Version: "v9.9.9", Stopping: stopping,
+		Control: s.Control, AdminToken: token, Version: "v9.9.9", IdempotencyWindow: 36 * time.Hour, Stopping: stopping,
 		Logger: slog.New(slog.NewTextHandler(s.logged, nil)),
 	})
 	if err != nil {

@@ -147,6 +147,34 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+// TestAppendNeedsACount: a success from something that is no strm server is no
+// success.
+func TestAppendNeedsACount(t *testing.T) {
+	for _, answer := range []string{"", "{}", "null", `{"accepted":null}`, `{"accepted":"1"}`, "<html>"} {
+		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+			if _, err := io.WriteString(w, answer); err != nil {
+				t.Error(err)
+			}
+		})
+		if n, err := c.Append(t.Context(), apiclient.Append{Stream: "s"}); err == nil || n != 0 {
+			t.Errorf("%q: %d, %v", answer, n, err)
+		}
+	}
+}
+
+// TestAppendTimeout: the caller's time limit ends the wait for an answer, and
+// the outcome is open.
+func TestAppendTimeout(t *testing.T) {
+	c := client(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server notices a gone client only once it has read the body
+		<-r.Context().Done()
+	})
+	var u *apiclient.UnreachableError
+	if _, err := c.Append(t.Context(), apiclient.Append{Stream: "s", Timeout: time.Millisecond}); !errors.As(err, &u) || !u.Timeout() {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestUnreachable: an answer that breaks off leaves the outcome open.
 func TestUnreachable(t *testing.T) {
 	c := client(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -10,11 +10,12 @@ import (
 
 // Info is the answer to GET /v1/info.
 type Info struct {
-	Installation string `json:"installation"`
-	Version      string `json:"version"`
+	Installation      string `json:"installation"`
+	Version           string `json:"version"`
+	IdempotencyWindow string `json:"idempotencyWindow"` // a duration; how long the intake remembers a key
 }
 
-// Info tells the server's installation name and version.
+// Info tells which server this is.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var out Info
 	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "info"}, out: &out})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,21 +16,27 @@ import (
 // Append is one intake request: all of its events are accepted, or none.
 type Append struct {
 	Stream         string
-	WriteKey       string // instead of the client's token
-	IdempotencyKey string // the same key again within 24 h counts once
-	Encoding       string // Content-Encoding of Body: "", "gzip" or "zstd"
-	Body           []byte // newline-delimited JSON
+	WriteKey       string        // instead of the client's token
+	IdempotencyKey string        // the same key again within the server's window counts once
+	Encoding       string        // Content-Encoding of Body: "", "gzip" or "zstd"
+	Body           []byte        // newline-delimited JSON
+	Timeout        time.Duration // 0 means AppendTimeout
 }
 
-// appendTimeout bounds one intake request. Long enough for a slow disk, short
+// AppendTimeout bounds one intake request. Long enough for a slow disk, short
 // enough that a lost answer is noticed.
-const appendTimeout = time.Minute
+const AppendTimeout = time.Minute
 
 // Append sends events and returns how many the server counts for the request.
-// After an UnreachableError they may have been accepted: send the same request
-// again under the same key.
+// After an UnreachableError or a 5xx they may have been accepted: send the same
+// request again under the same key. A success that does not say how many is an
+// error: something else than a strm server answered.
 func (c *Client) Append(ctx context.Context, a Append) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
+	limit := a.Timeout
+	if limit == 0 {
+		limit = AppendTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	h := http.Header{"Content-Type": {"application/x-ndjson"}, "Accept": {"application/json, application/problem+json"}}
 	if a.WriteKey != "" {
@@ -52,12 +59,16 @@ func (c *Client) Append(ctx context.Context, a Append) (int64, error) {
 		return 0, unreachable(ctx, c.Server(), err)
 	}
 	var out struct {
-		Accepted int64 `json:"accepted"`
+		Accepted *int64 `json:"accepted"`
 	}
-	if err := json.Unmarshal(b, &out); err != nil {
+	err = json.Unmarshal(b, &out)
+	if err == nil && out.Accepted == nil {
+		err = errors.New("it does not say how many events were accepted")
+	}
+	if err != nil {
 		return 0, fmt.Errorf("append: the answer is not what a strm server sends: %w", err)
 	}
-	return out.Accepted, nil
+	return *out.Accepted, nil
 }
 
 // ReadQuery says which events to read.

@@ -16,7 +16,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// beCommand in the environment makes the test's own binary the command line, so
+// that a test can kill it.
+const beCommand = "STRM_TEST_IS_THE_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beCommand) != "" {
+		os.Exit(Main(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // call is a request that the fake server expects next, and its answer. JSON
 // bodies are compared as values, unknown fields included.

@@ -12,11 +12,12 @@ import (
 	"strm/internal/apiclient"
 	"strm/internal/cli/render"
 	"strm/internal/cli/upload"
+	"strm/internal/problem"
 )
 
-// maxRetryFor keeps retries of one request well inside the time for which the
-// server remembers its key.
-const maxRetryFor = upload.KeyWindow / 2
+// maxRetryFor keeps retries of one request well inside the time for which a
+// server remembers its key, when nobody says otherwise.
+const maxRetryFor = upload.DefaultKeyWindow / 2
 
 func (a *app) send() *cobra.Command {
 	var (
@@ -31,9 +32,14 @@ func (a *app) send() *cobra.Command {
 standard input (no FILE, or -).
 
 A send that fails or is interrupted is resumed by the same command, without
-sending an event twice: the server counts what arrives again once. That holds for
-24 hours and as long as the file does not change. Standard input cannot be
-resumed.`,
+sending an event twice: the server counts what arrives again once. That holds as
+long as the file does not change and the server remembers what it got (24 hours,
+or its --idempotency-window); later the command refuses rather than guess.
+Standard input cannot be resumed.
+
+With a write key and no access token the server cannot be asked which one it is:
+then "the same command" also means the same server address and stream name, and
+24 hours are assumed.`,
 		Example: `  strm send demo events.ndjson
   strm send demo 2026-01-*.ndjson.gz --parallel 8
   zcat old.gz | strm send demo -`,
@@ -68,19 +74,21 @@ resumed.`,
 				warn(cmd, "Warning: there is no home directory to keep the state of the send in, so it cannot be resumed")
 			}
 			bar := newProgress(cmd.ErrOrStderr())
+			to := destination{client: cl, stream: args[0], writeKey: a.writeKey(writeKey), token: a.settings.Token != ""}
 			got, err := upload.Run(cmd.Context(), upload.Options{
-				Server: cl.Server(), Stream: args[0], WriteKey: a.writeKey(writeKey), Encoding: encoding, Parallel: parallel,
+				Stream: to.stream, WriteKey: to.writeKey, Encoding: encoding, Parallel: parallel,
 				RetryFor: retryFor, Restart: restart, StateDir: dir, Stdin: &interruptible{ctx: cmd.Context(), r: cmd.InOrStdin()},
-				Append: cl.Append, Say: bar.say, Progress: bar.update,
+				Target: to.find, Append: cl.Append, Say: bar.say, Progress: bar.update,
+				Report: func(got upload.Result) error {
+					bar.clear()
+					_, err := fmt.Fprintf(cmd.OutOrStdout(), "sent %d events (%d bytes) to %s\n", got.Events, got.Bytes, to.stream)
+					return err
+				},
 			}, files)
 			bar.clear()
-			if err != nil {
-				if got.Events > 0 {
-					warn(cmd, "%d events (%s) were accepted before this", got.Events, render.Bytes(got.Bytes))
-				}
-				return err
+			if err != nil && got.Events > 0 {
+				warn(cmd, "%d events (%s) were accepted before this", got.Events, render.Bytes(got.Bytes))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "sent %d events (%d bytes) to %s\n", got.Events, got.Bytes, args[0])
 			return err
 		},
 	}
@@ -91,6 +99,58 @@ resumed.`,
 	addWriteKey(c, &writeKey)
 	complete(c, "compress", "auto", "none", "gzip", "zstd")
 	return c
+}
+
+// destination finds out which stream of which server a send goes to.
+type destination struct {
+	client           *apiclient.Client
+	stream, writeKey string
+	token            bool // there is one to ask with
+}
+
+// find returns the target of a send. What a write key opens tells nothing about
+// the server, so there the names identify it, also if there is a token: the same
+// command must not become another one because a token came or went.
+func (d destination) find(ctx context.Context) (upload.Target, error) {
+	if d.writeKey != "" {
+		t := upload.Target{ID: d.client.Server() + " " + d.stream}
+		if !d.token {
+			return t, nil
+		}
+		info, err := d.client.Info(ctx)
+		if k := problem.KindOf(err); err != nil && (k == problem.Unauthorized || k == problem.Forbidden) {
+			return t, nil // another server's token, perhaps; the write key will do
+		}
+		if err == nil {
+			t.KeyWindow, err = keyWindow(info)
+		}
+		return t, err
+	}
+	info, err := d.client.Info(ctx)
+	if err != nil {
+		return upload.Target{}, err
+	}
+	s, err := d.client.Stream(ctx, d.stream)
+	if err != nil {
+		return upload.Target{}, err
+	}
+	if info.Installation == "" || s.ID == "" {
+		return upload.Target{}, fmt.Errorf("%s does not answer as a strm server", d.client.Server())
+	}
+	w, err := keyWindow(info)
+	return upload.Target{ID: info.Installation + "/" + s.ID, KeyWindow: w}, err
+}
+
+// keyWindow returns how long the server remembers keys, 0 if it does not say.
+func keyWindow(info apiclient.Info) (time.Duration, error) {
+	if info.IdempotencyWindow == "" {
+		return 0, nil
+	}
+	w, err := time.ParseDuration(info.IdempotencyWindow)
+	if err != nil || w <= 0 {
+		return 0, fmt.Errorf("the server says that it remembers keys for %q, which is not a duration", info.IdempotencyWindow)
+	}
+	return w, nil
 }
 
 func addWriteKey(c *cobra.Command, to *string) {

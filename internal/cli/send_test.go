@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -31,13 +32,38 @@ type intake struct {
 	total int
 	calls int
 	token string
+	admin string // token of the control plane; "admin" when empty
+	id    string // of the stream; "1" when empty
 	// bad is called with the number of the call after the request was counted
 	// (or before, if early). It returns true when it has taken the answer over.
 	bad   func(n int, w http.ResponseWriter) bool
 	early bool
 }
 
+// describe answers what a sender asks before it sends.
+func (s *intake) describe(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer := `{"installation":"demo8542234275","version":"1.0.0","idempotencyWindow":"24h0m0s"}`
+	switch {
+	case r.Header.Get("Authorization") != "Bearer "+cmp.Or(s.admin, "admin"):
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	case r.URL.Path == "/v1/streams/demo":
+		answer = `{"name":"demo","id":"` + cmp.Or(s.id, "1") + `"}`
+	case r.URL.Path != "/v1/info":
+		s.t.Errorf("asked %s", r.URL)
+	}
+	if _, err := io.WriteString(w, answer); err != nil {
+		s.t.Log(err)
+	}
+}
+
 func (s *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		s.describe(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || r.URL.Path != "/v1/streams/demo/events" || r.Header.Get("Content-Type") != "application/x-ndjson" {
 		s.t.Errorf("%s %s %s", r.Method, r.URL.Path, r.Header.Get("Content-Type"))
 	}
@@ -64,7 +90,7 @@ func (s *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
-	if s.early && s.bad(s.calls, w) {
+	if s.early && s.bad != nil && s.bad(s.calls, w) {
 		return
 	}
 	n := bytes.Count(b, []byte("\n"))

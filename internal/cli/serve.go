@@ -49,6 +49,9 @@ start. kill -9 is safe too.`,
 			if err := a.fill(cmd); err != nil {
 				return err
 			}
+			if cfg.IdempotencyWindow < server.MinIdempotencyWindow {
+				return usagef("--idempotency-window %s: use %s or more", cfg.IdempotencyWindow, server.MinIdempotencyWindow)
+			}
 			logger, err := newLogger(cmd, logFormat, logLevel)
 			if err != nil {
 				return err
@@ -77,7 +80,7 @@ start. kill -9 is safe too.`,
 	f.Var(&maxEvent, "max-event", "largest event")
 	f.Var(&logMax, "log-max-bytes", "most compressed bytes to keep of all streams; near the bound delivered events go early, at it intake answers 429 (0: no bound)")
 	f.Var(&minFree, "min-free-disk", "bytes that stay free on the disk; near them delivered events go early, below them intake answers 429 (0: no reserve, a full disk then ends the process)")
-	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered")
+	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered, 1m or more")
 	f.DurationVar(&cfg.Grace, "grace", 10*time.Second, "how long requests and uploads under way may go on when stopping")
 	f.StringVar(&logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")

@@ -34,7 +34,7 @@ type Deps struct {
 	// Trimming is held by whoever trims the log, from reading the exporters'
 	// positions until the trim is done. Control holds it from reading where a
 	// new exporter starts until the exporter is stored, so that no start lies
-	// below the floor. Nil when nothing trims.
+	// below the floor, and while a replay is planned. Nil when nothing trims.
 	Trimming sync.Locker
 	Options  Options
 }

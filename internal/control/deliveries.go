@@ -101,6 +101,7 @@ func parseToken(e stream.Exporter, token string) (stream.Position, error) {
 // Replay plans the events received in [from, to) once more, into another path
 // prefix of the same sink. Zero times mean no bound. What was delivered before
 // stays as it is. The planned batches are in the ledger when it returns.
+// Retention waits meanwhile.
 func (c *Control) Replay(ctx context.Context, streamName, name, into string, from, to time.Time) (exporter.Replay, error) {
 	e, err := c.catalog.ExporterNamed(ctx, streamName, name)
 	if err != nil {
@@ -118,6 +119,10 @@ func (c *Control) Replay(ctx context.Context, streamName, name, into string, fro
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return exporter.Replay{}, problem.New(problem.Invalid, "from must be before to")
 	}
+	// Else retention, which has read what exporters need before the replay was
+	// planned, could remove what the plan names, and it could never be done.
+	c.trimming.Lock()
+	defer c.trimming.Unlock()
 	r, err := c.runner.Replay(ctx, e.ID, into, from, to)
 	return r, classify(err)
 }

@@ -11,6 +11,10 @@ import (
 // DefaultListen is where a server listens until told otherwise.
 const DefaultListen = "127.0.0.1:7766"
 
+// MinIdempotencyWindow is the least time for which keys may be remembered:
+// below it no sender could find out that an answer was lost and send again.
+const MinIdempotencyWindow = time.Minute
+
 // Config sets up a server. The zero value of each field, but for Data, is good.
 type Config struct {
 	Data    string // directory of all state; made if absent, with mode 0700
@@ -23,7 +27,7 @@ type Config struct {
 	MaxEvent            int           // bytes of one event; 1 MiB if 0
 	LogMaxBytes         int64         // packed bytes of the whole log; no bound if 0
 	MinFreeDisk         int64         // bytes that stay free on the disk; 1 GiB if 0, no such rule if negative
-	IdempotencyWindow   time.Duration // how long keys are remembered; 24 h if 0
+	IdempotencyWindow   time.Duration // how long keys are remembered, MinIdempotencyWindow or more; 24 h if 0
 	Grace               time.Duration // for work under way when stopping; 10 s if 0
 	Backoff             exporter.Backoff
 	Version             string
@@ -33,6 +37,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.Listen == "" {
 		c.Listen = DefaultListen
+	}
+	if c.IdempotencyWindow == 0 {
+		c.IdempotencyWindow = 24 * time.Hour
 	}
 	if c.Grace <= 0 {
 		c.Grace = 10 * time.Second

@@ -22,7 +22,9 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	plane, err := api.New(api.Deps{Control: s.control, AdminToken: s.token, Version: s.cfg.Version, Logger: s.cfg.Logger, Stopping: stopping})
+	plane, err := api.New(api.Deps{
+		Control: s.control, AdminToken: s.token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -75,19 +75,22 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if cfg.Data == "" {
 		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
 	}
+	if cfg.IdempotencyWindow < MinIdempotencyWindow {
+		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
+	}
 	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
 		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("state directory: %w", err)
 		}
-	}
-	if err := sweepSpool(cfg.spoolDir()); err != nil {
-		return fmt.Errorf("spool directory: %w", err)
 	}
 	// The log comes first: its lock keeps a second process out of everything.
 	if s.log, err = embedded.Open(cfg.logDir(), embedded.Options{
 		Logger: cfg.Logger, MinFree: cfg.MinFreeDisk, MaxBytes: cfg.LogMaxBytes, KeyTTL: cfg.IdempotencyWindow,
 	}); err != nil {
 		return err
+	}
+	if err := sweepSpool(cfg.spoolDir()); err != nil {
+		return fmt.Errorf("spool directory: %w", err)
 	}
 	if s.catalog, err = sqlite.Open(ctx, cfg.catalogPath()); err != nil {
 		return err

@@ -219,6 +219,24 @@ func TestSecondServerOnOneDirectoryIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnIdempotencyWindowTooShortToSendAgainIsRefused(t *testing.T) {
+	for _, w := range []time.Duration{-time.Hour, 1, time.Minute - 1} {
+		_, err := server.Open(t.Context(), server.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", IdempotencyWindow: w, Logger: slog.New(slog.DiscardHandler)})
+		if problem.KindOf(err) != problem.Invalid {
+			t.Errorf("%s: %v", w, err)
+		}
+	}
+}
+
+func TestSendersLearnTheIdempotencyWindow(t *testing.T) {
+	for set, want := range map[time.Duration]string{0: "24h0m0s", time.Minute: "1m0s"} {
+		r := start(t, server.Config{Data: t.TempDir(), IdempotencyWindow: set})
+		if status, body := r.do("GET", "/v1/info", ""); status != 200 || !strings.Contains(body, `"idempotencyWindow":"`+want+`"`) {
+			t.Errorf("%s: %d %s", set, status, body)
+		}
+	}
+}
+
 func TestTokenIsMadeOnceAndForNobodyElse(t *testing.T) {
 	data := t.TempDir()
 	r := start(t, server.Config{Data: data})

@@ -13,4 +13,9 @@
 //	                                      mark; what had arrived counts once
 //	crash before the mark is on disk      the mark is older than the truth; the
 //	                                      same, with more to send again
+//	crash before the result is told       nothing is left to send; it is told then
+//	crash while states are removed        see group.go: all is forgotten, or none
+//
+// A server forgets keys after a time, and what it may have forgotten is never
+// sent again (age.go).
 package upload

@@ -21,16 +21,22 @@ import (
 	"strm/internal/problem"
 )
 
-// server counts requests as the real one does: the same key counts once, and
-// with another body it is refused.
+// server counts requests as the real one does: the same key counts once, for a
+// time that begins when it first came, and with another body it is refused.
 type server struct {
 	mu     sync.Mutex
-	byKey  map[string]string
+	byKey  map[string]known
+	window time.Duration // 0 means DefaultKeyWindow
 	events []string
 	calls  int
 	fault  func(call int) fault
 	check  func(apiclient.Append) error // refuses a request for good
 	stop   func(call int)
+}
+
+type known struct {
+	body string
+	at   time.Time
 }
 
 type fault int
@@ -85,16 +91,20 @@ func (s *server) Append(ctx context.Context, a apiclient.Append) (int64, error) 
 
 func (s *server) store(key, body string) (int64, error) {
 	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
-	if old, ok := s.byKey[key]; ok {
-		if old != body {
+	window := s.window
+	if window == 0 {
+		window = DefaultKeyWindow
+	}
+	if old, ok := s.byKey[key]; ok && time.Since(old.at) < window {
+		if old.body != body {
 			return 0, problem.New(problem.Conflict, "key %s was used for other events", key)
 		}
 		return int64(len(lines)), nil
 	}
 	if s.byKey == nil {
-		s.byKey = map[string]string{}
+		s.byKey = map[string]known{}
 	}
-	s.byKey[key] = body
+	s.byKey[key] = known{body, time.Now()}
 	s.events = append(s.events, lines...)
 	return int64(len(lines)), nil
 }
@@ -152,9 +162,14 @@ func (f *fixture) file(name, text string) string {
 
 func (f *fixture) options() Options {
 	return Options{
-		Server: "http://fake", Stream: "demo", Parallel: 4, RetryFor: 5 * time.Minute, StateDir: filepath.Join(f.dir, "state"),
-		Stdin: strings.NewReader(""), Append: f.srv.Append, Say: func(s string) { f.said = append(f.said, s) },
+		Stream: "demo", Parallel: 4, RetryFor: 5 * time.Minute, StateDir: filepath.Join(f.dir, "state"),
+		Stdin: strings.NewReader(""), Target: f.target, Append: f.srv.Append, Say: func(s string) { f.said = append(f.said, s) },
 	}
+}
+
+// target is where the options point.
+func (f *fixture) target(context.Context) (Target, error) {
+	return Target{ID: "installation/stream", KeyWindow: f.srv.window}, nil
 }
 
 func (f *fixture) states() []string {
@@ -168,6 +183,38 @@ func (f *fixture) states() []string {
 		f.t.Fatal(err)
 	}
 	return append(names, hidden...)
+}
+
+// sessions are the states alone.
+func (f *fixture) sessions() []string {
+	return slices.DeleteFunc(f.states(), func(n string) bool { return filepath.Ext(n) != ".json" })
+}
+
+// disk is what a process killed now leaves behind.
+func (f *fixture) disk() map[string][]byte {
+	f.t.Helper()
+	out := map[string][]byte{}
+	for _, n := range f.states() {
+		if b, err := os.ReadFile(n); err == nil && !strings.HasPrefix(filepath.Base(n), ".") {
+			out[n] = b
+		}
+	}
+	return out
+}
+
+// restore puts the state directory back to what it was.
+func (f *fixture) restore(disk map[string][]byte) {
+	f.t.Helper()
+	for _, n := range f.states() {
+		if err := os.Remove(n); err != nil {
+			f.t.Error(err)
+		}
+	}
+	for n, b := range disk {
+		if err := os.WriteFile(n, b, 0o600); err != nil {
+			f.t.Error(err)
+		}
+	}
 }
 
 // same compares as multisets.

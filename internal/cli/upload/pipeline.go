@@ -21,6 +21,11 @@ const windowSize = 64
 // some chunks sent again, nothing more.
 const saveEvery = time.Second
 
+// reachStep is how far ahead of what is sent the state promises that something
+// may be sent: further costs a refusal to resume that was not needed, but only
+// after a crash; less costs more writes.
+const reachStep = windowSize * maxBytes
+
 // pipeline sends the chunks of one file.
 type pipeline struct {
 	run *run
@@ -67,6 +72,7 @@ func (p *pipeline) send(ctx context.Context) error {
 	if p.err == nil {
 		p.err = ctx.Err()
 	}
+	p.state.Reach = p.win.furthest() // nothing leaves any more
 	return errors.Join(p.err, p.save())
 }
 
@@ -115,9 +121,6 @@ func (p *pipeline) read(ctx context.Context, work chan<- *chunk, slots chan stru
 			}
 			return problem.New(problem.Invalid, "%s, after line %d: %w", p.in.name, cut.at.Lines, err)
 		}
-		p.mu.Lock()
-		p.win.add(c, time.Now())
-		p.mu.Unlock()
 		select {
 		case work <- c:
 		case <-p.stop:
@@ -126,6 +129,22 @@ func (p *pipeline) read(ctx context.Context, work chan<- *chunk, slots chan stru
 			return ctx.Err()
 		}
 	}
+}
+
+// add notes that c is about to leave, on disk too if it is further on than what
+// is known there. Crash before it leaves: the state tells of too much, which
+// makes the next run more careful than it had to be.
+func (p *pipeline) add(c *chunk) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.to.Offset > p.state.Reach {
+		p.state.Reach = c.to.Offset + reachStep
+		if err := p.save(); err != nil {
+			return err
+		}
+	}
+	p.win.add(c, wallClock())
+	return nil
 }
 
 // deliver sends one chunk until it is accepted or hopeless.
@@ -137,18 +156,27 @@ func (p *pipeline) deliver(ctx, wait context.Context, c *chunk, slots chan struc
 	if err != nil {
 		return err
 	}
+	if err := p.add(c); err != nil {
+		return err
+	}
 	req := apiclient.Append{
 		Stream: p.run.opts.Stream, WriteKey: p.run.opts.WriteKey, Encoding: p.enc.encoding, Body: body,
-		IdempotencyKey: p.state.Session + "-" + strconv.FormatInt(c.from.Offset, 10),
+		IdempotencyKey: p.state.Session + "-" + strconv.FormatInt(c.from.Offset, 10), Timeout: p.state.Window.timeout(),
 	}
 	var n int64
-	err = Retry(wait, p.run.opts.RetryFor, p.run.waiting(&p.mu), func(context.Context) error {
+	err = Retry(wait, p.state.Window.retryFor(p.run.opts.RetryFor), p.run.waiting(&p.mu), func(context.Context) error {
+		if !p.state.Window.safe(c.sent, wallClock(), 0) {
+			return staleError(p.in.name, c.from, c.sent, p.state.Window)
+		}
 		var err error
 		n, err = p.run.opts.Append(ctx, req)
 		return p.run.judge(&p.mu, err)
 	})
 	if err != nil {
 		return p.explain(c, err)
+	}
+	if n != int64(len(c.line)) {
+		return fmt.Errorf("%s, lines %d to %d: the server counts %d events, but %d were sent", p.in.name, c.from.Lines+1, c.to.Lines, n, len(c.line))
 	}
 	return p.ack(c, n, slots)
 }
@@ -193,9 +221,8 @@ func (p *pipeline) ack(c *chunk, n int64, slots chan struct{}) error {
 
 // save writes the mark down. The caller holds mu.
 func (p *pipeline) save() error {
-	now := time.Now()
-	p.saved = now
-	p.state.Low, p.state.Events, p.state.LowAt = p.win.low, p.win.events, p.win.oldest(now)
+	p.saved = time.Now()
+	p.state.Low, p.state.Events, p.state.LowAt = p.win.low, p.win.events, p.win.oldest(wallClock())
 	p.state.Accepted = p.win.accepted()
 	if !p.in.resumable() {
 		return nil

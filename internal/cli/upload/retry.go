@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"strm/internal/apiclient"
@@ -20,6 +21,10 @@ func retryable(err error) bool {
 	var u *apiclient.UnreachableError
 	if errors.As(err, &u) {
 		return true
+	}
+	var e *apiclient.Error
+	if errors.As(err, &e) && e.Problem.Status >= http.StatusInternalServerError {
+		return true // nobody knows what became of it
 	}
 	k := problem.KindOf(err)
 	return k == problem.Busy || k == problem.Unavailable

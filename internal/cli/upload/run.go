@@ -2,12 +2,8 @@ package upload
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +16,11 @@ type run struct {
 	opts  Options
 	store store
 
+	// Known from the first file on.
+	target string
+	keys   keyWindow
+	group  string // of the files that are in while others are not; empty until there is one
+
 	// Guarded by the mutex of the pipeline at work; there is one at a time.
 	total    Result
 	fresh    int64
@@ -31,164 +32,121 @@ type run struct {
 // them. After an error the same call goes on where this one ended; the result
 // then tells how far it came.
 func Run(ctx context.Context, o Options, files []string) (Result, error) {
-	r := &run{opts: o, store: store{dir: o.StateDir}}
-	enc, err := newEncoder(o.Encoding)
+	return (&run{opts: o, store: store{dir: o.StateDir}}).all(ctx, files)
+}
+
+func (r *run) all(ctx context.Context, files []string) (Result, error) {
+	enc, err := newEncoder(r.opts.Encoding)
 	if err != nil {
 		return Result{}, err
 	}
-	var done []identity
-	seen := map[string]bool{}
-	for i, name := range files {
-		if seen[name] {
-			err = problem.New(problem.Invalid, "%s is named twice", name)
-			break
-		}
-		seen[name] = true
-		var id identity
-		id, err = r.file(ctx, enc, name, i < len(files)-1)
-		if err != nil {
-			break
-		}
-		done = append(done, id)
+	r.store.sweep(wallClock())
+	done, err := r.files(ctx, enc, files)
+	if err == nil && r.opts.Report != nil {
+		err = r.opts.Report(r.total)
 	}
 	if err == nil {
-		// Crash among these: the next run finds the rest marked as done.
-		for _, id := range done {
-			err = errors.Join(err, r.store.remove(id))
-		}
+		err = r.store.commit(r.group, done)
 	}
 	return r.total, errors.Join(err, enc.close())
 }
 
-// file sends one file. With keep its state stays, marked as done, until the
-// files after it are in too.
-func (r *run) file(ctx context.Context, enc *encoder, name string, keep bool) (id identity, err error) {
+// files sends the files and returns those whose states are to be forgotten.
+func (r *run) files(ctx context.Context, enc *encoder, files []string) ([]identity, error) {
+	var done []identity
+	seen := map[string]bool{}
+	for _, name := range files {
+		if seen[name] {
+			return nil, problem.New(problem.Invalid, "%s is named twice", name)
+		}
+		seen[name] = true
+		id, err := r.file(ctx, enc, name, len(files) > 1)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, id)
+	}
+	return done, nil
+}
+
+// file sends one file. Among several its state is marked when it is in.
+func (r *run) file(ctx context.Context, enc *encoder, name string, several bool) (id identity, err error) {
 	in, err := open(name, r.opts.Stdin)
 	if err != nil {
 		return identity{}, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	id = identity{Server: r.opts.Server, Stream: r.opts.Stream, Path: in.path, Size: in.size, MTime: in.mtime.UTC()}
+	if err := r.look(ctx); err != nil {
+		return identity{}, err
+	}
+	id = identity{Target: r.target, Path: in.path, Size: in.size, MTime: in.mtime.UTC()}
 	st, err := r.session(in, id)
 	if err != nil {
 		return id, err
 	}
 	r.total.Events += st.Events
 	r.total.Bytes += st.Low.Offset
-	if st.Done {
+	if st.Group != "" {
 		r.opts.Say(fmt.Sprintf("%s is in already, sent by the interrupted command (--restart sends it again)", name))
-		return id, nil
-	}
-	if err := in.start(st.Low.Offset); err != nil {
+	} else if err := r.rest(ctx, enc, in, st); err != nil {
 		return id, err
 	}
-	if st.Low.Offset > 0 {
-		r.opts.Say(fmt.Sprintf("resuming %s at %s", name, share(in, st)))
-	}
-	p := &pipeline{run: r, in: in, enc: enc, win: newWindow(st.Low, st.Events), state: st, saved: time.Now()}
-	if err := p.send(ctx); err != nil {
-		if in.resumable() && ctx.Err() != nil {
-			err = fmt.Errorf("interrupted; the same command goes on from here: %w", err)
-		}
-		return id, err
-	}
-	if !keep || !in.resumable() {
+	if !several || !in.resumable() {
 		return id, nil
 	}
-	st.Done = true
-	return id, r.store.save(st)
+	return id, r.mark(st)
 }
 
-// session finds or begins the session of a file.
-func (r *run) session(in *input, id identity) (*state, error) {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("session id: %w", err)
+// look asks once where the files go.
+func (r *run) look(ctx context.Context) error {
+	if r.target != "" {
+		return nil
 	}
-	now := time.Now().UTC()
-	fresh := &state{Version: stateVersion, Session: hex.EncodeToString(b[:]), identity: id, LowAt: now}
-	if !in.resumable() {
-		return fresh, nil
-	}
-	if r.opts.Restart {
-		if err := r.forget(id); err != nil {
-			return nil, err
-		}
-	}
-	old, err := r.store.load(id)
+	var mu sync.Mutex // nothing else runs yet
+	var t Target
+	err := Retry(ctx, r.opts.RetryFor, r.waiting(&mu), func(ctx context.Context) error {
+		var err error
+		t, err = r.opts.Target(ctx)
+		return FinalIfRefused(err)
+	})
 	if err != nil {
-		return nil, err
-	}
-	if old == nil {
-		ch, err := r.store.changed(id)
-		if err != nil {
-			return nil, err
-		}
-		if ch != nil {
-			return nil, changedError(in.name, r.opts.Stream, ch)
-		}
-		// The session is on disk before the first chunk leaves.
-		return r.store.create(fresh)
-	}
-	if old.expired(now) {
-		return nil, problem.New(problem.Conflict, "%s: an earlier send of it stopped at %s, more than 24 hours ago (%d events were accepted). "+
-			"The server no longer knows which later events it has, so going on could count some twice. "+
-			"Use --restart to send the whole file anew", in.name, old.LowAt.UTC().Format(time.RFC3339), old.Events)
-	}
-	return old, nil
-}
-
-// forget removes the state of the file, and of the file as it was before.
-func (r *run) forget(id identity) error {
-	if err := r.store.remove(id); err != nil {
 		return err
 	}
-	for {
-		ch, err := r.store.changed(id)
-		if err != nil || ch == nil {
-			return err
-		}
-		if err := r.store.remove(ch.identity); err != nil {
-			return err
-		}
+	if t.KeyWindow == 0 {
+		t.KeyWindow = DefaultKeyWindow
 	}
+	r.target, r.keys = t.ID, keyWindow(t.KeyWindow)
+	return nil
 }
 
-// changedError explains what a person can do when the file is no longer what
-// an unfinished send began with.
-func changedError(name, streamName string, s *state) error {
-	var runs, gaps []string
-	next := int64(1)
-	for _, l := range s.Accepted {
-		runs = append(runs, fmt.Sprintf("%d-%d", l.From, l.To))
-		if next < l.From {
-			gaps = append(gaps, fmt.Sprintf("%d,%dp", next, l.From-1))
-		}
-		next = l.To + 1
+// rest sends what is not known to be in of one file.
+func (r *run) rest(ctx context.Context, enc *encoder, in *input, st *state) error {
+	if err := in.start(st.Low.Offset); err != nil {
+		return err
 	}
-	gaps = append(gaps, fmt.Sprintf("%d,$p", next))
-	got := "no line"
-	if len(runs) > 0 {
-		got = "its lines " + strings.Join(runs, ", ")
+	if st.Low.Offset > 0 {
+		r.opts.Say(fmt.Sprintf("resuming %s at %s", in.name, share(in, st)))
 	}
-	cat := "cat"
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".gz":
-		cat = "zcat"
-	case ".zst":
-		cat = "zstdcat"
+	p := &pipeline{run: r, in: in, enc: enc, win: newWindow(st), state: st, saved: time.Now()}
+	err := p.send(ctx)
+	if err != nil && in.resumable() && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted; the same command goes on from here: %w", err)
 	}
-	return problem.New(problem.Conflict, "%s has changed since a send of it stopped, which got %s accepted. "+
-		"If those lines are still the same, send the others: %s %s | sed -n '%s' | strm send %s - . "+
-		"If the file is another one by now, or its events may count twice, use --restart to send all of it",
-		name, got, cat, name, strings.Join(gaps, ";"), streamName)
+	return err
 }
 
-func share(in *input, st *state) string {
-	if in.size > 0 && in.read.Load() > 0 {
-		return fmt.Sprintf("%d %%", in.read.Load()*100/in.size)
+// mark notes that a whole file is in, as one of this run's files. One that an
+// earlier run marked joins them, so that one step can forget them all.
+func (r *run) mark(st *state) error {
+	if r.group == "" {
+		g, err := r.store.newGroup()
+		if err != nil {
+			return err
+		}
+		r.group = g
 	}
-	return fmt.Sprintf("line %d", st.Low.Lines+1)
+	st.Group = r.group
+	return r.store.save(st)
 }
 
 // accepted counts. The caller holds the pipeline's mutex.

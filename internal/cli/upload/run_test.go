@@ -61,16 +61,12 @@ func exactlyOnce(t *testing.T, seed uint64, ext string) {
 		left := 1 + rng.IntN(6)
 		// A killed process leaves the state as it was on disk just then, not as
 		// an orderly end writes it.
-		onDisk := map[string][]byte{}
+		var onDisk map[string][]byte
 		hard := rng.IntN(2) == 0
 		f.srv.stop = func(int) {
 			if left--; left == 0 && kills < 6 {
 				kills++
-				for _, n := range f.states() {
-					if b, err := os.ReadFile(n); err == nil {
-						onDisk[n] = b
-					}
-				}
+				onDisk = f.disk()
 				kill()
 			}
 		}
@@ -88,13 +84,8 @@ func exactlyOnce(t *testing.T, seed uint64, ext string) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		for n, b := range onDisk {
-			if !hard || strings.HasPrefix(filepath.Base(n), ".") {
-				continue
-			}
-			if err := os.WriteFile(n, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
+		if hard && onDisk != nil {
+			f.restore(onDisk)
 		}
 	}
 	if kills == 0 {
@@ -183,7 +174,7 @@ func TestKeyWindow(t *testing.T) {
 	for _, tt := range []struct {
 		after time.Duration
 		fails bool
-	}{{KeyWindow - time.Hour, false}, {KeyWindow + time.Hour, true}} {
+	}{{DefaultKeyWindow - 2*time.Hour, false}, {DefaultKeyWindow + time.Hour, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t)
 			want := lines(6000)
@@ -193,6 +184,12 @@ func TestKeyWindow(t *testing.T) {
 				if call == 3 {
 					kill()
 				}
+			}
+			f.srv.fault = func(call int) fault {
+				if call == 3 {
+					return answerLost // so that something is in doubt
+				}
+				return fine
 			}
 			o := f.options()
 			o.Parallel = 1 // the first chunks are in before the third call, so there is a mark to resume at
@@ -235,7 +232,7 @@ func TestSeveralFiles(t *testing.T) {
 		}
 		fail = false
 		got, err := Run(t.Context(), f.options(), []string{a, b})
-		if err != nil || got.Events != 6 || len(f.srv.events) != 6 || len(f.states()) != 0 {
+		if err != nil || got.Events != 6 || len(f.srv.events) != 6 || len(f.sessions()) != 0 {
 			t.Fatalf("%v: told %d, has %d, states %v", err, got.Events, len(f.srv.events), f.states())
 		}
 		// A complete command sends again when it is given again.
@@ -285,7 +282,8 @@ func TestTroubles(t *testing.T) {
 		{"refused later", refused, true, func(n int) bool { return n > 10 }, func(d time.Duration) bool { return d > 4*time.Minute && d <= 5*time.Minute }},
 		{"busy", &problem.Error{Kind: problem.Busy, Err: &apiclient.Error{RetryAfter: time.Minute}}, false, func(n int) bool { return n == 5 }, func(d time.Duration) bool { return d >= 4*time.Minute && d < 5*time.Minute }},
 		{"unauthorized", problem.New(problem.Unauthorized, "no"), false, func(n int) bool { return n == 1 }, func(d time.Duration) bool { return d == 0 }},
-		{"internal", problem.New(problem.Internal, "no"), false, func(n int) bool { return n == 1 }, func(d time.Duration) bool { return d == 0 }},
+		{"status 500", &problem.Error{Kind: problem.Internal, Err: &apiclient.Error{Problem: apiv1.Problem{Status: 500}}}, false, func(n int) bool { return n > 10 }, func(d time.Duration) bool { return d > 4*time.Minute && d <= 5*time.Minute }},
+		{"not the server's", problem.New(problem.Internal, "no"), false, func(n int) bool { return n == 1 }, func(d time.Duration) bool { return d == 0 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -343,11 +341,17 @@ func TestStateFile(t *testing.T) {
 	})
 }
 
-// TestTwoAtOnce: two runs of one command share the session.
-func TestTwoAtOnce(t *testing.T) {
-	dir := t.TempDir()
-	st := store{dir: dir}
-	id := identity{Server: "s", Stream: "d", Path: "/f", Size: 1}
+// TestTwoRunsShareASession: also where there are no hard links.
+func TestTwoRunsShareASession(t *testing.T) {
+	twoRuns(t, store{dir: t.TempDir()})
+	twoRuns(t, store{dir: t.TempDir(), createFile: func(path string, _ []byte, _ os.FileMode) error {
+		return &os.LinkError{Op: "link", Old: path, New: path, Err: syscall.EPERM}
+	}})
+}
+
+func twoRuns(t *testing.T, st store) {
+	t.Helper()
+	id := identity{Target: "s/d", Path: "/f", Size: 1}
 	a, err := st.create(&state{Version: stateVersion, Session: "a", identity: id})
 	if err != nil || a.Session != "a" {
 		t.Fatal(a, err)
@@ -356,12 +360,24 @@ func TestTwoAtOnce(t *testing.T) {
 	if err != nil || b.Session != "a" {
 		t.Fatal(b, err)
 	}
-	if names, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(names) != 0 {
+	if c, err := st.load(id); err != nil || c.Session != "a" {
+		t.Fatal(c, err)
+	}
+	if names, err := filepath.Glob(filepath.Join(st.dir, ".*")); err != nil || len(names) != 0 {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
 }
 
-func TestBrokenState(t *testing.T) {
+// TestAStateThatCannotBeReadIsRefused: also the empty one of a run that died as
+// it began, without hard links.
+func TestAStateThatCannotBeReadIsRefused(t *testing.T) {
+	for _, text := range []string{"", "{", `{"version":1,"session":"s"}`} {
+		brokenState(t, text)
+	}
+}
+
+func brokenState(t *testing.T, text string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		path := f.file("e", "{}\n")
@@ -370,11 +386,11 @@ func TestBrokenState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := identity{Server: o.Server, Stream: o.Stream, Path: path, Size: st.Size(), MTime: st.ModTime().UTC()}
+		id := identity{Target: "installation/stream", Path: path, Size: st.Size(), MTime: st.ModTime().UTC()}
 		if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(o.StateDir, id.fileName()), []byte("{"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(o.StateDir, id.fileName()), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Run(t.Context(), o, []string{path}); err == nil || !strings.Contains(err.Error(), "--restart") {

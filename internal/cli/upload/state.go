@@ -17,17 +17,12 @@ import (
 )
 
 // stateVersion is raised when the cutting rule or the file's shape changes.
-const stateVersion = 1
-
-// KeyWindow is how long the server remembers an idempotency key. A chunk sent
-// longer ago may not be sent again: it could count twice.
-const KeyWindow = 24 * time.Hour
+const stateVersion = 2
 
 // identity says what is sent where. Another size or time of change is another
 // file.
 type identity struct {
-	Server string    `json:"server"`
-	Stream string    `json:"stream"`
+	Target string    `json:"target"`
 	Path   string    `json:"path"`
 	Size   int64     `json:"size"`
 	MTime  time.Time `json:"mtime"`
@@ -36,7 +31,7 @@ type identity struct {
 // fileName returns the name of the state file.
 func (id identity) fileName() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		id.Server, id.Stream, id.Path, strconv.FormatInt(id.Size, 10), strconv.FormatInt(id.MTime.UnixNano(), 10),
+		id.Target, id.Path, strconv.FormatInt(id.Size, 10), strconv.FormatInt(id.MTime.UnixNano(), 10),
 	}, "|")))
 	return hex.EncodeToString(sum[:]) + ".json"
 }
@@ -44,7 +39,13 @@ func (id identity) fileName() string {
 // sameFile reports whether both mean the same path on the same stream, changed
 // or not.
 func (id identity) sameFile(o identity) bool {
-	return id.Server == o.Server && id.Stream == o.Stream && id.Path == o.Path
+	return id.Target == o.Target && id.Path == o.Path
+}
+
+// unchanged reports whether the file is still what it was.
+func (id identity) unchanged() bool {
+	fi, err := os.Stat(id.Path)
+	return err == nil && fi.Size() == id.Size && fi.ModTime().Equal(id.MTime)
 }
 
 // state is what a run leaves for the next one.
@@ -54,25 +55,43 @@ type state struct {
 	identity
 	Low    mark  `json:"low"`
 	Events int64 `json:"events"` // before the mark
-	// LowAt: no chunk behind the mark was first sent before this time.
-	LowAt    time.Time   `json:"lowAt"`
+	// Reach: no chunk that begins here or later was ever sent.
+	Reach int64 `json:"reach"`
+	// LowAt: no chunk between the mark and Reach was first sent before this time.
+	LowAt time.Time `json:"lowAt"`
+	// Window is the shortest that the server ever named: what it forgot while
+	// its memory was short stays forgotten when it is made longer.
+	Window   keyWindow   `json:"window"`
 	Accepted []lineRange `json:"accepted,omitempty"` // for people, when the file has changed since
-	Done     bool        `json:"done,omitempty"`     // the whole file is in, other files of the command are not
+	// Group: the whole file is in, and that counts as long as the group exists;
+	// other files of the command are not in. Without the group the command is
+	// done, and so is this state.
+	Group string `json:"group,omitempty"`
 }
 
-// expired reports whether chunks behind the mark may have left the server's
-// memory.
-func (s *state) expired(now time.Time) bool { return now.Sub(s.LowAt) >= KeyWindow }
-
 // store keeps states in a directory. The zero value keeps nothing.
-type store struct{ dir string }
+type store struct {
+	dir string
+
+	// For tests; nil means the real thing.
+	createFile func(path string, data []byte, perm os.FileMode) error
+	removeFile func(path string) error
+}
 
 // load returns the state of id, or nil.
 func (st store) load(id identity) (*state, error) {
 	if st.dir == "" {
 		return nil, nil
 	}
-	return st.read(filepath.Join(st.dir, id.fileName()))
+	s, err := st.read(filepath.Join(st.dir, id.fileName()))
+	if err != nil || s == nil || s.Group == "" {
+		return s, err
+	}
+	in, err := st.inGroup(s)
+	if err != nil || in {
+		return s, err
+	}
+	return nil, st.remove(id) // the run that did this died while it cleaned up
 }
 
 func (st store) read(path string) (*state, error) {
@@ -105,12 +124,19 @@ func (st store) changed(id identity) (*state, error) {
 			continue
 		}
 		s, err := st.read(n)
-		if err != nil || s == nil {
+		if err != nil || s == nil || !s.sameFile(id) {
 			continue // another file's state; its own send will tell
 		}
-		if s.sameFile(id) {
-			return s, nil
+		if s.Group != "" {
+			in, err := st.inGroup(s)
+			if err != nil {
+				return nil, err
+			}
+			if !in {
+				continue
+			}
 		}
+		return s, nil
 	}
 	return nil, nil
 }
@@ -122,7 +148,7 @@ func (st store) create(s *state) (*state, error) {
 	if st.dir == "" {
 		return s, nil
 	}
-	if err := os.MkdirAll(st.dir, 0o700); err != nil {
+	if err := durable.MkdirAll(st.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory for the state of sends: %w", err)
 	}
 	b, err := s.text()
@@ -130,7 +156,15 @@ func (st store) create(s *state) (*state, error) {
 		return nil, err
 	}
 	path := filepath.Join(st.dir, s.fileName())
-	err = durable.CreateFile(path, b, 0o600)
+	create := st.createFile
+	if create == nil {
+		create = durable.CreateFile
+	}
+	err = create(path, b, 0o600)
+	var noLink *os.LinkError
+	if errors.As(err, &noLink) && !errors.Is(err, fs.ErrExist) {
+		err = claimFile(path, b)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return st.read(path)
 	}
@@ -138,6 +172,21 @@ func (st store) create(s *state) (*state, error) {
 		return nil, fmt.Errorf("state of the send: %w", err)
 	}
 	return s, nil
+}
+
+// claimFile creates a whole file where there are no hard links: an empty file is
+// the claim, which one caller wins and then replaces. Crash in between: the
+// empty file is not readable as a state, so the next run refuses, and nothing
+// was sent.
+func claimFile(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return durable.WriteFile(path, data, 0o600)
 }
 
 // save replaces the state. A crash leaves the old or the new one, whole.
@@ -169,8 +218,15 @@ func (st store) remove(id identity) error {
 	if st.dir == "" {
 		return nil
 	}
-	err := os.Remove(filepath.Join(st.dir, id.fileName()))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return st.removeName(id.fileName())
+}
+
+func (st store) removeName(name string) error {
+	remove := st.removeFile
+	if remove == nil {
+		remove = os.Remove
+	}
+	if err := remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state of the send: %w", err)
 	}
 	return nil

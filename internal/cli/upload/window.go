@@ -13,21 +13,38 @@ type window struct {
 	beyond int64            // accepted events behind low
 	open   map[int64]*chunk // by offset: under way
 	done   map[int64]*chunk // by offset: accepted, but something before it is not
+
+	// Earlier runs may have sent the chunks that begin before reach, those
+	// behind low not before reachAt.
+	reach   int64
+	reachAt time.Time
+	handed  int64 // end of the furthest chunk that was added
 }
 
-func newWindow(at mark, events int64) *window {
-	return &window{low: at, events: events, open: map[int64]*chunk{}, done: map[int64]*chunk{}}
+func newWindow(st *state) *window {
+	return &window{low: st.Low, events: st.Events, open: map[int64]*chunk{}, done: map[int64]*chunk{}, reach: st.Reach, reachAt: st.LowAt}
 }
 
-// add notes that c is about to leave. Chunks are added in the order of the file.
+// add notes that c is about to leave.
 func (w *window) add(c *chunk, now time.Time) {
 	c.sent = now
+	if c.from.Offset < w.reach {
+		c.sent = w.reachAt
+	}
+	w.handed = max(w.handed, c.to.Offset)
 	w.open[c.from.Offset] = c
 }
 
-// oldest returns when the first of the chunks behind the mark was sent, now if
-// there is none.
+// furthest returns the offset from which on nothing was ever sent.
+func (w *window) furthest() int64 { return max(w.handed, w.reach) }
+
+// oldest returns a time before which no chunk behind the mark was ever sent,
+// now if none was sent at all. A chunk that an earlier run sent keeps its time,
+// also while this run has not come to it.
 func (w *window) oldest(now time.Time) time.Time {
+	if w.low.Offset < w.reach {
+		now = w.reachAt
+	}
 	for _, m := range []map[int64]*chunk{w.open, w.done} {
 		for _, c := range m {
 			if c.sent.Before(now) {

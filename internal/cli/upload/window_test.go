@@ -9,11 +9,14 @@ import (
 )
 
 // TestWindow: whatever the order of answers, the mark stands before the first
-// chunk without one, counts add up, and the accepted lines are told exactly.
+// chunk without one, counts add up, the accepted lines are told exactly, and a
+// chunk of an earlier run stays as old as it is.
 func TestWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(t, "chunks")
-		w := newWindow(mark{}, 0)
+		sentBefore := rapid.IntRange(0, n).Draw(t, "chunks of an earlier run")
+		long := time.Unix(-1000, 0)
+		w := newWindow(&state{Reach: int64(10 * sentBefore), LowAt: long})
 		var all []*chunk
 		var at mark
 		for i := range n {
@@ -65,7 +68,9 @@ func TestWindow(t *testing.T) {
 			t.Fatalf("told %v want %v", told, lines)
 		}
 		oldest := time.Unix(1000, 0)
-		if first < n {
+		if first < sentBefore {
+			oldest = long
+		} else if first < n {
 			oldest = time.Unix(int64(first), 0)
 		}
 		if got := w.oldest(time.Unix(1000, 0)); !got.Equal(oldest) {
