@@ -70,6 +70,7 @@ type Advance struct {
 	StreamID string
 	Events   int64
 	Raw      int64
+	First    time.Time // received time of the oldest event
 	At       time.Time // received time of the newest event
 }
 

@@ -37,6 +37,10 @@ func TestBatchesAreCutByTheFirstRuleThatHolds(t *testing.T) {
 		"flush":                                 {cut, waiting{events: 1, raw: 1, oldest: at}, true, at, stream.CutFlush, at, time.Time{}},
 		"more waits than fits":                  {cut, waiting{events: 1, oldest: at, limit: stream.CutEvents}, false, at, stream.CutEvents, at, time.Time{}},
 		"no interval waits for size for ever":   {stream.Cut{MaxBytes: 10}, waiting{events: 1, raw: 9, oldest: at}, false, at, "", time.Time{}, time.Time{}},
+		"stamped ahead: the next boundary":      {cut, waiting{events: 1, oldest: at.AddDate(1, 0, 0)}, false, at, "", time.Time{}, noon.Add(time.Minute)},
+		"stamped ahead, seen before it":         {cut, waiting{events: 1, oldest: at.AddDate(1, 0, 0), seen: at}, false, noon.Add(time.Minute), stream.CutInterval, noon.Add(time.Minute), time.Time{}},
+		"stamped ahead, seen ahead":             {cut, waiting{events: 1, oldest: at.AddDate(1, 0, 0), seen: at.Add(time.Hour)}, false, at, "", time.Time{}, noon.Add(time.Minute)},
+		"not ahead: when seen does not matter":  {cut, waiting{events: 1, oldest: at, seen: noon.Add(-time.Hour)}, false, at, "", time.Time{}, noon.Add(time.Minute)},
 		"an event on the boundary waits a turn": {cut, waiting{events: 1, oldest: noon}, false, noon, "", time.Time{}, noon.Add(time.Minute)},
 	} {
 		reason, cutAt, wake := due(c.cut, c.w, c.flush, c.now)

@@ -10,7 +10,9 @@ import (
 type waiting struct {
 	events int64
 	raw    int64            // bytes, uncompressed
+	blocks int              // that hold them
 	oldest time.Time        // received time of the first of them
+	seen   time.Time        // when the lane learned of them; stands in for oldest if that is after now
 	limit  stream.CutReason // why not all that waits was taken; empty if it was
 }
 
@@ -33,13 +35,26 @@ func due(cut stream.Cut, w waiting, flush bool, now time.Time) (reason stream.Cu
 	if cut.Interval <= 0 {
 		return "", time.Time{}, time.Time{}
 	}
-	at := stream.NextBoundary(w.oldest, cut.Interval)
+	at := stream.NextBoundary(w.since(now), cut.Interval)
 	if at.After(now) {
 		return "", time.Time{}, at
 	}
 	// After a stop the oldest boundary may be long past: name the newest one.
 	newest := stream.NextBoundary(now, cut.Interval).Add(-cut.Interval)
 	return stream.CutInterval, newest, time.Time{}
+}
+
+// since returns from when the interval counts. Received times never go back
+// within a partition, so after the clock was set back they may lie far ahead;
+// they must not put the next batch off until then.
+func (w waiting) since(now time.Time) time.Time {
+	switch {
+	case !w.oldest.After(now):
+		return w.oldest
+	case w.seen.IsZero() || w.seen.After(now):
+		return now
+	}
+	return w.seen
 }
 
 // maxDivisions bounds the objects of one batch.
@@ -49,14 +64,19 @@ const maxDivisions = 64
 type limits struct {
 	raw    int64
 	events int64
+	blocks int
 }
+
+// maxBlocks bounds the headers that a survey keeps in memory, about 7 MiB. Only
+// events sent a few at a time come near it: then a batch ends below its size.
+const maxBlocks = 1 << 16
 
 // defaultMaxRaw bounds a batch whose exporter sets no size, so that catching
 // up after a long stop makes objects of a size that readers can take.
 const defaultMaxRaw = 256 << 20
 
 func limitsOf(cut stream.Cut) limits {
-	l := limits{raw: cut.MaxBytes, events: cut.MaxEvents}
+	l := limits{raw: cut.MaxBytes, events: cut.MaxEvents, blocks: maxBlocks}
 	if l.raw <= 0 {
 		l.raw = defaultMaxRaw
 	}
@@ -69,7 +89,7 @@ func (l limits) stops(taken waiting, h stream.BlockHeader) stream.CutReason {
 	switch {
 	case taken.events == 0:
 		return ""
-	case taken.raw+h.Raw > l.raw:
+	case taken.raw+h.Raw > l.raw, taken.blocks >= l.blocks:
 		return stream.CutBytes
 	case l.events > 0 && taken.events+h.Events > l.events:
 		return stream.CutEvents

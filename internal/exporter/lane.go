@@ -21,7 +21,8 @@ type lane struct {
 	failures   [troubles]int  // in a row, for the back-off
 	validated  bool
 	validateAt time.Time
-	hurry      bool // this step does not wait for retry times
+	hurry      bool      // this step does not wait for retry times
+	seen       time.Time // when a step first saw the events that wait now; zero: nothing waits
 
 	mu        sync.Mutex
 	exp       stream.Exporter
@@ -120,6 +121,17 @@ func (l *lane) begin(e stream.Exporter, reloads int) {
 	if l.reread {
 		l.loaded, l.reread = false, false
 	}
+}
+
+// see notes when the events that wait were first seen.
+func (l *lane) see(w waiting, now time.Time) time.Time {
+	switch {
+	case w.events == 0:
+		l.seen = time.Time{}
+	case l.seen.IsZero() || l.seen.After(now):
+		l.seen = now
+	}
+	return l.seen
 }
 
 // urge makes the next step try at once what waits for a retry.

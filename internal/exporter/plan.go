@@ -54,6 +54,7 @@ func survey(ctx context.Context, log eventlog.Log, streamID string, from, to str
 		}
 		w.events += h.block.Events
 		w.raw += h.block.Raw
+		w.blocks++
 		took = append(took, h.block)
 		if err := h.advance(); err != nil {
 			return nil, w, err

@@ -306,7 +306,10 @@ func (r *Runner) firstCut(l *lane, a eventlog.Advance) time.Time {
 	if e.Cut.Interval <= 0 || e.Cut.MaxBytes > 0 || e.Cut.MaxEvents > 0 {
 		return r.now()
 	}
-	return stream.NextBoundary(a.At, e.Cut.Interval)
+	if a.First.After(r.now()) {
+		return r.now() // the clock was set back; from now on the lane knows that something waits
+	}
+	return stream.NextBoundary(a.First, e.Cut.Interval)
 }
 
 // schedule arms a lane, or moves its timer forward. The caller holds r.mu.

@@ -115,7 +115,9 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 	// What limits a batch also closes it, set or not.
 	cut := e.Cut
 	cut.MaxBytes = limitsOf(e.Cut).raw
-	reason, cutAt, wake := due(cut, w, l.wantsFlush(), r.now())
+	now := r.now()
+	w.seen = l.see(w, now)
+	reason, cutAt, wake := due(cut, w, l.wantsFlush(), now)
 	if reason == "" {
 		pause := rest{until: wake, raw: cut.MaxBytes - w.raw}
 		if cut.MaxEvents > 0 {
@@ -150,6 +152,7 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 		return fmt.Errorf("plan batch %s: %w", b.ID, err)
 	}
 	l.unfinished = append(l.unfinished, b)
+	l.seen = time.Time{}
 	l.mu.Lock()
 	l.exp.Next, l.exp.LastSeq = next, b.Seq
 	l.mu.Unlock()

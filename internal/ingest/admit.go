@@ -87,7 +87,8 @@ func (rs *rooms) of(streamID string, now time.Time) *room {
 	if r == nil {
 		if len(rs.byID) >= keepRooms {
 			for id, old := range rs.byID {
-				if now.UnixNano()-old.used.Load() > int64(time.Hour) {
+				// Or far ahead, if the clock was set back meanwhile.
+				if idle := now.Sub(time.Unix(0, old.used.Load())); idle.Abs() > time.Hour {
 					delete(rs.byID, id)
 				}
 			}
@@ -108,7 +109,9 @@ func (rs *rooms) check(ctx context.Context, s *stream.Stream, now time.Time) err
 		return nil
 	}
 	r := rs.of(s.ID, now)
-	if last := r.looked.Load(); last == 0 || now.UnixNano()-last >= int64(rs.every) {
+	last := r.looked.Load()
+	// A look in the future means that the clock was set back since.
+	if age := now.Sub(time.Unix(0, last)); last == 0 || age.Abs() >= rs.every {
 		if err := rs.look(ctx, s.ID, r, last, now); err != nil {
 			return err
 		}

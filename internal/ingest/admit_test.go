@@ -1,9 +1,14 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
+
+	"strm/internal/eventlog"
+	"strm/internal/ingest/ingesttest"
+	"strm/internal/stream"
 )
 
 // What is remembered of streams stays bounded, and a stream in use keeps its turn.
@@ -20,5 +25,45 @@ func TestIdleStreamsAreForgotten(t *testing.T) {
 		if len(rs.byID) > keepRooms+1 {
 			t.Fatalf("%d streams are remembered", len(rs.byID))
 		}
+	}
+}
+
+// A clock that is set back must not freeze what is known of a stream's size.
+func TestSizeIsLookedUpAfterTheClockWasSetBack(t *testing.T) {
+	log := &ingesttest.Log{}
+	s := stream.Stream{ID: "a", Name: "demo", Retention: stream.Retention{MaxBytes: 1}}
+	e := eventlog.Entry{Events: 1, Data: []byte("{}\n"), Received: time.Unix(1_000_000, 0)}
+	if err := log.Create(t.Context(), s.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	rs := rooms{log: log, every: time.Second, byID: map[string]*room{}}
+	a, err := log.Append(t.Context(), s.ID, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_000_000, 0)
+	if err := rs.check(t.Context(), &s, now); !errors.Is(err, ErrStreamFull) {
+		t.Fatalf("at its bound: %v", err)
+	}
+	if err := log.Trim(t.Context(), s.ID, 0, a.Range.End); err != nil {
+		t.Fatal(err)
+	}
+	if err := rs.check(t.Context(), &s, now.Add(-time.Hour)); err != nil {
+		t.Errorf("there is room, and the clock was set back: %v", err)
+	}
+	if n := log.BoundsCalls(); n != 2 {
+		t.Errorf("looked %d times", n)
+	}
+}
+
+func TestStreamsAreForgottenAlsoAfterTheClockWasSetBack(t *testing.T) {
+	rs := rooms{byID: map[string]*room{}}
+	now := time.Unix(10_000_000, 0)
+	for i := range keepRooms {
+		rs.of(fmt.Sprint("before-", i), now)
+	}
+	rs.of("after", now.Add(-30*24*time.Hour))
+	if n := len(rs.byID); n != 1 {
+		t.Errorf("%d streams are remembered", n)
 	}
 }

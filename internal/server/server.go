@@ -37,6 +37,7 @@ var (
 	_ exporter.Ledger   = (*catalog.DB)(nil)
 	_ exporter.Catalog  = (*catalog.DB)(nil)
 	_ retention.Catalog = (*catalog.DB)(nil)
+	_ retention.Room    = (*embedded.Log)(nil)
 	_ control.Catalog   = (*catalog.DB)(nil)
 	_ control.Runner    = (*exporter.Runner)(nil)
 )
@@ -114,7 +115,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: opener(sealer), Format: builtin.Format,
 		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
 	})
-	s.keeper = &retention.Keeper{Log: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
+	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
 	s.control = control.New(control.Deps{
 		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
 	})

@@ -15,7 +15,8 @@ type Stream struct {
 }
 
 // Retention bounds what a stream keeps. Zero means no bound. Neither bound ever
-// removes an event that an exporter has yet to deliver.
+// removes an event that an exporter has yet to deliver. A log without room may
+// lose delivered events earlier, but none of a stream without an exporter.
 type Retention struct {
 	MaxAge   time.Duration
 	MaxBytes int64 // stored (compressed) bytes; at the bound, intake is refused until deliveries make room

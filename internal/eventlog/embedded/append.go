@@ -223,6 +223,8 @@ func (p *partition) stageGroup(group []*waiter) (staged, error) {
 	return p.stage(group, d)
 }
 
-func advanceOf(id string, events, raw int, ms int64) eventlog.Advance {
-	return eventlog.Advance{StreamID: id, Events: int64(events), Raw: int64(raw), At: time.UnixMilli(ms).UTC()}
+func advanceOf(id string, events, raw int, firstMs, lastMs int64) eventlog.Advance {
+	return eventlog.Advance{
+		StreamID: id, Events: int64(events), Raw: int64(raw), First: time.UnixMilli(firstMs).UTC(), At: time.UnixMilli(lastMs).UTC(),
+	}
 }

@@ -2,8 +2,10 @@ package embedded
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -33,6 +35,7 @@ type partition struct {
 	next       stream.Offset // first offset not assigned
 	nextBefore uint64
 	lastMs     int64         // received time of the newest event assigned
+	warnedAt   time.Time     // when somebody was told that lastMs is ahead of the clock
 	newest     chan struct{} // closed when the newest commit is visible; nil for none
 
 	trimming sync.Mutex // one trim at a time
@@ -58,6 +61,7 @@ type staged struct {
 	endBefore  uint64
 	prev, done chan struct{} // of the commit before, and of this one
 	advance    eventlog.Advance
+	ahead      time.Duration // of the clock, if it is time to say so
 }
 
 // stage puts the drafts, which hold exactly the group's entries in order, into
@@ -79,6 +83,8 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 		return st, p.log.fail(err)
 	}
 	p.log.packed.Add(int64(endBefore - p.nextBefore))
+	first := max(d.blocks[0].firstMs, p.lastMs) // as fill stored it
+	st.ahead = p.clockAhead(last)
 	p.next, p.nextBefore, p.lastMs = end, endBefore, last
 	st.prev, p.newest = p.newest, st.done
 	st.end, st.endBefore = end, endBefore
@@ -88,7 +94,7 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 		events += d.blocks[i].events
 		raw += d.blocks[i].raw
 	}
-	st.advance = advanceOf(p.stream.id, events, raw, last)
+	st.advance = advanceOf(p.stream.id, events, raw, first, last)
 	return st, nil
 }
 
@@ -123,9 +129,34 @@ func (p *partition) settle(st staged) error {
 	p.seenMu.Lock()
 	p.seen.end, p.seen.endBefore = st.end, st.endBefore
 	p.seenMu.Unlock()
+	if st.ahead > 0 {
+		p.log.opts.Logger.Warn("received times are ahead of the clock, which must have been set back: new events of the partition carry the newest time until the clock has caught up",
+			slog.String("stream", p.stream.id), slog.Int("partition", int(p.n)), slog.Duration("ahead", st.ahead))
+	}
 	p.log.commits.Add(1)
 	p.log.subs.tell(st.advance)
 	return nil
+}
+
+// Received times this far ahead of the clock are worth a warning, so often.
+const (
+	aheadBy    = time.Minute
+	aheadEvery = time.Hour
+)
+
+// clockAhead returns by how much a received time is ahead of the clock, if that
+// is to be said now, else 0. The caller holds mu.
+func (p *partition) clockAhead(ms int64) time.Duration {
+	now := p.log.opts.Now()
+	ahead := time.UnixMilli(ms).Sub(now)
+	if ahead <= aheadBy {
+		return 0
+	}
+	if since := now.Sub(p.warnedAt); since >= 0 && since < aheadEvery {
+		return 0
+	}
+	p.warnedAt = now
+	return ahead
 }
 
 // fill writes headers, payloads and keys to the batch, beginning at the next

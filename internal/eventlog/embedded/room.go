@@ -51,3 +51,21 @@ func (l *Log) freeBytes() (int64, error) {
 	}
 	return r.free, nil
 }
+
+// Pressure says how near the log is to its bounds, in bytes: what it keeps and
+// the bound (0: none), what is free on its disk, at most a second old (-1:
+// unknown), and what must stay free (negative: no such rule). A closed log is
+// under no pressure.
+func (l *Log) Pressure() (packed, maxPacked, free, minFree int64) {
+	if err := l.enter(); err != nil {
+		return 0, 0, -1, -1
+	}
+	defer l.leave()
+	free = -1
+	if l.opts.MinFree > 0 {
+		if f, err := l.freeBytes(); err == nil {
+			free = f // an error is what the next append answers
+		}
+	}
+	return l.packed.Load(), l.opts.MaxBytes, free, l.opts.MinFree
+}

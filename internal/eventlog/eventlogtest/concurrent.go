@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"strm/internal/eventlog"
 	"strm/internal/stream"
@@ -17,6 +18,8 @@ type told struct {
 	mu     sync.Mutex
 	events int64
 	raw    int64
+	first  time.Time // earliest First
+	last   time.Time // latest At
 	bad    string
 	grew   chan struct{} // has a token when something was told
 }
@@ -27,7 +30,13 @@ func listen(l eventlog.Log) (*told, func()) {
 		d.mu.Lock()
 		d.events += a.Events
 		d.raw += a.Raw
-		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.At.Before(noon) {
+		if d.first.IsZero() || a.First.Before(d.first) {
+			d.first = a.First
+		}
+		if a.At.After(d.last) {
+			d.last = a.At
+		}
+		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.At.Before(noon) || a.First.Before(noon) || a.First.After(a.At) {
 			d.bad = fmt.Sprintf("%+v", a)
 		}
 		d.mu.Unlock()
@@ -44,6 +53,15 @@ func (d *told) sums() (events, raw int64, bad string) {
 	return d.events, d.raw, d.bad
 }
 
+func (d *told) wantTimes(t *testing.T, first, last time.Time) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.first.Equal(first) || !d.last.Equal(last) {
+		t.Fatalf("told of events received from %v to %v, want %v to %v", d.first, d.last, first, last)
+	}
+}
+
 func subscribe(t *testing.T, s Store) {
 	l := openStream(t, s, 2)
 	defer closeLog(t, l)
@@ -51,6 +69,7 @@ func subscribe(t *testing.T, s Store) {
 	var wantEvents, wantRaw int64
 	for i := range 10 {
 		e := keyed(entry(stream.Partition(i%2), fmt.Sprint("s", i), 1+i*150), fmt.Sprint(i), 1)
+		e.Received = noon.Add(time.Duration(i+1) * time.Minute)
 		appendEntry(t, l, e)
 		appendEntry(t, l, e) // a duplicate is no growth
 		wantEvents += int64(e.Events)
@@ -65,6 +84,7 @@ func subscribe(t *testing.T, s Store) {
 			if raw != wantRaw {
 				t.Fatalf("told of %d raw bytes, want %d", raw, wantRaw)
 			}
+			d.wantTimes(t, noon.Add(time.Minute), noon.Add(10*time.Minute))
 			break
 		}
 		<-d.grew

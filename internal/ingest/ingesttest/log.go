@@ -94,7 +94,7 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 		return eventlog.Appended{}, err
 	}
 	for _, fn := range told {
-		fn(eventlog.Advance{StreamID: streamID, Events: int64(e.Events), Raw: int64(len(e.Data)), At: e.Received})
+		fn(eventlog.Advance{StreamID: streamID, Events: int64(e.Events), Raw: int64(len(e.Data)), First: e.Received, At: e.Received})
 	}
 	if l.After != nil {
 		if err := l.After(e); err != nil {

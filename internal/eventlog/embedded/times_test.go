@@ -1,0 +1,92 @@
+package embedded
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"strm/internal/eventlog"
+	"strm/internal/stream"
+)
+
+// A group spans the received times of its entries, and the advance tells both ends.
+func TestAdvanceTellsTheTimesOfAGroup(t *testing.T) {
+	l := openTest(t, testOptions(vfs.NewMem()))
+	s, err := l.stream(testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []eventlog.Advance
+	defer l.Subscribe(func(a eventlog.Advance) { got = append(got, a) })()
+	at := time.Date(2026, 3, 1, 12, 59, 0, 0, time.UTC)
+	commit := func(times ...time.Time) {
+		t.Helper()
+		var group []*waiter
+		for _, r := range times {
+			e := one("")
+			group = append(group, &waiter{entry: &e, ms: r.UnixMilli()})
+		}
+		st, err := s.partitions[0].stageGroup(group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.partitions[0].settle(st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(at, at.Add(time.Second), at.Add(2*time.Minute)) // two blocks: an hour ends in between
+	commit(at, at.Add(3*time.Minute))                      // its first is moved forward
+	want := []eventlog.Advance{
+		{StreamID: testID, Events: 3, Raw: 9, First: at, At: at.Add(2 * time.Minute)},
+		{StreamID: testID, Events: 2, Raw: 6, First: at.Add(2 * time.Minute), At: at.Add(3 * time.Minute)},
+	}
+	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
+		t.Fatalf("told %+v, want %+v", got, want)
+	}
+	var first []time.Time
+	for h, err := range l.Index(t.Context(), testID, stream.Range{End: 5}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = append(first, h.FirstAt)
+	}
+	if len(first) != 4 || !first[0].Equal(got[0].First) || !first[2].Equal(got[1].First) {
+		t.Errorf("blocks begin at %v", first)
+	}
+}
+
+func TestTimesAheadOfTheClockAreSaidOncePerPartitionAndHour(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	opts := testOptions(vfs.NewMem())
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	opts.Now = func() time.Time { return now }
+	l := openTest(t, opts)
+	const what = "received times are ahead of the clock"
+	step := func(want int) {
+		t.Helper()
+		put(t, l, one(""))
+		if n := strings.Count(log.String(), what); n != want {
+			t.Fatalf("said %d times, want %d\n%s", n, want, &log)
+		}
+	}
+	step(0)
+	now = now.Add(-30 * time.Second)
+	step(0)
+	now = now.Add(-365 * 24 * time.Hour)
+	step(1)
+	step(1)
+	now = now.Add(59 * time.Minute)
+	step(1)
+	now = now.Add(2 * time.Minute)
+	step(2)
+	now = now.Add(-24 * time.Hour) // back once more: that is news
+	step(3)
+	if !strings.Contains(log.String(), "stream="+testID+" partition=0 ahead=8760h") {
+		t.Errorf("no place or number:\n%s", &log)
+	}
+}
