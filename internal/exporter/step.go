@@ -58,6 +58,9 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	if err != nil || did {
 		return rest{until: r.now()}, err
 	}
+	if len(l.unfinished) == 0 {
+		l.report("", false, time.Time{}, r.now()) // nothing is left that could be in trouble
+	}
 	pause.until = earlier(pause.until, wake)
 	return pause, nil
 }
@@ -84,7 +87,7 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 		}
 		return time.Time{}, true
 	}
-	blocked := needsPerson(err)
+	blocked := NeedsPerson(err)
 	l.validateAt = now.Add(r.backoff.after(l.failed(), blocked, l.random))
 	l.report(err.Error(), blocked, l.validateAt, now)
 	return l.validateAt, false
