@@ -192,7 +192,7 @@ func (m *machine) takenKey(r *rapid.T) {
 	e, k := m.pick(r)
 	var taken string
 	for _, b := range k.batches {
-		if b.State.Unfinished() {
+		if b.State != stream.BatchAbandoned && b.Place == m.place(e) {
 			taken = b.Objects[0].Key
 		}
 	}
@@ -247,6 +247,10 @@ func (m *machine) finish(r *rapid.T) {
 func (m *machine) saveDone(r *rapid.T) {
 	_, b := m.choose(r, false)
 	copied := *b
+	copied.Objects = slices.Clone(b.Objects)
+	for i := range copied.Objects {
+		copied.Objects[i].Stored = true // also of an abandoned batch: it is too late for that
+	}
 	copied.State = rapid.SampledFrom([]stream.BatchState{stream.BatchAttempted, stream.BatchDone, stream.BatchPlanned}).Draw(r, "state")
 	wantKind(r, m.b.db.Save(m.ctx, &copied), problem.Conflict)
 }
