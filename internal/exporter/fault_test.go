@@ -351,6 +351,52 @@ func TestAnAbandonedReplayIsForgotten(t *testing.T) {
 	w.check(p)
 }
 
+// watched reports saves of one batch, once it is named.
+type watched struct {
+	exporter.Ledger
+	t  *testing.T
+	id *atomic.Pointer[string]
+}
+
+func (l watched) Save(ctx context.Context, b *stream.Batch) error {
+	if id := l.id.Load(); id != nil && b.ID == *id {
+		l.t.Errorf("batch %s is abandoned, but its exporter goes on with it", b.ID)
+	}
+	return l.Ledger.Save(ctx, b)
+}
+
+// A lane that has the batches of a replay in memory reads anew when it is told to.
+func TestNothingOfAnAbandonedReplayIsTriedAgain(t *testing.T) {
+	w := newWorld(t, stream.Output{PathPrefix: "events"}, 1)
+	w.append(10, time.Now())
+	asked := make(chan struct{}, 1)
+	var gone atomic.Pointer[string]
+	p := w.start(
+		func(_ *process, l exporter.Ledger) exporter.Ledger { return watched{l, t, &gone} },
+		func(_ *process, b objstore.Bucket) objstore.Bucket {
+			return denied{b, b.(objstore.Reader), "again/", asked}
+		})
+	w.flush(p)
+	rep, err := p.runner.Replay(t.Context(), w.exp.ID, "again", time.Time{}, time.Time{})
+	w.must(err)
+	<-asked
+	pause := func(paused bool) {
+		e, err := w.db.Exporter(t.Context(), w.exp.ID)
+		w.must(err)
+		e.Paused = paused
+		w.must(w.db.UpdateExporter(t.Context(), e))
+		w.must(p.runner.Reload(t.Context(), w.exp.ID))
+	}
+	pause(true) // no step runs now
+	_, err = w.db.AbandonReplay(t.Context(), w.exp.ID, rep.ID)
+	w.must(err)
+	gone.Store(&rep.Batches[0])
+	pause(false)
+	w.append(5, time.Now())
+	w.flush(p)
+	w.check(p)
+}
+
 // When a sink points elsewhere, what it delivered before is not looked for in
 // the new bucket; what it delivers from then on is.
 func TestAuditDoesNotLookForOldObjectsInANewBucket(t *testing.T) {
