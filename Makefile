@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	./test/fuzz.sh $(FUZZTIME)
 
 sim: ## seeded simulation; SEED=n replays one
-	STRM_SIM_SEED=$(SEED) STRM_SIM_RUNS=200 go test -count=1 -run TestSimulation ./internal/sim
+	STRM_SIM_SEED=$(SEED) STRM_SIM_RUNS=200 go test -count=1 -timeout 60m -run TestSimulation ./internal/sim
 
 crash: build ## kill the real binary ROUNDS (200) times under faults and count every event
 	go run ./test/crash -binary bin/strm -rounds $(ROUNDS) -seed $(SEED)

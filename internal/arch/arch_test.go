@@ -116,6 +116,11 @@ func TestEveryPackageImportsOnlyWhatItsLayerAllows(t *testing.T) {
 			}
 		}
 	}
+	for _, p := range testOnly {
+		if !seen[p] && p != "arch" { // which has tests alone
+			t.Errorf("internal/%s is listed but does not exist", p)
+		}
+	}
 	for p := range placed {
 		if !seen[p] {
 			t.Errorf("internal/%s is placed but does not exist", p)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"strm/internal/objstore"
-	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -24,7 +23,7 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 
 	sink, err := r.sinks.get(ctx, b.Sink)
 	if err != nil {
-		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), true)
+		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), NeedsPerson(err))
 	}
 	for i := range b.Objects {
 		if b.Objects[i].Stored {
@@ -64,7 +63,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), problem.KindOf(err) == problem.Corrupt)
+		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), NeedsPerson(err))
 	}
 	defer func() {
 		if err := c.close(); err != nil {
@@ -73,16 +72,25 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	}()
 	c.Overwrite = sink.Conditional == stream.SupportNo
 
-	maybe, size, sum := o.MaybeStored, o.Bytes, o.CRC32
-	o.Bytes, o.CRC32, o.MaybeStored = c.Size, c.CRC32, true
+	maybe := o.MaybeStored
+	if !maybe {
+		// Otherwise the bytes in the bucket, if any, are those of the earlier
+		// attempt. They differ from today's only if the encoder changed between.
+		o.Bytes, o.CRC32 = c.Size, c.CRC32
+	}
+	o.MaybeStored = true
 	// Durable before the PUT: whatever happens from here on, the next attempt
 	// knows that this one may have stored the object.
 	if err := r.ledger.Save(ctx, b); err != nil {
 		o.MaybeStored = maybe
 		return false, fmt.Errorf("note the attempt of batch %s: %w", b.ID, err)
 	}
-	err = sink.bucket.Create(ctx, o.Key, c.Content)
-	r.observe.Put(outcomeOf(err))
+	create := func() error {
+		err := sink.bucket.Create(ctx, o.Key, c.Content)
+		r.observe.Put(outcomeOf(err))
+		return err
+	}
+	err = create()
 	v := settle(maybe, err)
 	if v.again && !c.Overwrite {
 		// The store does not know conditions: it refused, so nothing is stored.
@@ -90,15 +98,13 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 			r.logger.Warn("remember that the sink lacks conditional writes", slog.String("sink", sink.Name), slog.Any("error", lerr))
 		}
 		c.Overwrite = true
-		err = sink.bucket.Create(ctx, o.Key, c.Content)
+		err = create()
 		v = settle(maybe, err)
 	}
 	o.Stored, o.MaybeStored = v.stored, v.maybeStored
 	if v.stored {
-		if err != nil && maybe && size > 0 {
-			// "Exists": the earlier attempt's bytes are the ones in the bucket.
-			// They differ from today's only if the encoder changed between.
-			o.Bytes, o.CRC32 = size, sum
+		if err == nil {
+			o.Bytes, o.CRC32 = c.Size, c.CRC32
 		}
 		return true, nil
 	}
@@ -119,7 +125,7 @@ func outcomeOf(err error) string {
 // refuse writes a failed attempt into the ledger, with its reason and the time
 // of the next.
 func (r *Runner) refuse(ctx context.Context, l *lane, b *stream.Batch, reason string, blocked bool) error {
-	wait := r.backoff.after(l.failed(), blocked, l.random)
+	wait := r.backoff.after(l.failed(troubleOf(b)), blocked, l.random)
 	fail(b, reason, blocked, r.now().Add(wait))
 	r.logger.Warn("batch not delivered", slog.String("batch", b.ID), slog.String("exporter", l.exporter().Name),
 		slog.Bool("blocked", blocked), slog.String("reason", reason), slog.Duration("retry_in", wait.Round(time.Millisecond)))

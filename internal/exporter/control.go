@@ -37,15 +37,14 @@ func (r *Runner) Status(exporterID string) Status {
 	l.mu.Lock()
 	e, s, d := l.exp, l.status, l.delivered.Clone()
 	l.mu.Unlock()
-	st := Status{
-		State: StateRunning, Reason: s.problem, Since: s.since, NextRetryAt: s.retryAt, LastDeliveryAt: s.delivered, Delivered: d,
-	}
+	t := s.trouble()
+	st := Status{State: StateRunning, Reason: t.problem, Since: t.since, NextRetryAt: t.retryAt, LastDeliveryAt: s.delivered, Delivered: d}
 	switch {
 	case e.Paused:
 		st.State = StatePaused
-	case s.problem != "" && s.blocked:
+	case t.problem != "" && t.blocked:
 		st.State = StateBlocked
-	case s.problem != "":
+	case t.problem != "":
 		st.State = StateRetrying
 	}
 	// The log knows its ends without asking a disk; if it is closed, there is
@@ -65,8 +64,8 @@ func (r *Runner) lane(id string) *lane {
 }
 
 // Reload takes up what the catalog says of an exporter now: created, updated,
-// paused, resumed or deleted, or with batches abandoned. When it returns, no step runs that began with the
-// old state of a paused or deleted exporter.
+// paused, resumed or deleted, or with batches abandoned. When it returns, no step
+// runs that began with the old state of a paused or deleted exporter.
 func (r *Runner) Reload(ctx context.Context, exporterID string) error {
 	e, err := r.catalog.Exporter(ctx, exporterID)
 	if problem.KindOf(err) == problem.NotFound && err != nil {
@@ -76,6 +75,7 @@ func (r *Runner) Reload(ctx context.Context, exporterID string) error {
 		return err
 	}
 	l := r.add(e)
+	l.reload(e)
 	l.urge()
 	l.mu.Lock()
 	l.reread = true
@@ -197,7 +197,8 @@ func (r *Runner) WaitDelivered(ctx context.Context, exporterID string, target st
 		}
 		l.mu.Lock()
 		done := !l.delivered.Before(target)
-		stuck := l.exp.Paused || l.status.problem != "" && l.status.blocked
+		export := l.status.troubles[ofExport]
+		stuck := l.exp.Paused || export.problem != "" && export.blocked
 		progress := l.progress
 		l.mu.Unlock()
 		if done || stuck {

@@ -18,7 +18,7 @@ type lane struct {
 	// Owned by the running step.
 	loaded     bool
 	unfinished []stream.Batch // by Seq, as the ledger has them
-	failures   int            // in a row, for the back-off
+	failures   [troubles]int  // in a row, for the back-off
 	validated  bool
 	validateAt time.Time
 	hurry      bool // this step does not wait for retry times
@@ -30,12 +30,14 @@ type lane struct {
 	flushTo   stream.Position // cut at once while the position is before this
 	urged     bool            // the next step shall hurry
 	reread    bool            // the ledger holds batches the lane does not know
+	reloads   int             // how often exp.Paused was set by Reload
 	progress  chan struct{}   // closed and replaced whenever something changes
 
 	// Guarded by Runner.mu.
 	wakeAt  time.Time // zero: no timer
 	index   int       // in the heap, -1 outside
 	running bool
+	sink    string        // of the step that runs, or is parked
 	again   bool          // woken while running
 	gone    bool          // no further steps
 	cancel  func()        // ends the running step
@@ -44,11 +46,31 @@ type lane struct {
 	eventAt int64
 }
 
+// kind of trouble. Replays have their own, so that neither they nor the export
+// hide how the other fares.
+const (
+	ofExport = iota // validation included: nothing is exported without it
+	ofReplay
+	troubles
+)
+
+func troubleOf(b *stream.Batch) int {
+	if b.Replay != "" {
+		return ofReplay
+	}
+	return ofExport
+}
+
+// trouble is what keeps a lane from delivering; the zero value is none.
+type trouble struct {
+	problem string
+	blocked bool
+	since   time.Time
+	retryAt time.Time
+}
+
 type laneStatus struct {
-	problem   string
-	blocked   bool
-	since     time.Time
-	retryAt   time.Time
+	troubles  [troubles]trouble
 	delivered time.Time
 }
 
@@ -65,11 +87,35 @@ func (l *lane) exporter() stream.Exporter {
 	return l.exp
 }
 
-// begin takes up what was asked for since the last step.
-func (l *lane) begin(e stream.Exporter) {
+// reload takes up at once whether the exporter is paused, so that who resumes
+// it may flush it without waiting for a step. The rest is up to the next step:
+// e may be older than what a running one has planned.
+func (l *lane) reload(e stream.Exporter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.exp.Paused = e.Paused
+	l.reloads++
+}
+
+func (l *lane) reloaded() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reloads
+}
+
+// begin takes up what was asked for since the last step. reloads tells how many
+// reloads there were before e was read: a later one knows better than e.
+func (l *lane) begin(e stream.Exporter, reloads int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	paused := l.exp.Paused
+	if e.Sink != l.exp.Sink || e.Output != l.exp.Output {
+		l.validated = false
+	}
 	l.exp = e
+	if l.reloads != reloads {
+		l.exp.Paused = paused // and another step follows
+	}
 	l.hurry, l.urged = l.urged, false
 	if l.reread {
 		l.loaded, l.reread = false, false
@@ -81,13 +127,15 @@ func (l *lane) urge() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.urged = true
-	l.status.blocked = false // until that step knows better
+	for kind := range l.status.troubles {
+		l.status.troubles[kind].blocked = false // until that step knows better
+	}
 }
 
-// failed counts a failure and returns how many there were in a row.
-func (l *lane) failed() int {
-	l.failures++
-	return l.failures
+// failed counts a failure and returns how many of its kind there were in a row.
+func (l *lane) failed(kind int) int {
+	l.failures[kind]++
+	return l.failures[kind]
 }
 
 // announce wakes those who wait for progress. The caller holds l.mu.
@@ -96,18 +144,33 @@ func (l *lane) announce() {
 	l.progress = make(chan struct{})
 }
 
-// report makes the lane's troubles, or their end, visible.
-func (l *lane) report(problem string, blocked bool, retryAt, now time.Time) {
+// report makes a trouble visible. It began when the first of its kind did.
+func (l *lane) report(kind int, t trouble) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := &l.status
-	if problem == "" {
-		s.since = time.Time{}
-	} else if s.problem == "" {
-		s.since = now
+	if old := l.status.troubles[kind]; old.problem != "" && old.since.Before(t.since) {
+		t.since = old.since
 	}
-	s.problem, s.blocked, s.retryAt = problem, blocked, retryAt
+	l.status.troubles[kind] = t
 	l.announce()
+}
+
+// recovered ends a trouble.
+func (l *lane) recovered(kind int) {
+	l.failures[kind] = 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.troubles[kind] = trouble{}
+	l.announce()
+}
+
+// trouble returns what to tell of first. The caller holds l.mu.
+func (s *laneStatus) trouble() trouble {
+	t := s.troubles[ofExport]
+	if t.problem == "" {
+		t = s.troubles[ofReplay]
+	}
+	return t
 }
 
 // settleDelivered recomputes what is in the bucket: everything below the

@@ -23,6 +23,9 @@ type Replay struct {
 // a batch of its own meanwhile.
 const planRetries = 20
 
+// maxReplayBatches bounds one replay, because all of it is one transaction.
+const maxReplayBatches = 10_000
+
 // Replay plans the events received in [from, to) once more, into another path
 // prefix, with the exporter's present settings. Zero times mean the earliest
 // event kept, and now. They select whole blocks: exact to the events of one
@@ -45,14 +48,15 @@ func (r *Runner) Replay(ctx context.Context, exporterID, into string, from, to t
 			return out, err
 		}
 		err = r.ledger.Plan(ctx, batches, nil)
-		if err != nil && problem.KindOf(err) == problem.Conflict {
-			continue
+		// Whatever the answer, the plan may be stored; then it must be run.
+		r.adopt(exporterID)
+		if err == nil {
+			return out, nil
 		}
-		if err != nil {
+		now, rerr := r.catalog.Exporter(ctx, exporterID)
+		if problem.KindOf(err) != problem.Conflict || rerr != nil || now.LastSeq == e.LastSeq {
 			return Replay{}, fmt.Errorf("plan the replay: %w", err)
 		}
-		r.adopt(exporterID)
-		return out, nil
 	}
 	return Replay{}, problem.New(problem.Busy, "the exporter planned batches all the while; try again")
 }
@@ -110,6 +114,10 @@ func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into str
 		}
 		if w.events == 0 {
 			return batches, out, nil
+		}
+		if len(batches) == maxReplayBatches {
+			return nil, out, problem.New(problem.Invalid,
+				"the range makes more than %d batches; replay it in parts (--from, --to), or allow larger batches first (strm update batch-exporter)", maxReplayBatches)
 		}
 		b := plan(planned{
 			exporter: e, seq: seq, reason: stream.CutReplay, cutAt: now, now: now, replay: id, output: output, layout: lay, variant: v,

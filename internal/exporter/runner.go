@@ -14,7 +14,6 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/format"
-	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -63,6 +62,8 @@ type Runner struct {
 	streams map[string]*growth
 	timers  timers
 	atWork  int
+	bySink  map[string]int     // steps at work
+	parked  map[string][]*lane // due, but their sink has its share at work
 	seed    uint64
 }
 
@@ -76,6 +77,9 @@ type growth struct {
 	rawAt  int64              // the lowest lane.rawAt, 0: none
 	evAt   int64
 }
+
+// sinkShare is the part of the parallel steps that one sink may take: a quarter.
+const sinkShare = 4
 
 // New returns a Runner that does nothing until Run is called.
 func New(o Options) *Runner {
@@ -94,7 +98,7 @@ func New(o Options) *Runner {
 		sinks:    &sinks{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
 		encoding: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		kick:     make(chan struct{}, 1),
-		lanes:    map[string]*lane{}, streams: map[string]*growth{},
+		lanes:    map[string]*lane{}, streams: map[string]*growth{}, bySink: map[string]int{}, parked: map[string][]*lane{},
 	}
 }
 
@@ -161,7 +165,14 @@ func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duratio
 			return d
 		}
 		heap.Pop(&r.timers)
-		l.wakeAt, l.again, l.running = time.Time{}, false, true
+		l.wakeAt, l.sink = time.Time{}, l.exporter().Sink
+		if r.bySink[l.sink] >= max(1, r.parallel/sinkShare) {
+			// A sink that does not answer must not hold up the others.
+			r.parked[l.sink] = append(r.parked[l.sink], l)
+			continue
+		}
+		r.bySink[l.sink]++
+		l.again, l.running = false, true
 		l.ended = make(chan struct{})
 		ctx, cancel := context.WithCancel(work)
 		l.cancel = cancel
@@ -189,6 +200,7 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 	defer r.mu.Unlock()
 	r.atWork--
 	l.running = false
+	r.unpark(l.sink)
 	close(l.ended)
 	defer r.poke()
 	if l.gone || errors.Is(err, errGone) {
@@ -214,15 +226,31 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 	g.target(l)
 }
 
+// unpark ends a step for a sink and lets those go that wait for it. The caller
+// holds r.mu.
+func (r *Runner) unpark(sink string) {
+	if r.bySink[sink]--; r.bySink[sink] == 0 {
+		delete(r.bySink, sink)
+	}
+	waiting := r.parked[sink]
+	delete(r.parked, sink)
+	for _, l := range waiting {
+		if !l.gone {
+			r.schedule(l, r.now())
+		}
+	}
+}
+
 // faulted makes a fault of ours visible and says when to try again. A step that
 // was cut off, by a pause or by the end of the run, is no fault.
 func (r *Runner) faulted(l *lane, err error) rest {
 	if errors.Is(err, context.Canceled) {
 		return rest{until: r.now()}
 	}
-	blocked := problem.KindOf(err) == problem.Corrupt
-	pause := rest{until: r.now().Add(r.backoff.after(l.failed(), blocked, l.random))}
-	l.report(err.Error(), blocked, pause.until, r.now())
+	blocked := NeedsPerson(err)
+	now := r.now()
+	pause := rest{until: now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))}
+	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: pause.until, since: now})
 	r.logger.Error("exporter step", slog.String("exporter", l.exporter().Name), slog.Any("error", err), slog.Time("retry_at", pause.until))
 	return pause
 }

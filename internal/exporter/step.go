@@ -25,6 +25,7 @@ var errGone = errors.New("the batch exporter was deleted")
 // then. A step does at most one round of one batch, so that pausing and
 // stopping act between rounds.
 func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
+	reloads := l.reloaded()
 	e, err := r.catalog.Exporter(ctx, l.id)
 	if err != nil && problem.KindOf(err) == problem.NotFound {
 		return rest{}, errGone
@@ -32,7 +33,7 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	if err != nil {
 		return rest{}, err
 	}
-	l.begin(e)
+	l.begin(e, reloads)
 	if !l.loaded {
 		if l.unfinished, err = r.ledger.Unfinished(ctx, l.id); err != nil {
 			return rest{}, err
@@ -42,7 +43,9 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	}
 	if e.Paused {
 		l.validated = false // resuming validates again, as every start does
-		l.report("", false, time.Time{}, r.now())
+		for kind := range troubles {
+			l.recovered(kind)
+		}
 		return rest{}, nil
 	}
 	if !l.validated {
@@ -58,8 +61,13 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	if err != nil || did {
 		return rest{until: r.now()}, err
 	}
-	if len(l.unfinished) == 0 {
-		l.report("", false, time.Time{}, r.now()) // nothing is left that could be in trouble
+	// No fault, and nothing left that could be in trouble: what was, is over or
+	// was given up.
+	if l.export() == nil {
+		l.recovered(ofExport)
+	}
+	if l.replay() == nil {
+		l.recovered(ofReplay)
 	}
 	pause.until = earlier(pause.until, wake)
 	return pause, nil
@@ -81,15 +89,15 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 	}
 	err := r.validate(ctx, e)
 	if err == nil {
-		l.validated, l.failures = true, 0
+		l.validated = true
 		if l.export() == nil {
-			l.report("", false, time.Time{}, now)
+			l.recovered(ofExport)
 		}
 		return time.Time{}, true
 	}
 	blocked := NeedsPerson(err)
-	l.validateAt = now.Add(r.backoff.after(l.failed(), blocked, l.random))
-	l.report(err.Error(), blocked, l.validateAt, now)
+	l.validateAt = now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))
+	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: l.validateAt, since: now})
 	return l.validateAt, false
 }
 
@@ -169,21 +177,26 @@ func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did b
 func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time.Time, did bool, err error) {
 	now := r.now()
 	if b.NextRetryAt.After(now) && !l.hurry {
-		l.report(b.Problem, b.Blocked, b.NextRetryAt, now)
+		l.report(troubleOf(b), troubleIn(b))
 		return b.NextRetryAt, false, nil
 	}
 	if err := r.attempt(ctx, l, b); err != nil {
 		return time.Time{}, false, err
 	}
 	if b.State != stream.BatchDone {
-		l.report(b.Problem, b.Blocked, b.NextRetryAt, r.now())
+		l.report(troubleOf(b), troubleIn(b))
 		return b.NextRetryAt, false, nil
 	}
-	l.failures = 0
-	l.drop(b.ID)
-	l.report("", false, time.Time{}, r.now())
-	l.settleDelivered(b.DoneAt)
+	kind, doneAt := troubleOf(b), b.DoneAt
+	l.drop(b.ID) // b is not valid any more
+	l.recovered(kind)
+	l.settleDelivered(doneAt)
 	return time.Time{}, true, nil
+}
+
+// troubleIn is what the ledger says of a batch that was tried in vain.
+func troubleIn(b *stream.Batch) trouble {
+	return trouble{problem: b.Problem, blocked: b.Blocked, since: b.AttemptedAt, retryAt: b.NextRetryAt}
 }
 
 // ends returns the durable ends of a stream.

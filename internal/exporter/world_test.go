@@ -117,8 +117,13 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 	}
 	p.runner = exporter.New(exporter.Options{
 		Log: w.log, Ledger: l, Catalog: w.db, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: slog.New(slog.DiscardHandler),
-		Open:     func(context.Context, stream.Sink) (objstore.Bucket, error) { return b, nil },
-		Observer: quiet{}, Grace: time.Minute,
+		Open: func(_ context.Context, s stream.Sink) (objstore.Bucket, error) {
+			if s.Name == "dead" {
+				return deadBucket{}, nil
+			}
+			return b, nil
+		},
+		Observer: quiet{}, Grace: 50 * time.Millisecond, Parallel: 4,
 		Backoff: exporter.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond, BlockedMin: 2 * time.Millisecond, BlockedMax: 8 * time.Millisecond},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -131,6 +136,14 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 	}()
 	w.process = p
 	return p
+}
+
+// deadBucket never answers.
+type deadBucket struct{}
+
+func (deadBucket) Create(ctx context.Context, key string, _ objstore.Content) error {
+	<-ctx.Done()
+	return &objstore.Error{Op: "put", Key: key, Outcome: objstore.Ambiguous, Err: ctx.Err()}
 }
 
 type quiet struct{}

@@ -79,14 +79,14 @@ func (s *Server) open(ctx context.Context) (err error) {
 			return fmt.Errorf("state directory: %w", err)
 		}
 	}
-	if err := sweepSpool(cfg.spoolDir()); err != nil {
-		return fmt.Errorf("spool directory: %w", err)
-	}
 	// The log comes first: its lock keeps a second process out of everything.
 	if s.log, err = embedded.Open(cfg.logDir(), embedded.Options{
 		Logger: cfg.Logger, MinFree: cfg.MinFreeDisk, MaxBytes: cfg.LogMaxBytes, KeyTTL: cfg.IdempotencyWindow,
 	}); err != nil {
 		return err
+	}
+	if err := sweepSpool(cfg.spoolDir()); err != nil {
+		return fmt.Errorf("spool directory: %w", err)
 	}
 	if s.catalog, err = sqlite.Open(ctx, cfg.catalogPath()); err != nil {
 		return err

@@ -3,6 +3,7 @@ package formattest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -76,6 +77,12 @@ func Run(t *testing.T, f format.Format, compressions []string) {
 	})
 }
 
+// failing is a writer that always fails.
+type failing struct{ err error }
+
+// Write fails.
+func (w failing) Write([]byte) (int, error) { return 0, w.err }
+
 func runVariant(t *testing.T, f format.Format, c string) {
 	encode := func(blocks []stream.Block) []byte {
 		var buf bytes.Buffer
@@ -137,6 +144,13 @@ func runVariant(t *testing.T, f format.Format, c string) {
 	t.Run("a truncated file is corrupt", func(t *testing.T) {
 		file := encode(Blocks(t, 3000))
 		if _, err := f.Count(bytes.NewReader(file[:len(file)/2]), c); problem.KindOf(err) != problem.Corrupt {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a full disk is not a damaged block", func(t *testing.T) {
+		full := errors.New("no space left")
+		_, err := f.Encode(failing{full}, c, Seq(Blocks(t, 4000, 3, 3, 4000)))
+		if !errors.Is(err, full) || problem.KindOf(err) == problem.Corrupt {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -112,7 +112,11 @@ func inflate(w io.Writer, zr *gzip.Reader, in *bytes.Reader, h stream.BlockHeade
 	if err := zr.Reset(in); err != nil {
 		return damaged(h, err)
 	}
-	n, err := io.Copy(w, zr)
+	out := &writer{w: w}
+	n, err := io.Copy(out, zr)
+	if out.err != nil {
+		return out.err // where the file goes is at fault, not the block
+	}
 	if err != nil {
 		return damaged(h, err)
 	}
@@ -120,6 +124,21 @@ func inflate(w io.Writer, zr *gzip.Reader, in *bytes.Reader, h stream.BlockHeade
 		return problem.New(problem.Corrupt, "block %v holds %d bytes of events, its header says %d", h.Range, n, h.Raw)
 	}
 	return nil
+}
+
+// writer keeps the failures of a writer apart from those of what is read.
+type writer struct {
+	w   io.Writer
+	err error
+}
+
+// Write passes on.
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func damaged(h stream.BlockHeader, err error) error {

@@ -88,8 +88,8 @@ func (b *Bucket) Create(ctx context.Context, key string, c objstore.Content) err
 	defer func() { _ = f.Close() }()
 	if c.Overwrite {
 		err = b.root.Rename(temp, key)
-	} else {
-		err = b.root.Link(temp, key)
+	} else if err = b.root.Link(temp, key); err != nil && linked(f) {
+		err = nil // done, but the answer was lost on the way, as NFS may do
 	}
 	if err != nil || !c.Overwrite {
 		// The temporary name has had its use. If it cannot be removed it is no
@@ -100,12 +100,22 @@ func (b *Bucket) Create(ctx context.Context, key string, c objstore.Content) err
 		return b.taken(key)
 	}
 	if err != nil {
-		return refused(key, err)
+		return unnamed(key, err)
 	}
 	if err := b.syncUp(path.Dir(key)); err != nil {
 		return fail("put", key, objstore.Ambiguous, objstore.Unknown, err)
 	}
 	return nil
+}
+
+// linked reports whether the temporary file has got its second name.
+func linked(f *os.File) bool {
+	fi, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink > 1
 }
 
 // taken answers for a key that exists. The caller may conclude that its own

@@ -29,6 +29,16 @@ func refused(key string, err error) error {
 	return fail("put", key, objstore.Rejected, reason, err)
 }
 
+// unnamed judges a failure to give the object its name: what is not understood
+// may have happened.
+func unnamed(key string, err error) error {
+	refusal := objstore.AsError(refused(key, err))
+	if refusal.Outcome == objstore.Rejected && refusal.Reason == objstore.Unknown {
+		refusal.Outcome = objstore.Ambiguous
+	}
+	return refusal
+}
+
 // escapes reports whether an os.Root refused to leave the directory.
 func escapes(err error) bool {
 	var pe *fs.PathError
