@@ -232,6 +232,21 @@ func TestBatches(t *testing.T) {
 	if one.Exporter != "s3-demo" || one.Events != 2 || one.Bytes != 16 || one.Objects[0].CRC32 != "AQIDBA==" || one.Ranges[0].End != 2 || one.DoneAt == nil {
 		t.Errorf("%+v", one)
 	}
+	replay := stream.Batch{
+		ID: stream.BatchID(x.ID, 2), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Sink: x.Sink, Seq: 2, Reason: stream.CutReplay, Replay: "replay-1",
+		State: stream.BatchPlanned, Output: x.Output, Objects: []stream.Object{{Key: "again/k.jsonl", Events: 2, Ranges: []stream.Range{{End: 2}}}},
+	}
+	if err := s.DB.Plan(t.Context(), []stream.Batch{replay}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{1, 0} {
+		var gone apiv1.Cancelled
+		s.want(200, "DELETE", "/v1/batch-exporters/s3-demo/replays/replay-1?stream=demo", nil, &gone)
+		if gone.Abandoned != want {
+			t.Errorf("%d abandoned, want %d", gone.Abandoned, want)
+		}
+	}
+	s.refused(404, "DELETE", "/v1/batch-exporters/s3-demo/replays/nope", nil)
 	s.refused(404, "GET", "/v1/batches/nope", nil)
 	s.refused(400, "GET", "/v1/batch-exporters/s3-demo/batches?limit=x", nil)
 	s.refused(400, "GET", "/v1/batch-exporters/s3-demo/batches?state=lost", nil)

@@ -51,6 +51,17 @@ func (s *server) deliveries(api huma.API) {
 			return &body[apiv1.Replayed]{apiv1.Replayed{Replay: r.ID, Events: r.Events, Batches: batches}}, err
 		})
 
+	cancel := operation(http.MethodDelete, exporterPath+"/replays/{id}", "cancel-replay", exportersTag, "Give up what is unfinished of a replay")
+	cancel.Description = "What the replay has delivered stays in the bucket. An object that is being written at this moment may still appear."
+	register(s, api, cancel,
+		func(ctx context.Context, in *struct {
+			ExporterRef
+			ID string `path:"id" doc:"Id of the replay"`
+		}) (*body[apiv1.Cancelled], error) {
+			n, err := s.Control.CancelReplay(ctx, in.Stream, in.Name, in.ID)
+			return &body[apiv1.Cancelled]{apiv1.Cancelled{Abandoned: n}}, err
+		})
+
 	register(s, api, operation(http.MethodPost, exporterPath+"/verify", "verify-batch-exporter", exportersTag, "Compare the ledger and, where reading is permitted, the bucket with what should be there"),
 		func(ctx context.Context, in *ExporterRef) (*body[apiv1.Verification], error) {
 			ctx, cancel := s.untilStopping(ctx)

@@ -15,6 +15,7 @@
 //	POST                      /v1/batch-exporters/{name}/pause        ?stream=
 //	POST                      /v1/batch-exporters/{name}/resume       ?stream=
 //	POST                      /v1/batch-exporters/{name}/replay       ?stream=
+//	DELETE                    /v1/batch-exporters/{name}/replays/{id} ?stream=
 //	POST                      /v1/batch-exporters/{name}/verify       ?stream=
 //	GET                       /v1/batch-exporters/{name}/batches      ?stream= limit= before= state= replay=
 //	GET                       /v1/batches/{id}

@@ -113,6 +113,15 @@ func (c *Client) Replay(ctx context.Context, ref string, in apiv1.Replay) (apiv1
 	return out, err
 }
 
+// CancelReplay gives up what is unfinished of a replay. What it has delivered
+// stays in the bucket.
+func (c *Client) CancelReplay(ctx context.Context, ref, replay string) (apiv1.Cancelled, error) {
+	path, q := exporter(ref, "replays", replay)
+	var out apiv1.Cancelled
+	err := c.call(ctx, request{method: http.MethodDelete, path: path, query: q, out: &out})
+	return out, err
+}
+
 // Verify compares the ledger with itself and, where reading is allowed, with
 // the bucket. It takes as long as reading the bucket takes.
 func (c *Client) Verify(ctx context.Context, ref string) (apiv1.Verification, error) {

@@ -36,8 +36,10 @@ func Format(name string) (format.Format, error) {
 }
 
 // CheckOutput fills the defaults of an output (layout strm, format jsonl, no
-// compression) and refuses what no layout or format can do.
-func CheckOutput(o stream.Output) (stream.Output, error) {
+// compression) and refuses what no layout or format can do, and what could make
+// a key longer than stores take for a stream of this name and number of
+// partitions.
+func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Output, error) {
 	if o.Layout == "" {
 		o.Layout = "strm"
 	}
@@ -60,7 +62,7 @@ func CheckOutput(o stream.Output) (stream.Output, error) {
 	if err != nil {
 		return o, err
 	}
-	return o, l.CheckLength(o.PathPrefix, strings.Repeat("s", stream.MaxName), 1, v.Ext)
+	return o, l.CheckLength(o.PathPrefix, streamName, partitions, v.Ext)
 }
 
 // OpenBucket opens the bucket of a sink with its unsealed credentials.

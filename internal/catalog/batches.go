@@ -15,7 +15,7 @@ import (
 // primary key, for its order, over an index of the few rows wanted. To other
 // databases both are nothing. TestQueriesUseIndexes watches it.
 const (
-	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.sink, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
+	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.sink, b.place, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
 		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at,
 		o.object_key, o.ranges, o.events, o.maybe_stored, o.stored, o.bytes, o.crc32
 		FROM (SELECT * FROM batch WHERE `
@@ -56,7 +56,7 @@ func collect(ctx context.Context, q querier, query string, args ...any) ([]strea
 func scanBatch(row scanner) (b stream.Batch, o stream.Object, err error) {
 	var cut, retry, planned, attempted, done int64
 	var output, ranges string
-	err = row.Scan(&b.ExporterID, &b.Seq, &b.StreamID, &b.Stream, &b.Sink, &b.Replay, &b.Reason, &cut, &output, &b.Encoder, &b.State,
+	err = row.Scan(&b.ExporterID, &b.Seq, &b.StreamID, &b.Stream, &b.Sink, &b.Place, &b.Replay, &b.Reason, &cut, &output, &b.Encoder, &b.State,
 		&b.Attempts, &b.Problem, &b.Blocked, &retry, &planned, &attempted, &done,
 		&o.Key, &ranges, &o.Events, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
 	if err != nil {

@@ -12,10 +12,12 @@
 //   - a batch that is done or abandoned never changes again.
 //
 // Every method that writes is one transaction. When it returns nil the change
-// is durable; when it returns an error of a kind, or that of a context, nothing
-// has changed. Only a commit that the database itself fails to confirm (kind
-// Unavailable, from a dying disk) leaves the outcome open; read again before
-// acting on it.
+// is durable; when it returns an error, nothing has changed, with one exception:
+// a commit that the database does not confirm (a dying disk, as a rule) leaves
+// the outcome open and has kind Unavailable, whatever its cause and whether or
+// not the context has ended meanwhile. A database that cannot be reached has the
+// same kind, so after Unavailable read again before acting on it. An error of a
+// context always means that nothing has changed.
 //
 // All methods are safe for concurrent use.
 package catalog

@@ -9,8 +9,8 @@ var (
 	SQLHeldNext   = sqlHeldNext
 	SQLHeldRanges = sqlHeldRanges
 
-	SQLClaimOfSink     = sqlClaimOfSink
-	SQLClaimOfExporter = sqlClaimOfExporter
+	SQLWaitingFor = sqlWaitingFor
+	SQLReplay     = sqlReplay
 )
 
 // Text is the SQL of a page of batches.

@@ -71,8 +71,7 @@ func checkStart(start stream.Position, of stream.Stream) error {
 
 // UpdateExporter stores Sink, Cut, Output and Paused of the exporter with
 // e.ID; every other field stays as it is. Batches already planned keep their
-// output but are delivered to the new sink: their keys are claimed there in
-// the same transaction, and if one is taken, nothing changes (kind Conflict).
+// output and their sink, which cannot be deleted before they are delivered.
 func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 	output, err := encodeOutput(e.Output)
 	if err != nil {
@@ -82,8 +81,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 		e.UpdatedAt = time.Now()
 	}
 	return db.change(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
-		to, err := t.sink(ctx, e.Sink)
-		if err != nil {
+		if _, err := t.sink(ctx, e.Sink); err != nil {
 			return err
 		}
 		n, err := t.exec(ctx, `UPDATE exporter SET sink = $1, cut_interval = $2, cut_bytes = $3, cut_events = $4, output = $5, paused = $6, updated_at = $7
@@ -95,7 +93,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 		if n == 0 {
 			return noExporter(e.ID)
 		}
-		return t.claim(ctx, bucketOf(&to), sqlClaimOfExporter, e.ID)
+		return nil
 	})
 }
 
@@ -117,11 +115,45 @@ func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error 
 	if n == 0 {
 		return noExporter(id)
 	}
-	_, err = t.exec(ctx, `UPDATE batch_object SET bucket = '' WHERE exporter_id = $1 AND seq IN
-		(SELECT seq FROM batch WHERE exporter_id = $1 AND state IN ('planned', 'attempted'))`, id)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, `UPDATE batch SET state = 'abandoned', next_retry_at = 0 WHERE exporter_id = $1 AND state IN ('planned', 'attempted')`, id)
+	_, err = t.abandon(ctx, `exporter_id = $1 AND state IN ('planned', 'attempted')`, id)
 	return err
+}
+
+// AbandonReplay gives up the unfinished batches of a replay and returns their
+// number, 0 if all are finished: what they hold of the log and their keys are
+// free again. Batches of the replay that are done stay so. Doing it twice is
+// harmless. Kind NotFound if the exporter is not there or has no such replay.
+func (db *DB) AbandonReplay(ctx context.Context, exporterID, replayID string) (int64, error) {
+	var n int64
+	err := db.change(ctx, "abandon replay "+replayID, func(ctx context.Context, t tx) error {
+		known, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE id = $1 AND deleted_at = 0`+db.dialect.Lock, exporterID)
+		if err != nil {
+			return err
+		}
+		if len(known) == 0 {
+			return noExporter(exporterID)
+		}
+		_, planned, err := one(ctx, t, scanInt, sqlReplay, exporterID, replayID)
+		if err != nil {
+			return err
+		}
+		if !planned {
+			return problem.New(problem.NotFound, `batch exporter %s has no replay %q; "strm list batches" shows the replays of its batches`, exporterID, replayID)
+		}
+		n, err = t.abandon(ctx, `exporter_id = $1 AND replay <> '' AND replay = $2 AND state IN ('planned', 'attempted')`, exporterID, replayID)
+		return err
+	})
+	return n, err
+}
+
+const sqlReplay = `SELECT seq FROM batch WHERE exporter_id = $1 AND replay <> '' AND replay = $2 LIMIT 1`
+
+// abandon gives up the unfinished batches that the condition chooses. Their
+// keys are freed; where they were to go stays in the ledger.
+func (t tx) abandon(ctx context.Context, where string, args ...any) (int64, error) {
+	_, err := t.exec(ctx, `UPDATE batch_object SET bucket = '' WHERE exporter_id = $1 AND seq IN (SELECT seq FROM batch WHERE `+where+`)`, args...)
+	if err != nil {
+		return 0, err
+	}
+	return t.exec(ctx, `UPDATE batch SET state = 'abandoned', next_retry_at = 0 WHERE `+where, args...)
 }

@@ -15,9 +15,9 @@ const (
 		RETURNING next_at, stream_id, sink`
 	sqlPlanNext    = `UPDATE exporter SET next_at = $1 WHERE id = $2`
 	sqlPlanSink    = `SELECT sink_type, endpoint, bucket FROM sink WHERE name = $1`
-	sqlInsertBatch = `INSERT INTO batch (exporter_id, seq, stream, sink, replay, reason, cut_at, output, encoder, state,
+	sqlInsertBatch = `INSERT INTO batch (exporter_id, seq, stream, sink, place, replay, reason, cut_at, output, encoder, state,
 			attempts, problem, blocked, next_retry_at, planned_at, attempted_at, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'planned', 0, $10, $11, $12, $13, 0, 0)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', 0, $11, $12, $13, $14, 0, 0)`
 	sqlInsertObject = `INSERT INTO batch_object (exporter_id, seq, num, bucket, object_key, ranges, events,
 			maybe_stored, stored, bytes, crc32)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, FALSE, 0, 0)`
@@ -36,7 +36,7 @@ var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlanSink, sqlInsertBa
 // For an export the batches' ranges must begin exactly at the exporter's
 // position and lead exactly to next; a replay has no next and its ranges are
 // its own affair. A plan that is not so is a fault of the planner and has kind
-// Internal. Every check is made in the transaction that stores the plan.
+// Internal. The sink's present place becomes the batches' Place, whatever b says. Every check is made in the transaction that stores the plan.
 //
 // Instants are kept to the microsecond; whoever plans should truncate CutAt.
 // If an answer is lost, planning again with the same numbers gets Conflict.
@@ -66,7 +66,7 @@ func (db *DB) Plan(ctx context.Context, batches []stream.Batch, next stream.Posi
 				return problem.New(problem.Conflict, "batch %d of exporter %s was planned for sink %s, the exporter writes to %s now: read the catalog again",
 					batches[i].Seq, id, batches[i].Sink, at.sink)
 			}
-			if err := t.storePlan(ctx, &batches[i], at.bucket); err != nil {
+			if err := t.storePlan(ctx, &batches[i], at.place); err != nil {
 				return err
 			}
 		}
@@ -169,7 +169,7 @@ type planned struct {
 	next     stream.Position
 	streamID string
 	sink     string
-	bucket   string
+	place    string
 }
 
 // beginPlan takes the sequence numbers: the compare-and-set that decides
@@ -193,15 +193,15 @@ func (t tx) beginPlan(ctx context.Context, batches []stream.Batch) (planned, err
 	if !ok {
 		return at, t.planConflict(ctx, first)
 	}
-	bucket, ok, err := one(ctx, t, func(row scanner) (string, error) {
+	place, ok, err := one(ctx, t, func(row scanner) (string, error) {
 		var s stream.Sink
 		err := row.Scan(&s.Type, &s.Endpoint, &s.Bucket)
-		return bucketOf(&s), err
+		return s.Place(), err
 	}, sqlPlanSink, at.sink)
 	if err == nil && !ok {
 		err = noSink(at.sink)
 	}
-	at.bucket = bucket
+	at.place = place
 	return at, err
 }
 
@@ -217,19 +217,19 @@ func (t tx) planConflict(ctx context.Context, first *stream.Batch) error {
 		first.ExporterID, last, first.Seq)
 }
 
-func (t tx) storePlan(ctx context.Context, b *stream.Batch, bucket string) error {
+func (t tx) storePlan(ctx context.Context, b *stream.Batch, place string) error {
 	output, err := encodeOutput(b.Output)
 	if err != nil {
 		return badPlan(b, "has settings that cannot be stored: %v", err)
 	}
-	_, err = t.exec(ctx, sqlInsertBatch, b.ExporterID, b.Seq, b.Stream, b.Sink, b.Replay, string(b.Reason), micros(b.CutAt), output, b.Encoder,
+	_, err = t.exec(ctx, sqlInsertBatch, b.ExporterID, b.Seq, b.Stream, b.Sink, place, b.Replay, string(b.Reason), micros(b.CutAt), output, b.Encoder,
 		b.Problem, b.Blocked, micros(b.NextRetryAt), micros(b.PlannedAt))
 	if err != nil {
 		return err
 	}
 	for i := range b.Objects {
 		o := &b.Objects[i]
-		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), bucket, o.Key, encodeRanges(o.Ranges), o.Events)
+		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events)
 		if err != nil && t.db.dialect.Duplicate(err) {
 			return problem.New(problem.Conflict, "object key %q is taken by another plan for the same bucket; "+
 				"give each exporter a path prefix of its own", o.Key)

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"strm/internal/problem"
@@ -28,20 +27,14 @@ func noSink(name string) error {
 	return problem.New(problem.NotFound, `sink %s does not exist; see "strm list sinks"`, name)
 }
 
-// bucketOf names the place a sink writes to. Sinks of the same place share its
-// keys. The endpoint is quoted, so no two places have one name.
-func bucketOf(s *stream.Sink) string {
-	return fmt.Sprintf("%s %q %s", s.Type, s.Endpoint, s.Bucket)
-}
-
 // PutSink creates the sink or replaces it, and returns it as stored. The
 // revision rises by one; CreatedAt stays. What was found out about the bucket
 // (FoundRegion, Conditional) stays as it was, and is forgotten when type,
 // bucket, endpoint or region change.
 //
-// Unfinished batches of the sink's exporters follow it to its new place: the
-// keys of objects not stored yet are claimed there in the same transaction, and
-// if one is taken there, nothing changes (kind Conflict).
+// A batch never moves, so while batches planned for the sink are unfinished its
+// place (type, endpoint, bucket) cannot change: kind Conflict, and nothing is
+// changed. How it is reached (credentials, region, path style) always can.
 func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error) {
 	if err := stream.CheckName("sink", s.Name); err != nil {
 		return stream.Sink{}, false, err
@@ -68,18 +61,12 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 			}
 		}
 		s.Revision++
-		if err := t.storeSink(ctx, &s); err != nil {
-			return err
-		}
-		if ok && bucketOf(&old) != bucketOf(&s) {
-			// Where writers run side by side: a planner of these exporters
-			// is either done, and its keys move, or will see the new place.
-			if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+db.dialect.Lock, s.Name); err != nil {
+		if ok && old.Place() != s.Place() {
+			if err := t.mayMove(ctx, s.Name); err != nil {
 				return err
 			}
-			return t.claim(ctx, bucketOf(&s), sqlClaimOfSink, s.Name)
 		}
-		return nil
+		return t.storeSink(ctx, &s)
 	})
 	if err != nil {
 		return stream.Sink{}, false, err
@@ -105,23 +92,24 @@ func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 	return err
 }
 
-const (
-	claimOpen = `UPDATE batch_object SET bucket = $1 WHERE NOT stored AND (exporter_id, seq) IN
-		(SELECT exporter_id, seq FROM batch WHERE state IN ('planned', 'attempted') AND exporter_id `
-	sqlClaimOfSink     = claimOpen + `IN (SELECT id FROM exporter WHERE sink = $2 AND deleted_at = 0))`
-	sqlClaimOfExporter = claimOpen + `= $2)`
-)
-
-// claim moves the keys of what an unfinished batch has yet to deliver to
-// another bucket. Objects stored already are where they are.
-func (t tx) claim(ctx context.Context, bucket, query, arg string) error {
-	_, err := t.exec(ctx, query, bucket, arg)
-	if err != nil && t.db.dialect.Duplicate(err) {
-		return problem.New(problem.Conflict, "an object that waits for delivery has a name that is taken in the other bucket; "+
-			"give the exporter a path prefix of its own, or choose another bucket")
+// mayMove refuses another place for a sink that batches wait to be delivered to.
+func (t tx) mayMove(ctx context.Context, sink string) error {
+	// Where writers run side by side: a planner of these exporters is either
+	// done, and its batches are seen below, or will see the new place.
+	if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+t.db.dialect.Lock, sink); err != nil {
+		return err
 	}
-	return err
+	waiting, _, err := one(ctx, t, scanInt, sqlWaitingFor, sink)
+	if err != nil || waiting == 0 {
+		return err
+	}
+	return problem.New(problem.Conflict, "sink %s cannot point to another bucket yet: %d batches were planned for the present one and wait to be delivered. "+
+		"Let them first (strm flush), make a sink of another name for the new bucket, or delete their batch exporter", sink, waiting)
 }
+
+// sqlWaitingFor counts the batches that wait to be delivered to a sink. Those
+// of deleted exporters are abandoned, so they do not count.
+const sqlWaitingFor = `SELECT count(*) FROM batch WHERE sink = $1 AND state IN ('planned', 'attempted')`
 
 // Sink returns the sink with this name.
 func (db *DB) Sink(ctx context.Context, name string) (stream.Sink, error) {
@@ -204,8 +192,7 @@ func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stre
 // noBatchesFor refuses while an exporter that has since moved to another sink
 // still has batches to deliver here: a batch stays with the sink it was planned for.
 func (t tx) noBatchesFor(ctx context.Context, sink string) error {
-	waiting, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM batch b JOIN exporter e ON e.id = b.exporter_id
-		WHERE b.sink = $1 AND b.state IN ('planned', 'attempted') AND e.deleted_at = 0`, sink)
+	waiting, _, err := one(ctx, t, scanInt, sqlWaitingFor, sink)
 	if err != nil || waiting == 0 {
 		return err
 	}

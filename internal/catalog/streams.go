@@ -29,7 +29,7 @@ func noStream(name string) error {
 }
 
 // CreateStream stores a new stream. Its log must exist already: a log without
-// a row is an orphan that the next start may drop, a row without a log is a
+// a row is an orphan that the next start drops, a row without a log is a
 // stream that takes no events. Kind Conflict if the name is taken or the id
 // was ever used.
 func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {

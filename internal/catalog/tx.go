@@ -18,7 +18,7 @@ type tx struct {
 // change runs f in a transaction. The context bounds the wait for the
 // transaction and is looked at once more before the commit; in between the
 // statements, all short, run to their end. So an error of the context always
-// means that nothing has changed.
+// means that nothing has changed, and a failed commit is never one.
 func (db *DB) change(ctx context.Context, what string, f func(ctx context.Context, t tx) error) error {
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
@@ -42,9 +42,19 @@ func (db *DB) change(ctx context.Context, what string, f func(ctx context.Contex
 		return db.fault(ctx, err, what)
 	}
 	if err := s.Commit(); err != nil {
-		return db.fault(ctx, fmt.Errorf("commit: %w", err), what)
+		return db.commitFault(err, what)
 	}
 	return nil
+}
+
+// commitFault words a failed commit. Whatever failed, the outcome is open until
+// the database is read again, and whether the caller still waits does not
+// matter: one kind, which callers know to mean that.
+func (db *DB) commitFault(err error, what string) error {
+	if _, advice := db.dialect.Fault(err); advice != "" {
+		return problem.New(problem.Unavailable, "%s: commit: %w: %s", what, err, advice)
+	}
+	return problem.New(problem.Unavailable, "%s: commit: %w", what, err)
 }
 
 // fault gives an error its kind and story. Errors that have a kind were worded

@@ -29,12 +29,14 @@ type Deps struct {
 	Runner  Runner
 	Sealer  Sealer
 	// CheckOutput fills the defaults of an output and refuses what no layout
-	// or format can do.
-	CheckOutput func(stream.Output) (stream.Output, error)
+	// or format can do, and what could make a key too long for a stream of this
+	// name and number of partitions.
+	CheckOutput func(o stream.Output, streamName string, partitions int) (stream.Output, error)
 	// Trimming is held by whoever trims the log, from reading the exporters'
 	// positions until the trim is done. Control holds it from reading where a
-	// new exporter starts until the exporter is stored, so that no start lies
-	// below the floor, and while a replay is planned. Nil when nothing trims.
+	// new exporter starts until the exporter is stored, and from reading what a
+	// replay covers until it is planned, so that nothing that will be needed
+	// lies below the floor. Nil when nothing trims.
 	Trimming sync.Locker
 	Options  Options
 }
@@ -46,7 +48,7 @@ type Control struct {
 	log         Log
 	runner      Runner
 	sealer      Sealer
-	checkOutput func(stream.Output) (stream.Output, error)
+	checkOutput func(stream.Output, string, int) (stream.Output, error)
 	trimming    sync.Locker
 	options     Options
 	keys        *Sources

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"time"
 
@@ -101,7 +102,9 @@ func parseToken(e stream.Exporter, token string) (stream.Position, error) {
 // Replay plans the events received in [from, to) once more, into another path
 // prefix of the same sink. Zero times mean no bound. What was delivered before
 // stays as it is. The planned batches are in the ledger when it returns.
-// Retention waits meanwhile.
+//
+// From reading the log until the plan holds it, nothing may be trimmed: else the
+// plan could name events that are gone, and its batches could never be written.
 func (c *Control) Replay(ctx context.Context, streamName, name, into string, from, to time.Time) (exporter.Replay, error) {
 	e, err := c.catalog.ExporterNamed(ctx, streamName, name)
 	if err != nil {
@@ -119,12 +122,35 @@ func (c *Control) Replay(ctx context.Context, streamName, name, into string, fro
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return exporter.Replay{}, problem.New(problem.Invalid, "from must be before to")
 	}
-	// Else retention, which has read what exporters need before the replay was
-	// planned, could remove what the plan names, and it could never be done.
 	c.trimming.Lock()
 	defer c.trimming.Unlock()
 	r, err := c.runner.Replay(ctx, e.ID, into, from, to)
 	return r, classify(err)
+}
+
+// CancelReplay gives up what is unfinished of a replay and returns the number
+// of its batches, 0 if nothing was left to do. What it has delivered stays in
+// the bucket; an object that is being written at this moment may still appear.
+// Errors: NotFound if the exporter has no such replay.
+//
+// The catalog is one write. Stopped after it, or its answer lost, the ledger
+// takes nothing more of the replay, and repeating the call is harmless.
+func (c *Control) CancelReplay(ctx context.Context, streamName, name, replay string) (int64, error) {
+	e, err := c.catalog.ExporterNamed(ctx, streamName, name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := c.catalog.AbandonReplay(ctx, e.ID, replay)
+	if err != nil && !mayHaveHappened(err) {
+		return 0, err
+	}
+	// Even a failed write may have happened, so the runner looks either way.
+	done, cancel := c.finishing(ctx)
+	defer cancel()
+	if rerr := c.runner.Reload(done, e.ID); rerr != nil {
+		err = errors.Join(err, problem.New(problem.KindOf(rerr), "the replay is given up, but batch exporter %q has not heard of it: %w", e.Name, rerr))
+	}
+	return n, err
 }
 
 // Verify compares the ledger with itself and, where reading is permitted, with

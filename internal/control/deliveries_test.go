@@ -68,35 +68,6 @@ func TestFlushRefuses(t *testing.T) {
 	wantKind(t, err, problem.NotFound, "nope")
 }
 
-// Retention waits until what a replay names is in the ledger: before that, it
-// knows of nobody who needs it.
-func TestReplayHoldsTrimming(t *testing.T) {
-	w, _ := exporterWorld(t)
-	var lock checkedLock
-	d := w.Deps
-	d.Trimming = &lock
-	d.Runner = replayUnderLock{d.Runner, t, &lock}
-	if _, err := control.New(d).Replay(t.Context(), "demo", "x", "again", time.Time{}, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if lock.held || lock.times != 1 {
-		t.Errorf("held %v, taken %d times", lock.held, lock.times)
-	}
-}
-
-type replayUnderLock struct {
-	control.Runner
-	t    *testing.T
-	lock *checkedLock
-}
-
-func (u replayUnderLock) Replay(ctx context.Context, id, into string, from, to time.Time) (exporter.Replay, error) {
-	if !u.lock.held {
-		u.t.Error("planned without holding off the trimming")
-	}
-	return u.Runner.Replay(ctx, id, into, from, to)
-}
-
 func TestReplay(t *testing.T) {
 	w, _ := exporterWorld(t)
 	if _, err := w.UpdateExporter(t.Context(), "demo", "x", control.ExporterChange{PathPrefix: ptr("live")}); err != nil {

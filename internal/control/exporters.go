@@ -114,7 +114,7 @@ func (c *Control) describeExporter(ctx context.Context, n NewExporter) (stream.E
 	if e.Cut.Interval == 0 {
 		e.Cut.Interval = DefaultInterval
 	}
-	if e.Output, err = c.settings(e.Cut, n.Output); err != nil {
+	if e.Output, err = c.settings(e.Cut, n.Output, s.Name, s.Partitions); err != nil {
 		return fail(err)
 	}
 	if err := n.Start.check(t); err != nil {
@@ -150,8 +150,9 @@ func (c *Control) chooseSink(ctx context.Context, name string) (string, error) {
 	return sinks[0].Name, nil
 }
 
-// settings checks what an exporter can be told and fills the output's defaults.
-func (c *Control) settings(cut stream.Cut, out stream.Output) (stream.Output, error) {
+// settings checks what an exporter of a stream can be told and fills the
+// output's defaults.
+func (c *Control) settings(cut stream.Cut, out stream.Output, streamName string, partitions int) (stream.Output, error) {
 	if err := c.checkInterval(cut.Interval); err != nil {
 		return out, err
 	}
@@ -164,7 +165,7 @@ func (c *Control) settings(cut stream.Cut, out stream.Output) (stream.Output, er
 	if err := stream.CheckPathPrefix(out.PathPrefix); err != nil {
 		return out, err
 	}
-	return c.checkOutput(out)
+	return c.checkOutput(out, streamName, partitions)
 }
 
 // start tries the sink of an exporter that is in the catalog and makes the

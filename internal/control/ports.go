@@ -48,6 +48,9 @@ type Catalog interface {
 	UpdateExporter(ctx context.Context, e stream.Exporter) error
 	DeleteExporter(ctx context.Context, id string) error
 
+	// AbandonReplay gives up what is unfinished of a replay: its hold on the
+	// log and its keys. It returns the number of batches.
+	AbandonReplay(ctx context.Context, exporterID, replayID string) (int64, error)
 	Batch(ctx context.Context, id string) (stream.Batch, error)
 	Batches(ctx context.Context, exporterID string, q catalog.BatchQuery) ([]stream.Batch, error)
 	Totals(ctx context.Context, exporterID string) (catalog.Totals, error)
@@ -57,6 +60,7 @@ type Catalog interface {
 type Log interface {
 	Create(ctx context.Context, streamID string, partitions int) error
 	Drop(ctx context.Context, streamID string) error
+	Streams(ctx context.Context) ([]string, error)
 	Bounds(ctx context.Context, streamID string) ([]eventlog.Bound, error)
 	Index(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.BlockHeader, error]
 	Read(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.Block, error]

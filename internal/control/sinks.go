@@ -31,7 +31,7 @@ type NewSink struct {
 // PutSink creates a sink, or makes an existing one what n says (all of it:
 // what n leaves out is gone). It returns the sink, whether it is new, and a
 // warning or "". Nothing is written to the bucket. Errors: Invalid; Conflict
-// if a batch not yet delivered cannot move to the new place.
+// if n points to another bucket while batches wait for the present one.
 //
 // The catalog is one write; a put whose answer was lost may be repeated.
 // Stopped before the runner hears of it, exporters go on with the old
@@ -59,7 +59,7 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 		return stream.Sink{}, false, "", err
 	}
 	if moved {
-		warning = joinWarnings(warning, "the sink points to another place now: batches whose outcome was still unknown may end up in both")
+		warning = joinWarnings(warning, "the sink points to another place now: what was delivered before stays where it is, and verify no longer compares it")
 	}
 	return stored, created, warning, nil
 }

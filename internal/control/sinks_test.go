@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strm/internal/control"
 	"strm/internal/control/controltest"
@@ -131,6 +132,43 @@ func TestPutSinkAgain(t *testing.T) {
 	if err != nil || after.ID != x.ID || after.Sink != "s3" {
 		t.Errorf("its exporter is %+v, %v", after.Exporter, err)
 	}
+}
+
+// While a batch waits for its sink, the sink stays where it is, and the refusal
+// says how to go on. Credentials are not part of the place.
+func TestPutSinkWhileABatchWaits(t *testing.T) {
+	w, x := exporterWorld(t)
+	w.Append("demo", 0, 2, time.Now())
+	b := stream.Batch{
+		ID: stream.BatchID(x.ID, 1), ExporterID: x.ID, StreamID: x.StreamID, Stream: "demo", Seq: 1, Sink: "s3", State: stream.BatchPlanned,
+		Objects: []stream.Object{{Key: "k", Ranges: []stream.Range{{End: 2}}, Events: 2}},
+	}
+	if err := w.DB.Plan(t.Context(), []stream.Batch{b}, stream.Position{2}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.Sink(t.Context(), "s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, err = w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: "other"})
+	wantKind(t, err, problem.Conflict, "make a sink of another name")
+	if after, err := w.Sink(t.Context(), "s3"); err != nil || after.Revision != before.Revision || after.Bucket != before.Bucket {
+		t.Errorf("refused, but changed: %+v, %v", after, err)
+	}
+	if _, _, _, err := w.PutSink(t.Context(), control.NewSink{Name: "s3", Bucket: before.Bucket, Region: "eu-west-1", Credentials: controltest.Credentials}); err != nil {
+		t.Errorf("other credentials: %v", err)
+	}
+	// The exporter goes elsewhere, its batch does not.
+	if _, _, _, err := w.PutSink(t.Context(), control.NewSink{Name: "two", Bucket: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.UpdateExporter(t.Context(), "demo", "x", control.ExporterChange{Sink: ptr("two")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := w.Batch(t.Context(), b.ID); err != nil || got.Sink != "s3" {
+		t.Errorf("batch %+v, %v", got, err)
+	}
+	wantKind(t, w.DeleteSink(t.Context(), "s3", true), problem.Conflict, "strm flush")
 }
 
 // A sink whose credentials cannot be sealed is not stored at all.

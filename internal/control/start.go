@@ -12,7 +12,7 @@ import (
 // first event accepted after its creation.
 type Start struct {
 	Existing bool      // with the oldest event kept
-	From     time.Time // with the first block that has an event received at or after it
+	From     time.Time // with the events received at or after it; whole blocks, see startPosition
 }
 
 func (s Start) check(now time.Time) error {
@@ -25,9 +25,9 @@ func (s Start) check(now time.Time) error {
 	return nil
 }
 
-// startPosition turns a Start into offsets. A time is exact to the block: the
-// first block may also hold events from shortly before it, because objects are
-// made of whole blocks. The caller holds Trimming.
+// startPosition turns a Start into offsets. A time selects whole blocks: exact to
+// the events of one request or of those merged with it, some milliseconds. So
+// the first may have been received shortly before it. The caller holds Trimming.
 func (c *Control) startPosition(ctx context.Context, s stream.Stream, start Start) (stream.Position, error) {
 	bounds, err := c.log.Bounds(ctx, s.ID)
 	if err != nil {

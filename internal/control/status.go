@@ -29,7 +29,7 @@ func (s *Status) failed(err error, paused bool) {
 	switch {
 	case paused:
 		s.State = exporter.StatePaused
-	case needsPerson(err):
+	case exporter.NeedsPerson(err):
 		s.State = exporter.StateBlocked
 	default:
 		s.State = exporter.StateRetrying

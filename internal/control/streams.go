@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -43,7 +44,7 @@ type StreamChange struct {
 //
 // The log's partitions come first, then the row in the catalog that makes the
 // stream exist. Stopped between the two, the log holds an empty stream under
-// an id that nobody knows and that is never made again: a few bytes.
+// an id that nobody knows; FinishDeletions drops it at the next start.
 func (c *Control) CreateStream(ctx context.Context, n NewStream) (stream.Stream, error) {
 	s := stream.Stream{
 		ID:          newID(8),
@@ -205,19 +206,77 @@ func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bo
 	return stream.Stream{}, nil, err
 }
 
-// FinishDeletions finishes the deletions of streams that were stopped half-way.
-// The server calls it at its start, before the runner runs.
-func (c *Control) FinishDeletions(ctx context.Context) error {
+// FinishDeletions finishes what was stopped half-way: the deletions of streams,
+// and creations that left a log without a row. The server calls it at its start,
+// before the runner runs.
+//
+// A creation stopped half-way leaves an empty log. One that holds events, or
+// cannot be read, must come from elsewhere, such as a catalog restored from a
+// backup older than the stream: it is not ours to drop, so it is kept and its
+// id returned, for somebody to look at.
+func (c *Control) FinishDeletions(ctx context.Context) (strangers []string, err error) {
 	ids, err := c.catalog.DroppedStreams(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range ids {
 		if err := c.finishDeletion(ctx, id, nil); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return c.dropOrphans(ctx)
+}
+
+// dropOrphans drops the empty logs that belong to no stream. It keeps creations
+// out meanwhile: their logs are there before their rows.
+func (c *Control) dropOrphans(ctx context.Context) (strangers []string, err error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	logs, err := c.log.Streams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.catalog.Streams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range known {
+		if i := slices.Index(logs, s.ID); i >= 0 {
+			logs = slices.Delete(logs, i, i+1)
+		}
+	}
+	for _, id := range logs {
+		empty, err := c.neverHeld(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !empty {
+			strangers = append(strangers, id)
+			continue
+		}
+		if err := c.log.Drop(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(strangers)
+	return strangers, nil
+}
+
+// neverHeld reports whether a log has never held an event.
+func (c *Control) neverHeld(ctx context.Context, id string) (bool, error) {
+	bounds, err := c.log.Bounds(ctx, id)
+	if err != nil {
+		if problem.KindOf(err) == problem.Corrupt {
+			return false, nil
+		}
+		return false, err
+	}
+	for _, b := range bounds {
+		if b.End > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (c *Control) finishDeletion(ctx context.Context, id string, exporters []stream.Exporter) error {

@@ -94,7 +94,13 @@ func TestCreateStreamFaults(t *testing.T) {
 				if dropped != tt.drops {
 					t.Errorf("dropped: %v, want %v", dropped, tt.drops)
 				}
-				mustStream(t, w, "demo", 1) // the name is free
+				demo := mustStream(t, w, "demo", 1) // the name is free
+				if strangers, err := w.FinishDeletions(t.Context()); err != nil || len(strangers) != 0 {
+					t.Errorf("at the next start: %v, %v", strangers, err)
+				}
+				if logs, err := w.EventLog.Streams(t.Context()); err != nil || !slices.Equal(logs, []string{demo.ID}) {
+					t.Errorf("logs left: %v, %v", logs, err)
+				}
 				return
 			}
 			if err != nil {
@@ -107,6 +113,46 @@ func TestCreateStreamFaults(t *testing.T) {
 				t.Errorf("its log: %v", err)
 			}
 		})
+	}
+}
+
+// A log without a row is what a creation leaves that was stopped half-way. The
+// next start drops it, but nothing that holds events.
+func TestFinishDeletionsDropsOrphans(t *testing.T) {
+	w := controltest.New(t)
+	live := mustStream(t, w, "demo", 1)
+	w.Append("demo", 0, 1, time.Now())
+	empty := mustStream(t, w, "empty", 1)
+	const orphan, stranger = "00000000000000aa", "00000000000000bb"
+	for _, id := range []string{orphan, stranger} {
+		if err := w.EventLog.Create(t.Context(), id, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.EventLog.Append(t.Context(), stranger, eventlog.Entry{Partition: 1, Events: 1, Data: []byte("{}\n"), Received: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Trimmed away, they were there all the same.
+	if err := w.EventLog.Trim(t.Context(), stranger, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.Faults.LoseRequest("Drop")
+	_, err = w.FinishDeletions(t.Context())
+	wantInjected(t, err)
+	w.Faults.Clear()
+	for range 2 {
+		strangers, err := w.FinishDeletions(t.Context())
+		if err != nil || !slices.Equal(strangers, []string{stranger}) {
+			t.Errorf("strangers %v, %v", strangers, err)
+		}
+		logs, err := w.EventLog.Streams(t.Context())
+		slices.Sort(logs)
+		want := []string{live.ID, empty.ID, stranger}
+		slices.Sort(want)
+		if err != nil || !slices.Equal(logs, want) {
+			t.Errorf("logs %v, %v; want %v", logs, err, want)
+		}
 	}
 }
 
@@ -197,7 +243,7 @@ func TestDeleteStreamFaults(t *testing.T) {
 			if _, err := w.DB.Stream(t.Context(), "demo"); problem.KindOf(err) != problem.NotFound {
 				t.Errorf("the stream is still there: %v", err)
 			}
-			if err := w.FinishDeletions(t.Context()); err != nil {
+			if _, err := w.FinishDeletions(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.EventLog.Bounds(t.Context(), s.ID); !errors.Is(err, eventlog.ErrNoStream) {

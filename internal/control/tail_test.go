@@ -152,6 +152,7 @@ func TestTailTrimmed(t *testing.T) {
 		}
 		return errors.New("it went on as if nothing were missing")
 	})
+	wantKind(t, err, problem.Conflict, "removed by retention")
 	if !errors.Is(err, eventlog.ErrTrimmed) {
 		t.Errorf("ended with %v", err)
 	}

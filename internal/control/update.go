@@ -68,7 +68,7 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 	set(&e.Output.Layout, ch.Layout)
 	set(&e.Output.Format, ch.Format)
 	set(&e.Output.Compression, ch.Compression)
-	out, err := c.settings(e.Cut, e.Output)
+	out, err := c.settings(e.Cut, e.Output, e.Stream, len(e.Start))
 	if err != nil {
 		return err
 	}

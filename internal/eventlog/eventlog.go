@@ -24,13 +24,15 @@ import (
 	"strm/internal/stream"
 )
 
-// Identity of failures.
+// Identity of failures. What a log returns wraps one of them in an error of the
+// kind given here, so callers can act on kinds alone.
 var (
-	// ErrTrimmed: the range begins below the floor; retention removed it.
+	// ErrTrimmed: the range begins below the floor; retention removed it. Kind
+	// Conflict: the stream is there, its state refuses the reading.
 	ErrTrimmed = errors.New("events were removed by retention")
-	// ErrClosed: the log has been closed.
+	// ErrClosed: the log has been closed. Kind Unavailable.
 	ErrClosed = errors.New("log is closed")
-	// ErrNoStream: the log holds no such stream.
+	// ErrNoStream: the log holds no such stream. Kind NotFound.
 	ErrNoStream = errors.New("no such stream in the log")
 	// ErrFull: no room now. Nothing was written; the same append may succeed later. Kind Busy.
 	ErrFull = errors.New("log is full")
@@ -82,6 +84,8 @@ type Log interface {
 	Create(ctx context.Context, streamID string, partitions int) error
 	// Drop removes the stream and everything in it. Dropping what is not there is no error.
 	Drop(ctx context.Context, streamID string) error
+	// Streams returns the ids of all streams the log holds, in no order.
+	Streams(ctx context.Context) ([]string, error)
 
 	// Append stores the entry durably, then returns. Errors: ErrFull,
 	// ErrKeyReused, ErrNoStream, ErrClosed, or a fault after which the entry

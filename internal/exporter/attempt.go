@@ -23,7 +23,7 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 
 	sink, err := r.sinks.get(ctx, b.Sink)
 	if err != nil {
-		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), needsPerson(err))
+		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), NeedsPerson(err))
 	}
 	for i := range b.Objects {
 		if b.Objects[i].Stored {
@@ -63,7 +63,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), needsPerson(err))
+		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), NeedsPerson(err))
 	}
 	defer func() {
 		if err := c.close(); err != nil {

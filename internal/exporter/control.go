@@ -64,8 +64,8 @@ func (r *Runner) lane(id string) *lane {
 }
 
 // Reload takes up what the catalog says of an exporter now: created, updated,
-// paused, resumed or deleted. When it returns, no step runs that began with the
-// old state of a paused or deleted exporter.
+// paused, resumed or deleted, or with batches abandoned. When it returns, no step
+// runs that began with the old state of a paused or deleted exporter.
 func (r *Runner) Reload(ctx context.Context, exporterID string) error {
 	e, err := r.catalog.Exporter(ctx, exporterID)
 	if problem.KindOf(err) == problem.NotFound && err != nil {
@@ -77,6 +77,9 @@ func (r *Runner) Reload(ctx context.Context, exporterID string) error {
 	l := r.add(e)
 	l.reload(e)
 	l.urge()
+	l.mu.Lock()
+	l.reread = true
+	l.mu.Unlock()
 	if e.Paused {
 		if err := r.interrupt(ctx, l); err != nil {
 			return err

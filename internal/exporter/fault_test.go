@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -294,6 +295,131 @@ func TestReplayDeliversAgainElsewhereAndLeavesTheExportAlone(t *testing.T) {
 	}
 	if _, err := p.runner.Replay(t.Context(), w.exp.ID, "events", time.Time{}, time.Time{}); problem.KindOf(err) != problem.Invalid {
 		t.Errorf("a replay into the exporter's own prefix: %v", err)
+	}
+}
+
+// denied refuses every object below a prefix and counts them.
+type denied struct {
+	objstore.Bucket
+	objstore.Reader
+	prefix string
+	asked  chan struct{} // one for each, as far as it has room
+}
+
+func (b denied) Create(ctx context.Context, key string, c objstore.Content) error {
+	if !strings.HasPrefix(key, b.prefix) {
+		return b.Bucket.Create(ctx, key, c)
+	}
+	select {
+	case b.asked <- struct{}{}:
+	default:
+	}
+	return &objstore.Error{Outcome: objstore.Rejected, Reason: objstore.Denied, Key: key, Action: "s3:PutObject", Err: errFault}
+}
+
+// A replay that cannot be delivered is given up: the exporter lets go of it,
+// shows no trouble any more, and goes on.
+func TestAnAbandonedReplayIsForgotten(t *testing.T) {
+	w := newWorld(t, stream.Output{PathPrefix: "events"}, 1)
+	w.append(10, time.Now())
+	asked := make(chan struct{}, 1)
+	p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket {
+		return denied{b, b.(objstore.Reader), "again/", asked}
+	})
+	w.flush(p)
+	rep, err := p.runner.Replay(t.Context(), w.exp.ID, "again", time.Time{}, time.Time{})
+	w.must(err)
+	<-asked // it is being tried, in vain
+	n, err := w.db.AbandonReplay(t.Context(), w.exp.ID, rep.ID)
+	w.must(err)
+	if n != 1 {
+		t.Errorf("%d batches abandoned", n)
+	}
+	w.must(p.runner.Reload(t.Context(), w.exp.ID))
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for p.runner.Status(w.exp.ID).Reason != "" {
+		// The next step finds nothing left that could be in trouble.
+		if soon.Err() != nil {
+			t.Fatal("the trouble stays")
+		}
+		runtime.Gosched()
+	}
+	w.append(5, time.Now())
+	w.flush(p)
+	if st := p.runner.Status(w.exp.ID); st.State != exporter.StateRunning || st.Reason != "" {
+		t.Errorf("status %+v", st)
+	}
+	w.check(p)
+}
+
+// watched reports saves of one batch, once it is named.
+type watched struct {
+	exporter.Ledger
+	t  *testing.T
+	id *atomic.Pointer[string]
+}
+
+func (l watched) Save(ctx context.Context, b *stream.Batch) error {
+	if id := l.id.Load(); id != nil && b.ID == *id {
+		l.t.Errorf("batch %s is abandoned, but its exporter goes on with it", b.ID)
+	}
+	return l.Ledger.Save(ctx, b)
+}
+
+// A lane that has the batches of a replay in memory reads anew when it is told to.
+func TestNothingOfAnAbandonedReplayIsTriedAgain(t *testing.T) {
+	w := newWorld(t, stream.Output{PathPrefix: "events"}, 1)
+	w.append(10, time.Now())
+	asked := make(chan struct{}, 1)
+	var gone atomic.Pointer[string]
+	p := w.start(
+		func(_ *process, l exporter.Ledger) exporter.Ledger { return watched{l, t, &gone} },
+		func(_ *process, b objstore.Bucket) objstore.Bucket {
+			return denied{b, b.(objstore.Reader), "again/", asked}
+		})
+	w.flush(p)
+	rep, err := p.runner.Replay(t.Context(), w.exp.ID, "again", time.Time{}, time.Time{})
+	w.must(err)
+	<-asked
+	pause := func(paused bool) {
+		e, err := w.db.Exporter(t.Context(), w.exp.ID)
+		w.must(err)
+		e.Paused = paused
+		w.must(w.db.UpdateExporter(t.Context(), e))
+		w.must(p.runner.Reload(t.Context(), w.exp.ID))
+	}
+	pause(true) // no step runs now
+	_, err = w.db.AbandonReplay(t.Context(), w.exp.ID, rep.ID)
+	w.must(err)
+	gone.Store(&rep.Batches[0])
+	pause(false)
+	w.append(5, time.Now())
+	w.flush(p)
+	w.check(p)
+}
+
+// When a sink points elsewhere, what it delivered before is not looked for in
+// the new bucket; what it delivers from then on is.
+func TestAuditDoesNotLookForOldObjectsInANewBucket(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	w.append(3, time.Now())
+	p := w.start(nil, nil)
+	w.flush(p)
+	batches, err := w.db.Batches(t.Context(), w.exp.ID, catalogAll)
+	w.must(err)
+	s, err := w.db.Sink(t.Context(), "s3")
+	w.must(err)
+	s.Bucket = "/elsewhere"
+	_, _, err = w.db.PutSink(t.Context(), s)
+	w.must(err)
+	w.store.Delete(batches[0].Objects[0].Key) // the new bucket never had it
+	w.append(4, time.Now())
+	w.flush(p)
+	v, err := p.runner.Verify(t.Context(), w.exp.ID)
+	w.must(err)
+	if !v.OK || v.Objects != 2 || v.Read != 1 || v.NotRead != "sink s3 points to another bucket now; its older objects were not compared" {
+		t.Errorf("audit: %+v", v)
 	}
 }
 

@@ -28,10 +28,11 @@ const maxReplayBatches = 10_000
 
 // Replay plans the events received in [from, to) once more, into another path
 // prefix, with the exporter's present settings. Zero times mean the earliest
-// event kept, and now. Times select whole blocks, so a boundary is exact to the
-// events of one request. All batches are planned in one ledger transaction: if
-// the answer is lost, the replay is either in the ledger or it is not; it is
-// never half there. The exporter's position and its own batches are untouched.
+// event kept, and now. They select whole blocks: exact to the events of one
+// request or of those merged with it, some milliseconds. All batches are planned
+// in one ledger transaction: if the answer is lost, the replay is either in the
+// ledger or it is not; it is never half there. The exporter's position and its
+// own batches are untouched. The caller keeps retention from trimming meanwhile.
 func (r *Runner) Replay(ctx context.Context, exporterID, into string, from, to time.Time) (Replay, error) {
 	id, err := newReplayID()
 	if err != nil {

@@ -61,6 +61,14 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	if err != nil || did {
 		return rest{until: r.now()}, err
 	}
+	// No fault, and nothing left that could be in trouble: what was, is over or
+	// was given up.
+	if l.export() == nil {
+		l.recovered(ofExport)
+	}
+	if l.replay() == nil {
+		l.recovered(ofReplay)
+	}
 	pause.until = earlier(pause.until, wake)
 	return pause, nil
 }
@@ -87,7 +95,7 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 		}
 		return time.Time{}, true
 	}
-	blocked := needsPerson(err)
+	blocked := NeedsPerson(err)
 	l.validateAt = now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))
 	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: l.validateAt, since: now})
 	return l.validateAt, false

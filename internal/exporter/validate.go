@@ -94,9 +94,9 @@ func probe(ctx context.Context, sink *openSink, key string, c objstore.Content) 
 	return stream.SupportNo, nil
 }
 
-// needsPerson tells a failed validation that waits for somebody from one that
-// may pass.
-func needsPerson(err error) bool {
+// NeedsPerson reports whether a failed validation waits for somebody to mend
+// something, rather than for time to pass.
+func NeedsPerson(err error) bool {
 	var e *objstore.Error
 	if errors.As(err, &e) {
 		return e.Reason.NeedsPerson()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ type Verification struct {
 	Events      int64
 	Bytes       int64
 	Read        int64  // objects fetched from the bucket and compared
-	NotRead     string // why objects were not fetched, empty if all were
+	NotRead     string // why objects were not fetched, empty if all were; one reason per sink
 	Differences []Difference
 }
 
@@ -43,13 +44,14 @@ const readers = 4
 // Verify audits an exporter: the ranges of its batches tile its partitions
 // from its start to its position without gap or overlap, the counts balance,
 // and, where the credentials permit reading, every object in the bucket has the
-// size, checksum and number of events that the ledger says. It changes nothing.
+// size, checksum and number of events that the ledger says. Objects in a bucket
+// that their sink does not point to any more are not read. It changes nothing.
 func (r *Runner) Verify(ctx context.Context, exporterID string) (Verification, error) {
 	e, err := r.catalog.Exporter(ctx, exporterID)
 	if err != nil {
 		return Verification{}, err
 	}
-	a := audit{r: r, exporter: e, at: e.Start.Clone(), keys: map[string]string{}}
+	a := audit{r: r, exporter: e, at: e.Start.Clone(), keys: map[string]string{}, closed: map[string]bool{}}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	err = r.catalog.EachBatch(ctx, exporterID, func(b *stream.Batch) error {
@@ -87,8 +89,15 @@ type audit struct {
 	at       stream.Position   // where the next range must begin
 	keys     map[string]string // the keys of one batch; across batches the ledger keeps them unique
 
-	mu sync.Mutex // guards v
-	v  Verification
+	mu     sync.Mutex // guards what follows
+	v      Verification
+	closed map[string]bool // sinks that cannot be read at all, so asking again is of no use
+}
+
+// notRead is why an object was not fetched.
+type notRead struct {
+	reason string // empty: it was
+	closed bool   // true of every object of the sink
 }
 
 func (a *audit) differ(d Difference) {
@@ -142,12 +151,12 @@ func (a *audit) batch(b *stream.Batch) {
 // object compares one stored object with its plan, if it may be read.
 func (a *audit) object(ctx context.Context, b *stream.Batch, o *stream.Object) error {
 	a.mu.Lock()
-	skip := a.v.NotRead != ""
+	skip := a.closed[b.Sink]
 	a.mu.Unlock()
 	if skip {
 		return nil
 	}
-	what, notRead, err := a.compare(ctx, b, o)
+	what, not, err := a.compare(ctx, b, o)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", o.Key, err)
 	}
@@ -156,42 +165,51 @@ func (a *audit) object(ctx context.Context, b *stream.Batch, o *stream.Object) e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if notRead != "" {
-		a.v.NotRead = notRead
+	if not.reason == "" {
+		a.v.Read++
 		return nil
 	}
-	a.v.Read++
+	a.closed[b.Sink] = a.closed[b.Sink] || not.closed
+	switch {
+	case a.v.NotRead == "":
+		a.v.NotRead = not.reason
+	case !strings.Contains(a.v.NotRead, not.reason):
+		a.v.NotRead += "; " + not.reason
+	}
 	return nil
 }
 
-func (a *audit) compare(ctx context.Context, b *stream.Batch, o *stream.Object) (what, notRead string, err error) {
+func (a *audit) compare(ctx context.Context, b *stream.Batch, o *stream.Object) (what string, not notRead, err error) {
 	sink, err := a.r.sinks.get(ctx, b.Sink)
 	if err != nil {
 		if problem.KindOf(err) == problem.NotFound {
-			return "", "the sink " + b.Sink + " was deleted", nil
+			return "", notRead{"the sink " + b.Sink + " was deleted", true}, nil
 		}
-		return "", "", err
+		return "", notRead{}, err
+	}
+	if sink.Place() != b.Place {
+		return "", notRead{"sink " + b.Sink + " points to another bucket now; its older objects were not compared", false}, nil
 	}
 	bucket, ok := sink.bucket.(objstore.Reader)
 	if !ok {
-		return "", "the sink cannot be read", nil
+		return "", notRead{"the sink " + b.Sink + " cannot be read", true}, nil
 	}
 	body, _, err := bucket.Open(ctx, o.Key)
 	if err != nil {
 		var e *objstore.Error
 		switch {
 		case errors.As(err, &e) && e.Reason == objstore.NoObject:
-			return "the object is not in the bucket", "", nil
+			return "the object is not in the bucket", notRead{}, nil
 		case errors.As(err, &e) && e.Reason == objstore.Denied:
-			return "", "the sink's credentials do not permit reading; contents were not compared (needs " + action(e) + ")", nil
+			return "", notRead{"the credentials of sink " + b.Sink + " do not permit reading; contents were not compared (needs " + action(e) + ")", true}, nil
 		}
-		return "", "", err
+		return "", notRead{}, err
 	}
 	what, err = a.content(body, b, o)
 	if cerr := body.Close(); err == nil {
 		err = cerr
 	}
-	return what, "", err
+	return what, notRead{}, err
 }
 
 func action(e *objstore.Error) string {

@@ -17,6 +17,7 @@ package layout
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strconv"
 	"strings"
@@ -181,10 +182,14 @@ func (l Layout) has(variable string) bool {
 // Division says how the layout divides a batch.
 func (l Layout) Division() Division { return l.division }
 
-// CheckLength refuses a prefix and stream whose longest possible key would not fit.
+// CheckLength refuses a prefix and stream whose longest possible key would not
+// fit, whatever the batch, its number and the partitions that have events in it.
 func (l Layout) CheckLength(prefix, streamName string, partitions int, ext string) error {
 	f := sample(prefix, streamName, partitions)
 	f.Ext = ext
+	f.Batch = stream.BatchID("00000000", math.MaxInt64)
+	// The longest list is that of the highest partitions, as many as are listed.
+	f.Partitions = f.Partitions[max(0, len(f.Partitions)-maxListed):]
 	if n := len(l.Key(f)); n > maxKey {
 		return problem.New(problem.Invalid, "keys would be up to %d bytes long, S3 takes %d: shorten the path prefix or the layout", n, maxKey)
 	}

@@ -1,6 +1,7 @@
 package layout_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -44,13 +45,39 @@ func TestKeyWithoutPrefixHasNoLeadingSlash(t *testing.T) {
 	}
 }
 
-func TestManyPartitionsDoNotMakeTheKeyTooLong(t *testing.T) {
-	l, _ := layout.Parse("strm")
-	if err := l.CheckLength(strings.Repeat("p", 850), strings.Repeat("s", 80), 256, "jsonl.gz"); err != nil {
-		t.Error(err)
-	}
-	if err := l.CheckLength(strings.Repeat("p", 900), strings.Repeat("s", 100), 256, "jsonl.gz"); err == nil {
-		t.Error("a key beyond 1,024 bytes was allowed")
+// At the longest prefix that is accepted, the longest key that any batch of the
+// exporter can have is exactly as long as S3 takes; one more byte is refused.
+func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
+	for _, text := range []string{"strm", "hive", "{partitions}/{stream}/{partitions}/{batch}.{ext}"} {
+		l, err := layout.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, partitions := range []int{1, 2, 32, 33, 34, 100, 101, 256} {
+			name := strings.Repeat("s", stream.MaxName)
+			fits := func(n int) bool { return l.CheckLength(strings.Repeat("p", n), name, partitions, "jsonl.zst") == nil }
+			prefix := 0
+			for fits(prefix + 1) {
+				prefix++
+			}
+			if fits(prefix + 2) {
+				t.Errorf("%s, %d partitions: %d bytes are refused and %d accepted", text, partitions, prefix+1, prefix+2)
+			}
+			longest := 0
+			for first := range partitions { // every run of neighbours that may be listed, so every length and width of number
+				for last := first; last < min(partitions, first+40); last++ {
+					f := facts()
+					f.Prefix, f.Stream, f.Batch, f.Ext, f.Partitions = strings.Repeat("p", prefix), name, stream.BatchID("1a2b3c4d", math.MaxInt64), "jsonl.zst", nil
+					for p := first; p <= last; p++ {
+						f.Partitions = append(f.Partitions, stream.Partition(p))
+					}
+					longest = max(longest, len(l.Key(f)))
+				}
+			}
+			if longest != 1024 {
+				t.Errorf("%s, %d partitions: the longest key has %d bytes, want 1,024", text, partitions, longest)
+			}
+		}
 	}
 }
 

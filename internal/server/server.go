@@ -103,8 +103,13 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.assemble(sealer)
-	if err := s.control.FinishDeletions(ctx); err != nil {
+	strangers, err := s.control.FinishDeletions(ctx)
+	if err != nil {
 		return err
+	}
+	if len(strangers) > 0 {
+		cfg.Logger.Warn("the log holds events of streams that the catalog does not know; they are kept. Was the catalog restored from an older backup?",
+			slog.Any("streams", strangers))
 	}
 	return s.listen(ctx)
 }

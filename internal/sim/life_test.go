@@ -101,7 +101,11 @@ func (w *world) boot(n int, fs *vfs.MemFS) *life {
 		Catalog: cat, Log: l.log, Runner: l.runner, CheckOutput: builtin.CheckOutput, Trimming: trimming,
 		Options: control.Options{AllowShortIntervals: true},
 	})
-	w.must(l.control.FinishDeletions(l.ctx))
+	strangers, err := l.control.FinishDeletions(l.ctx)
+	w.must(err)
+	if len(strangers) > 0 {
+		w.t.Errorf("the log holds streams that the catalog does not know: %v", strangers)
+	}
 	l.running.Store(true)
 	l.parts.Go(func() { l.part("exporters", l.runner.Run) })
 	l.parts.Go(func() { l.part("retention", l.keeper.Run) })

@@ -47,6 +47,7 @@ type Batch struct {
 	Reason     CutReason
 	CutAt      time.Time // the time in the names
 	Sink       string    // the sink's name when planned: a batch never moves to another
+	Place      string    // Sink.Place when planned, noted by the ledger: where the objects are, whatever the sink becomes
 	Output     Output
 	Encoder    string // name and version of the encoder that must produce the bytes
 	Objects    []Object

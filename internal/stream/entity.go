@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Stream is a named, partitioned, ordered log of events.
 type Stream struct {
@@ -77,6 +80,12 @@ type Sink struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
+
+// Place identifies where the sink writes to: its type, endpoint and bucket.
+// Sinks of one place share its keys. The endpoint is quoted, so that no two
+// places have one name. Region, path style and credentials are ways to reach a
+// place, not part of it.
+func (s *Sink) Place() string { return fmt.Sprintf("%s %q %s", s.Type, s.Endpoint, s.Bucket) }
 
 // Cut holds when an exporter closes a batch. Zero means no such rule.
 type Cut struct {

@@ -178,6 +178,11 @@ type Replayed struct {
 	Batches []string `json:"batches"`
 }
 
+// Cancelled is the answer to DELETE /v1/batch-exporters/{name}/replays/{id}.
+type Cancelled struct {
+	Abandoned int64 `json:"abandoned"` // batches given up; those that were done stay
+}
+
 // Batch is a line of the ledger.
 type Batch struct {
 	ID          string     `json:"id"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,7 +173,9 @@ func testKeys(t *testing.T, b *bench) {
 	ok(t, b.db.Plan(ctx, []stream.Batch{key(b.exporter("e-d", "d", "b", "d", 1), 1, 0, "k")}, stream.Position{1}))
 }
 
-func testKeysFollow(t *testing.T, b *bench) {
+// testNeverMove: a batch stays where it was planned to go. Its exporter may
+// move, its sink may not until it is delivered.
+func testNeverMove(t *testing.T, b *bench) {
 	ctx := t.Context()
 	one, two := b.plain("a", 1), b.plain("b", 1)
 	key := func(e stream.Exporter, seq int64, from int, k string) stream.Batch {
@@ -180,41 +183,119 @@ func testKeysFollow(t *testing.T, b *bench) {
 		p.Objects[0].Key = k
 		return p
 	}
-	done := key(one, 1, 0, "done")
-	ok(t, b.db.Plan(ctx, []stream.Batch{done, key(one, 2, 1, "open")}, stream.Position{2}))
-	ok(t, finish(ctx, b.db, &done))
-	ok(t, b.db.Plan(ctx, []stream.Batch{key(two, 1, 0, "open")}, stream.Position{1}))
-	// Into the bucket where its key is taken: nothing changes.
-	_, _, err := b.db.PutSink(ctx, stream.Sink{Name: "a", Type: stream.SinkS3, Bucket: "bucket-b"})
-	wantKind(t, err, problem.Conflict)
-	if s := must(b.db.Sink(ctx, "a"))(t); s.Bucket != "bucket-a" || s.Revision != 1 {
-		t.Fatalf("sink %+v", s)
+	put := func(name, bucket string) error {
+		_, _, err := b.db.PutSink(ctx, stream.Sink{Name: name, Type: stream.SinkS3, Bucket: bucket})
+		return err
 	}
+	done, open := key(one, 1, 0, "done"), key(one, 2, 1, "open")
+	ok(t, b.db.Plan(ctx, []stream.Batch{done, open}, stream.Position{2}))
+	ok(t, finish(ctx, b.db, &done))
+	for name, change := range map[string]func(*stream.Sink){
+		"bucket":   func(s *stream.Sink) { s.Bucket = "new" },
+		"endpoint": func(s *stream.Sink) { s.Endpoint = "http://localhost:9000" },
+		"type":     func(s *stream.Sink) { s.Type = stream.SinkGCS },
+	} {
+		s := must(b.db.Sink(ctx, "a"))(t)
+		change(&s)
+		_, _, err := b.db.PutSink(ctx, s)
+		wantKind(t, err, problem.Conflict)
+		if !strings.Contains(err.Error(), "strm flush") || !strings.Contains(err.Error(), "1 batches") {
+			t.Errorf("%s: %q does not say how to go on", name, err)
+		}
+	}
+	s := must(b.db.Sink(ctx, "a"))(t)
+	if s.Bucket != "bucket-a" || s.Revision != 1 {
+		t.Fatalf("refused, but changed: %+v", s)
+	}
+	// How it is reached may change at any time.
+	s.Credentials, s.Region, s.PathStyle = []byte("new"), "eu-west-1", true
+	_, _, err := b.db.PutSink(ctx, s)
+	ok(t, err)
+
+	// The exporter moves, though a key of its open batch is taken where it goes.
+	ok(t, b.db.Plan(ctx, []stream.Batch{key(two, 1, 0, "open")}, stream.Position{1}))
 	e := must(b.db.Exporter(ctx, one.ID))(t)
 	e.Sink = "b"
-	wantKind(t, b.db.UpdateExporter(ctx, e), problem.Conflict)
-	// An object that is stored is where it is, though its batch moves.
-	half := key(one, 3, 2, "half")
-	half.Objects = append(half.Objects, stream.Object{Key: "rest", Ranges: []stream.Range{span(0, 3, 4)}, Events: 1})
-	ok(t, b.db.Plan(ctx, []stream.Batch{half}, stream.Position{4}))
-	half.State, half.Objects[0].Stored = stream.BatchAttempted, true
-	ok(t, b.db.Save(ctx, &half))
-	// Elsewhere: the open key moves, the done one stays.
-	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "a", Type: stream.SinkS3, Bucket: "new"})
-	ok(t, err)
-	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "old", Type: stream.SinkS3, Bucket: "bucket-a"})
-	ok(t, err)
-	three := b.exporter("e-3", "three", "a", "old", 1)
-	ok(t, b.db.Plan(ctx, []stream.Batch{key(three, 1, 0, "open")}, stream.Position{1}))
-	for _, taken := range []string{"done", "half"} {
-		wantKind(t, b.db.Plan(ctx, []stream.Batch{key(three, 2, 1, taken)}, stream.Position{2}), problem.Conflict)
+	ok(t, b.db.UpdateExporter(ctx, e))
+	if left := must(b.db.Unfinished(ctx, one.ID))(t); len(left) != 1 || left[0].Sink != "a" || left[0].Place != `S3 "" bucket-a` {
+		t.Fatalf("the open batch moved: %+v", left)
 	}
-	ok(t, b.db.Plan(ctx, []stream.Batch{key(three, 2, 1, "rest")}, stream.Position{2}))
-	_, _, err = b.db.PutSink(ctx, stream.Sink{Name: "new", Type: stream.SinkS3, Bucket: "new"})
-	ok(t, err)
-	four := b.exporter("e-4", "four", "a", "new", 1)
-	wantKind(t, b.db.Plan(ctx, []stream.Batch{key(four, 1, 0, "open")}, stream.Position{1}), problem.Conflict)
-	ok(t, b.db.Plan(ctx, []stream.Batch{key(four, 1, 0, "done")}, stream.Position{1}))
+	wantKind(t, put("a", "new"), problem.Conflict) // no exporter writes there now, but the batch does
+	wantKind(t, b.db.Plan(ctx, []stream.Batch{key(two, 2, 1, "open")}, stream.Position{2}), problem.Conflict)
+	third := key(e, 3, 2, "third")
+	ok(t, b.db.Plan(ctx, []stream.Batch{third}, stream.Position{3}))
+
+	// Delivered: the sink may go, and what it holds stays known, key by key.
+	ok(t, finish(ctx, b.db, &open))
+	ok(t, put("a", "new"))
+	for id, place := range map[string]string{done.ID: `S3 "" bucket-a`, open.ID: `S3 "" bucket-a`, third.ID: `S3 "" bucket-b`} {
+		if got := must(b.db.Batch(ctx, id))(t); got.Place != place {
+			t.Errorf("batch %s is at %q, want %q", id, got.Place, place)
+		}
+	}
+	ok(t, put("old", "bucket-a"))
+	three := b.exporter("e-3", "three", "a", "old", 1)
+	for _, taken := range []string{"done", "open"} {
+		wantKind(t, b.db.Plan(ctx, []stream.Batch{key(three, 1, 0, taken)}, stream.Position{1}), problem.Conflict)
+	}
+	ok(t, b.db.Plan(ctx, []stream.Batch{key(three, 1, 0, "third")}, stream.Position{1}))
+
+	// Deleting the exporter is the other way out; where its batch was to go stays.
+	wantKind(t, put("old", "elsewhere"), problem.Conflict)
+	ok(t, b.db.DeleteExporter(ctx, three.ID))
+	ok(t, put("old", "elsewhere"))
+	if got := must(b.db.Batch(ctx, stream.BatchID(three.ID, 1)))(t); got.State != stream.BatchAbandoned || got.Place != `S3 "" bucket-a` {
+		t.Errorf("abandoned batch %+v", got)
+	}
+}
+
+func testAbandonReplay(t *testing.T, b *bench) {
+	ctx := t.Context()
+	e := b.plain("demo", 1)
+	first := plan(e, 1, span(0, 0, 9))
+	ok(t, b.db.Plan(ctx, []stream.Batch{first}, stream.Position{9}))
+	ok(t, finish(ctx, b.db, &first))
+	again := func(seq int64, id string, from, to int) stream.Batch {
+		p := plan(e, seq, span(0, from, to))
+		p.Replay, p.Reason = id, stream.CutReplay
+		return p
+	}
+	done, tried, waits, other := again(2, "r1", 0, 2), again(3, "r1", 2, 4), again(4, "r1", 4, 6), again(5, "r2", 6, 9)
+	ok(t, b.db.Plan(ctx, []stream.Batch{done, tried, waits}, nil))
+	ok(t, b.db.Plan(ctx, []stream.Batch{other}, nil))
+	open := plan(e, 6, span(0, 9, 10))
+	ok(t, b.db.Plan(ctx, []stream.Batch{open}, stream.Position{10}))
+	ok(t, finish(ctx, b.db, &done))
+	ok(t, attempt(ctx, b.db, &tried))
+
+	for _, c := range []struct{ exporter, replay string }{{"nope", "r1"}, {e.ID, "r3"}, {e.ID, ""}} {
+		_, err := b.db.AbandonReplay(ctx, c.exporter, c.replay)
+		wantKind(t, err, problem.NotFound)
+	}
+	if n := must(b.db.AbandonReplay(ctx, e.ID, "r1"))(t); n != 2 {
+		t.Fatalf("%d batches abandoned, want 2", n)
+	}
+	b.reopen()
+	if n := must(b.db.AbandonReplay(ctx, e.ID, "r1"))(t); n != 0 {
+		t.Fatalf("the second time %d", n)
+	}
+	want := []stream.BatchState{stream.BatchDone, stream.BatchDone, stream.BatchAbandoned, stream.BatchAbandoned, stream.BatchPlanned, stream.BatchPlanned}
+	for i, state := range want {
+		if got := must(b.db.Batch(ctx, stream.BatchID(e.ID, int64(i+1))))(t); got.State != state {
+			t.Errorf("batch %d is %s, want %s", i+1, got.State, state)
+		}
+	}
+	wantKind(t, finish(ctx, b.db, &tried), problem.Conflict)
+	// The log is held by the other replay only, and the keys are free.
+	if held, _, err := b.db.Held(ctx, "id-demo"); err != nil || !slices.Equal(held, stream.Position{6}) {
+		t.Errorf("held %v, %v", held, err)
+	}
+	next := again(7, "r3", 2, 4)
+	next.Objects[0].Key = tried.Objects[0].Key
+	ok(t, b.db.Plan(ctx, []stream.Batch{next}, nil))
+	if sum := must(b.db.Totals(ctx, e.ID))(t); sum.ReplayedBatches != 1 || sum.UnfinishedBatches != 3 {
+		t.Errorf("totals %+v", sum)
+	}
 }
 
 func testReplayAndHeld(t *testing.T, b *bench) {

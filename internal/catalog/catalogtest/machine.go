@@ -55,6 +55,7 @@ func testMachine(t *testing.T, b *bench) {
 			"finish":        m.finish,
 			"save done":     m.saveDone,
 			"create":        m.create,
+			"abandon":       m.abandon,
 			"delete":        m.delete,
 			"move sink":     m.moveSink,
 			"other sink":    m.otherSink,
@@ -78,8 +79,26 @@ func (m *machine) putSink(r *rapid.T, name string) {
 	m.moves++
 	bucket := fmt.Sprintf("b%d-%d", m.run, m.moves)
 	_, _, err := m.b.db.PutSink(m.ctx, stream.Sink{Name: name, Type: stream.SinkS3, Bucket: bucket})
+	if m.waitsFor(name) {
+		wantKind(r, err, problem.Conflict)
+		return
+	}
 	ok(r, err)
 	m.bucket[name] = bucket
+}
+
+func (m *machine) place(e stream.Exporter) string { return `S3 "" ` + m.bucket[e.Sink] }
+
+// waitsFor says whether a batch was planned for the sink and is not delivered.
+func (m *machine) waitsFor(sink string) bool {
+	for _, k := range m.all {
+		for i := range k.batches {
+			if k.batches[i].Sink == sink && k.batches[i].State.Unfinished() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (m *machine) create(r *rapid.T) {
@@ -118,6 +137,7 @@ func (m *machine) draw(r *rapid.T, e stream.Exporter) ([]stream.Batch, stream.Po
 			}
 		}
 		b := plan(e, e.LastSeq+1+int64(i), ranges...)
+		b.Place = m.place(e)
 		if len(ranges) == 2 && rapid.Bool().Draw(r, "two objects") {
 			b.Objects[0].Ranges, b.Objects[0].Events = ranges[:1], 1
 			b.Objects = append(b.Objects, stream.Object{Key: b.Objects[0].Key + ".2", Ranges: ranges[1:], Events: 1})
@@ -172,7 +192,7 @@ func (m *machine) takenKey(r *rapid.T) {
 	e, k := m.pick(r)
 	var taken string
 	for _, b := range k.batches {
-		if b.State.Unfinished() {
+		if b.State != stream.BatchAbandoned && b.Place == m.place(e) {
 			taken = b.Objects[0].Key
 		}
 	}
@@ -190,7 +210,7 @@ func (m *machine) replay(r *rapid.T) {
 		r.Skip("nothing planned")
 	}
 	b := plan(e, e.LastSeq+1, stream.Range{Start: e.Start[0], End: e.Next[0]})
-	b.Replay = "again"
+	b.Replay, b.Place = "again", m.place(e)
 	ok(r, m.b.db.Plan(m.ctx, []stream.Batch{b}, nil))
 	k.batches = append(k.batches, b)
 }
@@ -227,6 +247,10 @@ func (m *machine) finish(r *rapid.T) {
 func (m *machine) saveDone(r *rapid.T) {
 	_, b := m.choose(r, false)
 	copied := *b
+	copied.Objects = slices.Clone(b.Objects)
+	for i := range copied.Objects {
+		copied.Objects[i].Stored = true // also of an abandoned batch: it is too late for that
+	}
 	copied.State = rapid.SampledFrom([]stream.BatchState{stream.BatchAttempted, stream.BatchDone, stream.BatchPlanned}).Draw(r, "state")
 	wantKind(r, m.b.db.Save(m.ctx, &copied), problem.Conflict)
 }
@@ -240,6 +264,29 @@ func (m *machine) delete(r *rapid.T) {
 		if k.batches[i].State.Unfinished() {
 			k.batches[i].State = stream.BatchAbandoned
 		}
+	}
+}
+
+func (m *machine) abandon(r *rapid.T) {
+	e, k := m.pick(r)
+	var n int64
+	known := false
+	for i := range k.batches {
+		if b := &k.batches[i]; b.Replay != "" {
+			known = true
+			if b.State.Unfinished() {
+				n++
+				b.State = stream.BatchAbandoned
+			}
+		}
+	}
+	got, err := m.b.db.AbandonReplay(m.ctx, e.ID, "again")
+	if !known {
+		wantKind(r, err, problem.NotFound)
+		return
+	}
+	if ok(r, err); got != n {
+		r.Fatalf("%d batches abandoned, want %d", got, n)
 	}
 }
 
@@ -302,6 +349,9 @@ func (m *machine) checkBatches(r *rapid.T, id string, k *tracked) {
 	ok(r, m.b.db.EachBatch(m.ctx, id, func(b *stream.Batch) error {
 		want := &k.batches[i]
 		i++
+		if b.Sink != want.Sink || b.Place != want.Place {
+			return fmt.Errorf("batch %s moved to %s (%s) from %s (%s)", b.ID, b.Sink, b.Place, want.Sink, want.Place)
+		}
 		if b.State != want.State || b.Attempts != want.Attempts || b.Events() != want.Events() || len(b.Objects) != len(want.Objects) {
 			return fmt.Errorf("batch %+v, want %+v", b, want)
 		}

@@ -33,7 +33,8 @@ func Run(t *testing.T, open Opener) {
 		"plan refused":       testPlanRefused,
 		"save refused":       testSaveRefused,
 		"keys":               testKeys,
-		"keys follow a sink": testKeysFollow,
+		"batches never move": testNeverMove,
+		"abandon replay":     testAbandonReplay,
 		"replay and held":    testReplayAndHeld,
 		"batch pages":        testBatchPages,
 		"two planners":       testTwoPlanners,
@@ -133,7 +134,7 @@ func plan(e stream.Exporter, seq int64, ranges ...stream.Range) stream.Batch {
 	for _, r := range ranges {
 		n += int64(r.End - r.Start)
 	}
-	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Stream: e.Stream, Sink: e.Sink, Seq: seq,
+	return stream.Batch{ID: stream.BatchID(e.ID, seq), ExporterID: e.ID, StreamID: e.StreamID, Stream: e.Stream, Sink: e.Sink, Place: `S3 "" bucket-` + e.Sink, Seq: seq,
 		Reason: stream.CutInterval, CutAt: noon, Output: e.Output, Encoder: "jsonl/1", State: stream.BatchPlanned, PlannedAt: noon,
 		Objects: []stream.Object{{Key: fmt.Sprintf("p/%s-%d.jsonl", e.ID, seq), Ranges: ranges, Events: n}}}
 }

@@ -84,11 +84,14 @@ CREATE TABLE exporter (
 CREATE UNIQUE INDEX exporter_name ON exporter (stream_id, name) WHERE deleted_at = 0;
 CREATE INDEX exporter_sink ON exporter (sink) WHERE deleted_at = 0;
 
+-- place is where the sink wrote to when the batch was planned: its type,
+-- endpoint and bucket. It stays, whatever becomes of the sink or the batch.
 CREATE TABLE batch (
     exporter_id   TEXT    NOT NULL REFERENCES exporter (id),
     seq           BIGINT  NOT NULL,
     stream        TEXT    NOT NULL,
     sink          TEXT    NOT NULL,
+    place         TEXT    NOT NULL,
     replay        TEXT    NOT NULL,
     reason        TEXT    NOT NULL,
     cut_at        BIGINT  NOT NULL,
@@ -111,8 +114,8 @@ CREATE INDEX batch_unfinished ON batch (exporter_id, seq) WHERE state IN ('plann
 CREATE INDEX batch_abandoned ON batch (exporter_id, state, seq) WHERE state = 'abandoned';
 CREATE INDEX batch_replay ON batch (exporter_id, replay, seq) WHERE replay <> '';
 
--- bucket says where the object goes: the sink's type, endpoint and bucket. It
--- is empty once the plan is abandoned, which frees the key.
+-- bucket is the batch's place while the plan claims its keys there. It is empty
+-- once the plan is abandoned, which frees them.
 CREATE TABLE batch_object (
     exporter_id  TEXT    NOT NULL,
     seq          BIGINT  NOT NULL,

@@ -43,6 +43,15 @@ func Replayed(name, into string, r apiv1.Replayed) View {
 		into, count(int64(len(r.Batches)), "batch", "batches"))}
 }
 
+// Cancelled shows what was given up of a replay.
+func Cancelled(name, replay string, c apiv1.Cancelled) View {
+	text := fmt.Sprintf("%s: replay %s is given up, %s abandoned", name, replay, count(c.Abandoned, "batch", "batches"))
+	if c.Abandoned == 0 {
+		text = fmt.Sprintf("%s: nothing was left to do of replay %s", name, replay)
+	}
+	return View{JSON: c, Text: text}
+}
+
 // Version shows the versions of the client and, if one answers, the server.
 func Version(client, server, installation string) View {
 	doc := struct {

@@ -16,8 +16,12 @@ func batchRow(b apiv1.Batch) []string {
 	if b.Blocked {
 		state += " (blocked)"
 	}
+	reason := b.Reason
+	if b.Replay != "" {
+		reason = b.Replay // "replay-..." says why, and which one
+	}
 	return []string{
-		b.ID, state, b.Reason, when(&b.CutAt), itoa(b.Events), Bytes(b.Bytes), itoa(int64(len(b.Objects))), itoa(int64(b.Attempts)), b.Problem,
+		b.ID, state, reason, when(&b.CutAt), itoa(b.Events), Bytes(b.Bytes), itoa(int64(len(b.Objects))), itoa(int64(b.Attempts)), b.Problem,
 	}
 }
 

@@ -130,6 +130,14 @@ func (c faultyCatalog) DeleteExporter(ctx context.Context, id string) error {
 	return c.f.do("DeleteExporter", func() error { return c.Catalog.DeleteExporter(ctx, id) })
 }
 
+func (c faultyCatalog) AbandonReplay(ctx context.Context, exporterID, replayID string) (n int64, err error) {
+	err = c.f.do("AbandonReplay", func() error {
+		n, err = c.Catalog.AbandonReplay(ctx, exporterID, replayID)
+		return err
+	})
+	return n, err
+}
+
 func (c faultyCatalog) Totals(ctx context.Context, id string) (t catalog.Totals, err error) {
 	err = c.f.do("Totals", func() error {
 		t, err = c.Catalog.Totals(ctx, id)

@@ -108,7 +108,7 @@ const Secret = "wJalrXUtnFEMI7K7MDENG2bPxRfiCY3EXAMPLE4K"
 const Credentials = `{"AccessKey":{"UserName":"u","AccessKeyId":"AKIAEXAMPLEEXAMPLE12","Status":"Active","SecretAccessKey":"` + Secret + `"}}`
 
 // CheckOutput fills defaults and knows one format.
-func CheckOutput(o stream.Output) (stream.Output, error) {
+func CheckOutput(o stream.Output, _ string, _ int) (stream.Output, error) {
 	if o.Layout == "" {
 		o.Layout = "strm"
 	}

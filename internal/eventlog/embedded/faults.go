@@ -29,7 +29,7 @@ func noStream(id string) error {
 }
 
 func trimmed(id string, p stream.Partition, off, floor stream.Offset) error {
-	return problem.New(problem.NotFound, "stream %s partition %d offset %d is below the floor %d: %w", id, p, off, floor, eventlog.ErrTrimmed)
+	return problem.New(problem.Conflict, "stream %s partition %d offset %d is below the floor %d: %w", id, p, off, floor, eventlog.ErrTrimmed)
 }
 
 var errClosed = problem.New(problem.Unavailable, "event log: %w", eventlog.ErrClosed)

@@ -222,6 +222,24 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	return nil
 }
 
+// Streams implements eventlog.Log.
+func (l *Log) Streams(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.leave()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	ids := make([]string, 0, len(l.streams))
+	for id := range l.streams {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 // Bounds implements eventlog.Log.
 func (l *Log) Bounds(ctx context.Context, streamID string) ([]eventlog.Bound, error) {
 	if err := ctx.Err(); err != nil {

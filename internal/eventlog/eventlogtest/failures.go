@@ -3,6 +3,7 @@ package eventlogtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"strm/internal/eventlog"
@@ -16,6 +17,15 @@ func streams(t *testing.T, s Store) {
 	if n := len(bounds(t, l)); n != 3 {
 		t.Fatalf("%d partitions, want 3", n)
 	}
+	const other = "00000000000000ee"
+	if err := l.Create(ctx, other, 1); err != nil {
+		t.Fatal(err)
+	}
+	wantStreams(t, l, id, other)
+	if err := l.Drop(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	wantStreams(t, l, id)
 	appendEntry(t, l, keyed(entry(2, "old", 5), "key", 1))
 	if err := l.Create(ctx, id, 3); err != nil {
 		t.Fatalf("create again: %v", err)
@@ -34,6 +44,7 @@ func streams(t *testing.T, s Store) {
 	if _, err := l.Bounds(ctx, id); !errors.Is(err, eventlog.ErrNoStream) {
 		t.Fatalf("bounds of a dropped stream after a crash: %v", err)
 	}
+	wantStreams(t, l)
 	// Made anew it is empty, and has forgotten its keys.
 	if err := l.Create(ctx, id, 3); err != nil {
 		t.Fatal(err)
@@ -42,11 +53,30 @@ func streams(t *testing.T, s Store) {
 		t.Fatal("a stream made anew knows an old key")
 	}
 	l = reopen(t, s, l)
+	wantStreams(t, l, id)
 	wantText(t, l, whole(t, l, 2), lines("new", 4))
 	if err := l.Drop(ctx, "00000000000000ff"); err != nil {
 		t.Fatalf("drop of what never was: %v", err)
 	}
 	closeLog(t, l)
+}
+
+func wantStreams(t *testing.T, l eventlog.Log, want ...string) {
+	t.Helper()
+	got, err := l.Streams(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("the log holds the streams %v, want %v", got, want)
+	}
+}
+
+// isFault says whether err is the failure that the port names, of its kind.
+func isFault(err, identity error, kind problem.Kind) bool {
+	return errors.Is(err, identity) && problem.KindOf(err) == kind
 }
 
 // everything calls each method of the log and returns the errors by name.
@@ -70,7 +100,7 @@ func errorIdentities(t *testing.T, s Store) {
 	l := openStream(t, s, 1)
 	appendEntry(t, l, entry(0, "e", 3))
 	for what, err := range everything(ctx, l, "00000000000000ff") {
-		if !errors.Is(err, eventlog.ErrNoStream) {
+		if !isFault(err, eventlog.ErrNoStream, problem.NotFound) {
 			t.Errorf("%s of an unknown stream: %v", what, err)
 		}
 	}
@@ -83,8 +113,9 @@ func errorIdentities(t *testing.T, s Store) {
 	errs := everything(ctx, l, id)
 	errs["create"] = l.Create(ctx, "00000000000000c3", 1)
 	errs["drop"] = l.Drop(ctx, id)
+	_, errs["streams"] = l.Streams(ctx)
 	for what, err := range errs {
-		if !errors.Is(err, eventlog.ErrClosed) {
+		if !isFault(err, eventlog.ErrClosed, problem.Unavailable) {
 			t.Errorf("%s of a closed log: %v", what, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"strm/internal/eventlog"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -27,11 +28,11 @@ func fill(t tb, l eventlog.Log, n int) ([]stream.Range, []byte) {
 
 func wantTrimmed(t tb, l eventlog.Log, r stream.Range) {
 	t.Helper()
-	if _, err := tryText(l, r); !errors.Is(err, eventlog.ErrTrimmed) {
+	if _, err := tryText(l, r); !isFault(err, eventlog.ErrTrimmed, problem.Conflict) {
 		t.Fatalf("read of %v, part of it trimmed: %v", r, err)
 	}
 	for _, err := range l.Index(context.Background(), id, r) {
-		if !errors.Is(err, eventlog.ErrTrimmed) {
+		if !isFault(err, eventlog.ErrTrimmed, problem.Conflict) {
 			t.Fatalf("index of %v, part of it trimmed: %v", r, err)
 		}
 	}

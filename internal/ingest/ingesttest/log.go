@@ -10,10 +10,13 @@ import (
 	"hash/crc32"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"strm/internal/eventlog"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -50,12 +53,21 @@ type first struct {
 
 var _ eventlog.Log = (*Log)(nil)
 
+// The failures of the port, with the kinds it gives them.
+var (
+	errClosed    = problem.New(problem.Unavailable, "%w", eventlog.ErrClosed)
+	errNoStream  = problem.New(problem.NotFound, "%w", eventlog.ErrNoStream)
+	errTrimmed   = problem.New(problem.Conflict, "%w", eventlog.ErrTrimmed)
+	errFull      = problem.New(problem.Busy, "%w", eventlog.ErrFull)
+	errKeyReused = problem.New(problem.Conflict, "%w", eventlog.ErrKeyReused)
+)
+
 // Create makes the stream's partitions.
 func (l *Log) Create(_ context.Context, streamID string, partitions int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return eventlog.ErrClosed
+		return errClosed
 	}
 	if l.streams == nil {
 		l.streams = map[string]*kept{}
@@ -77,6 +89,16 @@ func (l *Log) Drop(_ context.Context, streamID string) error {
 	defer l.mu.Unlock()
 	delete(l.streams, streamID)
 	return nil
+}
+
+// Streams returns the ids of all streams.
+func (l *Log) Streams(context.Context) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errClosed
+	}
+	return slices.Collect(maps.Keys(l.streams)), nil
 }
 
 // Append stores the entry after checking that it is what the contract says.
@@ -108,11 +130,11 @@ func (l *Log) store(streamID string, e eventlog.Entry) (eventlog.Appended, []fun
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return eventlog.Appended{}, nil, eventlog.ErrClosed
+		return eventlog.Appended{}, nil, errClosed
 	}
 	k := l.streams[streamID]
 	if k == nil {
-		return eventlog.Appended{}, nil, eventlog.ErrNoStream
+		return eventlog.Appended{}, nil, errNoStream
 	}
 	if int(e.Partition) >= len(k.partitions) || e.Events < 1 || len(e.Key) > 255 ||
 		bytes.Count(e.Data, []byte{'\n'}) != e.Events || e.Data[len(e.Data)-1] != '\n' {
@@ -120,7 +142,7 @@ func (l *Log) store(streamID string, e eventlog.Entry) (eventlog.Appended, []fun
 	}
 	if old, ok := k.keys[e.Key]; ok && e.Key != "" {
 		if old.digest != e.Digest {
-			return eventlog.Appended{}, nil, eventlog.ErrKeyReused
+			return eventlog.Appended{}, nil, errKeyReused
 		}
 		old.done.Duplicate = true
 		return old.done, nil, nil
@@ -132,7 +154,7 @@ func (l *Log) store(streamID string, e eventlog.Entry) (eventlog.Appended, []fun
 		}
 	}
 	if l.MaxPacked > 0 && k.packed+block.Packed > l.MaxPacked {
-		return eventlog.Appended{}, nil, eventlog.ErrFull
+		return eventlog.Appended{}, nil, errFull
 	}
 	k.packed += block.Packed
 	k.partitions[e.Partition] = append(k.partitions[e.Partition], block)
@@ -167,11 +189,11 @@ func (l *Log) Bounds(_ context.Context, streamID string) ([]eventlog.Bound, erro
 	defer l.mu.Unlock()
 	l.boundsCalls++
 	if l.closed {
-		return nil, eventlog.ErrClosed
+		return nil, errClosed
 	}
 	k := l.streams[streamID]
 	if k == nil {
-		return nil, eventlog.ErrNoStream
+		return nil, errNoStream
 	}
 	out := make([]eventlog.Bound, len(k.partitions))
 	for p, blocks := range k.partitions {
@@ -220,12 +242,15 @@ func (l *Log) Read(_ context.Context, streamID string, r stream.Range) iter.Seq2
 func (l *Log) blocks(streamID string, r stream.Range) ([]stream.Block, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errClosed
+	}
 	k := l.streams[streamID]
-	if l.closed || k == nil {
-		return nil, eventlog.ErrNoStream
+	if k == nil {
+		return nil, errNoStream
 	}
 	if r.Start < k.floors[r.Partition] {
-		return nil, eventlog.ErrTrimmed
+		return nil, errTrimmed
 	}
 	var out []stream.Block
 	for _, b := range k.partitions[r.Partition] {
@@ -242,7 +267,7 @@ func (l *Log) Trim(_ context.Context, streamID string, p stream.Partition, befor
 	defer l.mu.Unlock()
 	k := l.streams[streamID]
 	if k == nil {
-		return eventlog.ErrNoStream
+		return errNoStream
 	}
 	blocks := k.partitions[p]
 	for len(blocks) > 0 && blocks[0].Range.End <= before {
@@ -286,7 +311,7 @@ func (l *Log) Text(streamID string) (string, error) {
 	var out bytes.Buffer
 	k := l.streams[streamID]
 	if k == nil {
-		return "", eventlog.ErrNoStream
+		return "", errNoStream
 	}
 	for _, blocks := range k.partitions {
 		for _, b := range blocks {
