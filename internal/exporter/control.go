@@ -3,6 +3,7 @@ package exporter
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"time"
 
 	"strm/internal/problem"
@@ -146,9 +147,9 @@ func (r *Runner) wake(l *lane) {
 	r.poke()
 }
 
-// SinkChanged makes every exporter of a sink try at once what it was waiting
-// to retry.
-func (r *Runner) SinkChanged(_ context.Context, sink string) {
+// SinkChanged makes every exporter that writes to a sink, or still has a batch
+// for it, try at once what it was waiting to retry.
+func (r *Runner) SinkChanged(ctx context.Context, sink string) {
 	r.mu.Lock()
 	var lanes []*lane
 	for _, l := range r.lanes {
@@ -156,11 +157,18 @@ func (r *Runner) SinkChanged(_ context.Context, sink string) {
 	}
 	r.mu.Unlock()
 	for _, l := range lanes {
-		if l.exporter().Sink == sink {
+		if l.exporter().Sink == sink || r.owes(ctx, l.id, sink) {
 			l.urge()
 			r.wake(l)
 		}
 	}
+}
+
+// owes reports whether an exporter has a batch to deliver to the sink, which may
+// not be its own any more. If the ledger does not say, it may have one.
+func (r *Runner) owes(ctx context.Context, exporterID, sink string) bool {
+	batches, err := r.ledger.Unfinished(ctx, exporterID)
+	return err != nil || slices.ContainsFunc(batches, func(b stream.Batch) bool { return b.Sink == sink })
 }
 
 // Flush cuts everything that waits now, whatever the exporter's rules, and

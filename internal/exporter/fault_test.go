@@ -353,6 +353,64 @@ func TestAnAbandonedReplayIsForgotten(t *testing.T) {
 	w.check(p)
 }
 
+// A batch stays with its sink when its exporter is given another. So when that
+// sink is mended, the exporter must try at once, though it writes elsewhere now.
+func TestMendingASinkHelpsTheBatchThatStayed(t *testing.T) {
+	w := newWorld(t, stream.Output{PathPrefix: "events"}, 1)
+	w.backoff = exporter.Backoff{Min: time.Hour, Max: time.Hour, BlockedMin: time.Hour, BlockedMax: time.Hour}
+	w.append(10, time.Now())
+	asked := make(chan struct{}) // without room: each try waits to be seen
+	var mended atomic.Bool
+	p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket {
+		return mendable{denied{b, b.(objstore.Reader), "events/2", nil}, asked, &mended}
+	})
+	for _, err := p.runner.Flush(t.Context(), w.exp.ID); err != nil; _, err = p.runner.Flush(t.Context(), w.exp.ID) {
+		runtime.Gosched() // the runner has not read its exporters yet
+	}
+	<-asked
+	_, _, err := w.db.PutSink(t.Context(), stream.Sink{Name: "two", Type: stream.SinkDir, Bucket: "/two"})
+	w.must(err)
+	e, err := w.db.Exporter(t.Context(), w.exp.ID)
+	w.must(err)
+	e.Sink = "two"
+	w.must(w.db.UpdateExporter(t.Context(), e))
+	w.must(p.runner.Reload(t.Context(), e.ID))
+	<-asked // that was a reason to try, too
+	mended.Store(true)
+	p.runner.SinkChanged(t.Context(), "s3")
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for done := false; !done; {
+		// The try before may still be on its way to say that it is blocked.
+		if done, err = p.runner.WaitDelivered(soon, e.ID, stream.Position{10}); err != nil || soon.Err() != nil {
+			t.Fatalf("not delivered: %v, %+v", err, p.runner.Status(e.ID))
+		}
+		runtime.Gosched()
+	}
+	w.check(p)
+}
+
+// mendable is denied until it is mended.
+type mendable struct {
+	denied
+	asked  chan struct{}
+	mended *atomic.Bool
+}
+
+func (b mendable) Create(ctx context.Context, key string, c objstore.Content) error {
+	if b.mended.Load() || !strings.HasPrefix(key, b.prefix) {
+		return b.Bucket.Create(ctx, key, c)
+	}
+	err := b.denied.Create(ctx, key, c)
+	if err != nil {
+		select {
+		case b.asked <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
 // watched reports saves of one batch, once it is named.
 type watched struct {
 	exporter.Ledger

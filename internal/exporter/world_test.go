@@ -29,13 +29,14 @@ import (
 // world is one installation whose process may die and start again: the log,
 // the ledger and the bucket are real and stay, the runner does not.
 type world struct {
-	t      *testing.T
-	log    *embedded.Log
-	db     *catalog.DB
-	store  *mem.Bucket
-	stream stream.Stream
-	exp    stream.Exporter
-	sent   int // events appended so far; their ids are 0..sent-1
+	t       *testing.T
+	log     *embedded.Log
+	db      *catalog.DB
+	store   *mem.Bucket
+	stream  stream.Stream
+	exp     stream.Exporter
+	backoff exporter.Backoff
+	sent    int // events appended so far; their ids are 0..sent-1
 
 	process *process // the one that runs; a dead one reaches nothing any more
 }
@@ -50,6 +51,9 @@ type process struct {
 	once   sync.Once
 }
 
+// quick suits tests that do not care when something is tried again.
+var quick = exporter.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond, BlockedMin: 2 * time.Millisecond, BlockedMax: 8 * time.Millisecond}
+
 func newWorld(t *testing.T, output stream.Output, partitions int) *world {
 	t.Helper()
 	log, err := embedded.Open("log", embedded.Options{FS: vfs.NewMem(), MinFree: -1, Logger: slog.New(slog.DiscardHandler)})
@@ -60,7 +64,7 @@ func newWorld(t *testing.T, output stream.Output, partitions int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, log: log, db: db, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
+	w := &world{t: t, log: log, db: db, backoff: quick, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
 	t.Cleanup(func() {
 		w.stop()
 		if err := errors.Join(db.Close(), log.Close()); err != nil {
@@ -124,7 +128,7 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 			return b, nil
 		},
 		Observer: quiet{}, Grace: 50 * time.Millisecond, Parallel: 4,
-		Backoff: exporter.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond, BlockedMin: 2 * time.Millisecond, BlockedMax: 8 * time.Millisecond},
+		Backoff: w.backoff,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
