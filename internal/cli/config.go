@@ -13,6 +13,7 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"strm/internal/apiclient"
 	"strm/internal/cli/render"
@@ -71,6 +72,9 @@ func (a *app) load(cmd *cobra.Command) (*settings, error) {
 		err := level.Load(file.Provider(path), yaml.Parser())
 		switch {
 		case err == nil:
+			if err := checkKeys(cmd, path, level); err != nil {
+				return nil, err
+			}
 			if err := merge(k, level); err != nil {
 				return nil, err
 			}
@@ -104,6 +108,25 @@ func (a *app) load(cmd *cobra.Command) (*settings, error) {
 	}
 	a.loaded = true
 	return &a.settings, nil
+}
+
+// checkKeys refuses a config file with a key that nobody reads: a slip of the
+// pen would otherwise leave a default in force.
+func checkKeys(cmd *cobra.Command, path string, file *koanf.Koanf) error {
+	known := map[string]bool{}
+	note := func(f *pflag.Flag) { known[f.Name] = true }
+	cmd.Root().PersistentFlags().VisitAll(note)
+	for _, c := range cmd.Root().Commands() {
+		if c.Name() == "serve" {
+			c.LocalNonPersistentFlags().VisitAll(note)
+		}
+	}
+	for _, key := range file.Keys() {
+		if !known[key] {
+			return usagef("config file %s: nothing is called %q; its keys are the long options of strm serve --help", path, key)
+		}
+	}
+	return nil
 }
 
 // merge lays a level over those below it. A level that gives a token in one

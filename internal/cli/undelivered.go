@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"strm/internal/api/apiv1"
@@ -29,5 +30,5 @@ func undelivered(e apiv1.Exporter) error {
 		next += ", next at " + t.UTC().Format(time.RFC3339)
 	}
 	return fmt.Errorf("batch exporter %s was created but cannot deliver yet: %s. Mend the sink, the bucket or its permissions: %s "+
-		"(`strm get batch-exporter %s` shows how it fares)", e.Name, reason, next, e.Name)
+		"(`strm get batch-exporter %s` shows how it fares)", e.Name, strings.TrimRight(reason, ". "), next, e.Name)
 }

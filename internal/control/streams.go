@@ -241,9 +241,13 @@ func (c *Control) dropOrphans(ctx context.Context) (strangers []string, err erro
 		return nil, err
 	}
 	for _, s := range known {
-		if i := slices.Index(logs, s.ID); i >= 0 {
-			logs = slices.Delete(logs, i, i+1)
+		i := slices.Index(logs, s.ID)
+		if i < 0 {
+			// Logs are made before their rows and dropped after them.
+			return nil, problem.New(problem.Conflict, "the log holds nothing of stream %s (%s): it was lost, or is older than the catalog. "+
+				"Put back the one that belongs to it", s.Name, s.ID)
 		}
+		logs = slices.Delete(logs, i, i+1)
 	}
 	for _, id := range logs {
 		empty, err := c.neverHeld(ctx, id)

@@ -86,6 +86,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		return false, fmt.Errorf("note the attempt of batch %s: %w", b.ID, err)
 	}
 	create := func() error {
+		defer l.put(o.Key, r.now())()
 		err := sink.bucket.Create(ctx, o.Key, c.Content)
 		r.observe.Put(outcomeOf(err))
 		return err

@@ -190,17 +190,17 @@ func (m *remade) Read(p []byte) (int, error) {
 	n, err := m.cur.Read(p[:min(int64(len(p)), m.size-m.pos)])
 	m.at += int64(n)
 	m.pos += int64(n)
-	if err == io.EOF && m.pos < m.size {
+	if errors.Is(err, io.EOF) && m.pos < m.size {
 		err = m.short(err)
 	}
-	if n > 0 && err == io.EOF {
+	if n > 0 && errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err
 }
 
 func (m *remade) short(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return problem.New(problem.Corrupt, "the log ends after %d of %d bytes", m.at, m.size)
 	}
 	return err

@@ -39,13 +39,16 @@ func (r *Runner) Status(exporterID string) Status {
 	e, s, d := l.exp, l.status, l.delivered.Clone()
 	l.mu.Unlock()
 	t := s.trouble()
+	if slow := s.slow(time.Now()); t.problem == "" && slow.problem != "" {
+		t = slow
+	}
 	st := Status{State: StateRunning, Reason: t.problem, Since: t.since, NextRetryAt: t.retryAt, LastDeliveryAt: s.delivered, Delivered: d}
 	switch {
 	case e.Paused:
 		st.State = StatePaused
 	case t.problem != "" && t.blocked:
 		st.State = StateBlocked
-	case t.problem != "":
+	case t.problem != "" && s.putting.key == "":
 		st.State = StateRetrying
 	}
 	// The log knows its ends without asking a disk; if it is closed, there is
@@ -159,8 +162,20 @@ func (r *Runner) SinkChanged(ctx context.Context, sink string) {
 	for _, l := range lanes {
 		if l.exporter().Sink == sink || r.owes(ctx, l.id, sink) {
 			l.urge()
+			r.cut(l)
 			r.wake(l)
 		}
+	}
+}
+
+// cut ends a running step without waiting for it: the PUT that it may wait for
+// goes to a sink that is not as it was. Its outcome is unknown, as the ledger
+// already says.
+func (r *Runner) cut(l *lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.running {
+		l.cancel()
 	}
 }
 

@@ -570,3 +570,81 @@ func (b prefixDenied) Create(ctx context.Context, key string, c objstore.Content
 	}
 	return b.Bucket.Create(ctx, key, c)
 }
+
+// hiding is a store that answers "denied" for what is missing, as S3 does to
+// those who may not list the bucket.
+type hiding struct {
+	objstore.Bucket
+	objstore.Reader
+	all bool // denies everything
+}
+
+func (b hiding) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
+	body, info, err := b.Reader.Open(ctx, key)
+	if b.all && err == nil {
+		err = body.Close()
+	}
+	if b.all || objstore.AsError(err).Reason == objstore.NoObject && err != nil {
+		return nil, info, &objstore.Error{Op: "get", Key: key, Outcome: objstore.Rejected, Reason: objstore.Denied, Err: errors.New("told so")}
+	}
+	return body, info, err
+}
+
+func TestAuditFindsAMissingObjectAlsoWhereTheStoreHidesIt(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket { return hiding{Bucket: b, Reader: w.store} })
+	for range 3 {
+		w.append(3, time.Now())
+		w.flush(p)
+	}
+	batches, err := w.db.Batches(t.Context(), w.exp.ID, catalogAll)
+	w.must(err)
+	key := batches[1].Objects[0].Key
+	w.store.Delete(key)
+	v, err := p.runner.Verify(t.Context(), w.exp.ID)
+	w.must(err)
+	if v.OK || v.Read != 2 || len(v.Differences) != 1 || v.Differences[0].Key != key {
+		t.Errorf("audit: %+v", v)
+	}
+	w.stop()
+	p = w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket {
+		return hiding{Bucket: b, Reader: w.store, all: true}
+	})
+	v, err = p.runner.Verify(t.Context(), w.exp.ID)
+	w.must(err)
+	if !v.OK || v.Read != 0 || !strings.Contains(v.NotRead, "do not permit reading") {
+		t.Errorf("audit without the right to read: %+v", v)
+	}
+}
+
+// stuck hangs in its first put until that is cut off.
+type stuck struct {
+	objstore.Bucket
+	objstore.Reader
+	hung chan struct{}
+	once *atomic.Bool
+}
+
+func (b stuck) Create(ctx context.Context, key string, c objstore.Content) error {
+	if !strings.Contains(key, ".strm_test_") && b.once.CompareAndSwap(false, true) {
+		close(b.hung)
+		<-ctx.Done()
+		return &objstore.Error{Op: "put", Key: key, Outcome: objstore.Ambiguous, Err: ctx.Err()}
+	}
+	return b.Bucket.Create(ctx, key, c)
+}
+
+func TestAMendedSinkDoesNotWaitForAHangingUpload(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	w.append(3, time.Now())
+	hung := make(chan struct{})
+	p := w.start(nil, func(_ *process, b objstore.Bucket) objstore.Bucket {
+		return stuck{Bucket: b, Reader: w.store, hung: hung, once: new(atomic.Bool)}
+	})
+	go func() {
+		<-hung
+		p.runner.SinkChanged(context.Background(), "s3")
+	}()
+	w.flush(p)
+	w.check(p)
+}

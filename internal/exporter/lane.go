@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -73,6 +74,37 @@ type trouble struct {
 type laneStatus struct {
 	troubles  [troubles]trouble
 	delivered time.Time
+	putting   putting
+}
+
+// putting is the PUT that a lane waits for; the zero value is none.
+type putting struct {
+	key   string
+	since time.Time
+}
+
+// slowPut is how long a PUT may take before the status speaks of it.
+const slowPut = 10 * time.Second
+
+// slow tells of a PUT that takes long. It is no trouble yet: the exporter runs.
+func (s *laneStatus) slow(now time.Time) trouble {
+	if s.putting.key == "" || now.Sub(s.putting.since) < slowPut {
+		return trouble{}
+	}
+	return trouble{
+		problem: fmt.Sprintf("the upload of %s has no answer for %v", s.putting.key, now.Sub(s.putting.since).Round(time.Second)), since: s.putting.since,
+	}
+}
+
+// put notes the PUT that the lane waits for, and returns what notes its end.
+func (l *lane) put(key string, at time.Time) (ended func()) {
+	note := func(p putting) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.status.putting = p
+	}
+	note(putting{key, at})
+	return func() { note(putting{}) }
 }
 
 func newLane(e stream.Exporter, seed uint64) *lane {

@@ -102,6 +102,10 @@ func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into str
 	if err != nil {
 		return nil, out, err
 	}
+	for p := range end {
+		// Again: nothing from before the exporter's own start.
+		start[p] = min(max(start[p], e.Start[p]), end[p])
+	}
 	if err := lay.CheckLength(into, e.Stream, len(end), v.Ext); err != nil {
 		return nil, out, err
 	}

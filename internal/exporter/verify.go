@@ -51,7 +51,8 @@ func (r *Runner) Verify(ctx context.Context, exporterID string) (Verification, e
 	if err != nil {
 		return Verification{}, err
 	}
-	a := audit{r: r, exporter: e, at: e.Start.Clone(), keys: map[string]string{}, closed: map[string]bool{}}
+	a := audit{r: r, exporter: e, at: e.Start.Clone(), keys: map[string]string{}, closed: map[string]bool{},
+		readable: map[string]bool{}, denied: map[string][]denial{}}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	err = r.catalog.EachBatch(ctx, exporterID, func(b *stream.Batch) error {
@@ -74,6 +75,7 @@ func (r *Runner) Verify(ctx context.Context, exporterID string) (Verification, e
 	if err != nil {
 		return Verification{}, err
 	}
+	a.judgeDenials()
 	// The position is read before the batches, so batches planned meanwhile may
 	// lie beyond it; what lies before it must be covered.
 	if a.at.Before(e.Next) {
@@ -92,13 +94,20 @@ type audit struct {
 	mu     sync.Mutex // guards what follows
 	v      Verification
 	closed map[string]bool // sinks that cannot be read at all, so asking again is of no use
+	// Guarded by mu, by sink:
+	readable map[string]bool // at least one object was read
+	denied   map[string][]denial
 }
 
 // notRead is why an object was not fetched.
 type notRead struct {
 	reason string // empty: it was
 	closed bool   // true of every object of the sink
+	denied bool   // the store refused; see judgeDenials
 }
+
+// missing is said of an object that the store does not have.
+const missing = "the object is not in the bucket"
 
 func (a *audit) differ(d Difference) {
 	a.mu.Lock()
@@ -165,43 +174,77 @@ func (a *audit) object(ctx context.Context, b *stream.Batch, o *stream.Object) e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if not.reason == "" {
-		a.v.Read++
-		return nil
-	}
-	a.closed[b.Sink] = a.closed[b.Sink] || not.closed
 	switch {
-	case a.v.NotRead == "":
-		a.v.NotRead = not.reason
-	case !strings.Contains(a.v.NotRead, not.reason):
-		a.v.NotRead += "; " + not.reason
+	case not.denied:
+		a.denied[b.Sink] = append(a.denied[b.Sink], denial{b.ID, o.Key, not.reason})
+		a.closed[b.Sink] = !a.readable[b.Sink] && len(a.denied[b.Sink]) >= enoughDenials
+	case not.reason != "":
+		a.closed[b.Sink] = a.closed[b.Sink] || not.closed
+		a.leftOut(not.reason)
+	case what != missing:
+		a.readable[b.Sink] = true
+		a.v.Read++
 	}
 	return nil
+}
+
+// leftOut says why objects were not compared, each reason once. The caller
+// holds a.mu.
+func (a *audit) leftOut(reason string) {
+	switch {
+	case a.v.NotRead == "":
+		a.v.NotRead = reason
+	case !strings.Contains(a.v.NotRead, reason):
+		a.v.NotRead += "; " + reason
+	}
+}
+
+// enoughDenials without a single object read tell that a sink cannot be read.
+const enoughDenials = 20
+
+// denial is an object that the store would not show.
+type denial struct{ batch, key, reason string }
+
+// judgeDenials decides what refusals meant, once all objects were tried. To
+// credentials that may read objects, but not list the bucket, S3 answers "access
+// denied" for an object that is not there.
+func (a *audit) judgeDenials() {
+	for sink, denials := range a.denied {
+		for _, d := range denials {
+			if a.readable[sink] {
+				a.differ(Difference{Batch: d.batch, Key: d.key, What: "the store refuses to show the object, but shows others: it is missing, or access to it is denied"})
+				continue
+			}
+			a.mu.Lock()
+			a.leftOut(d.reason)
+			a.mu.Unlock()
+		}
+	}
 }
 
 func (a *audit) compare(ctx context.Context, b *stream.Batch, o *stream.Object) (what string, not notRead, err error) {
 	sink, err := a.r.sinks.get(ctx, b.Sink)
 	if err != nil {
 		if problem.KindOf(err) == problem.NotFound {
-			return "", notRead{"the sink " + b.Sink + " was deleted", true}, nil
+			return "", notRead{reason: "the sink " + b.Sink + " was deleted", closed: true}, nil
 		}
 		return "", notRead{}, err
 	}
 	if sink.Place() != b.Place {
-		return "", notRead{"sink " + b.Sink + " points to another bucket now; its older objects were not compared", false}, nil
+		return "", notRead{reason: "sink " + b.Sink + " points to another bucket now; its older objects were not compared"}, nil
 	}
 	bucket, ok := sink.bucket.(objstore.Reader)
 	if !ok {
-		return "", notRead{"the sink " + b.Sink + " cannot be read", true}, nil
+		return "", notRead{reason: "the sink " + b.Sink + " cannot be read", closed: true}, nil
 	}
 	body, _, err := bucket.Open(ctx, o.Key)
 	if err != nil {
 		var e *objstore.Error
 		switch {
 		case errors.As(err, &e) && e.Reason == objstore.NoObject:
-			return "the object is not in the bucket", notRead{}, nil
+			return missing, notRead{}, nil
 		case errors.As(err, &e) && e.Reason == objstore.Denied:
-			return "", notRead{"the credentials of sink " + b.Sink + " do not permit reading; contents were not compared (needs " + action(e) + ")", true}, nil
+			return "", notRead{reason: "the credentials of sink " + b.Sink + " do not permit reading; contents were not compared (needs " + action(e) + ")", denied: true}, nil
 		}
 		return "", notRead{}, err
 	}

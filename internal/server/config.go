@@ -11,6 +11,9 @@ import (
 // DefaultListen is where a server listens until told otherwise.
 const DefaultListen = "127.0.0.1:7766"
 
+// MinFreeDisk is the least reserve: the engine preallocates and flushes that much.
+const MinFreeDisk = 128 << 20
+
 // MinIdempotencyWindow is the least time for which keys may be remembered:
 // below it no sender could find out that an answer was lost and send again.
 const MinIdempotencyWindow = time.Minute

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if cfg.Data == "" {
 		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
 	}
+	if cfg.MinFreeDisk > 0 && cfg.MinFreeDisk < MinFreeDisk {
+		return problem.New(problem.Invalid, "a reserve of %d bytes does not protect the log's own files: keep at least %d free (--min-free-disk 128MiB), or 0 for no reserve", cfg.MinFreeDisk, MinFreeDisk)
+	}
 	if cfg.IdempotencyWindow < MinIdempotencyWindow {
 		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
 	}
@@ -108,8 +112,8 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	if len(strangers) > 0 {
-		cfg.Logger.Warn("the log holds events of streams that the catalog does not know; they are kept. Was the catalog restored from an older backup?",
-			slog.Any("streams", strangers))
+		return problem.New(problem.Conflict, "%s holds events of %d streams that %s does not know (%s). The catalog was lost, or is older than the log. "+
+			"Put back the one that belongs to it; to give those events up, move both away and start anew", cfg.logDir(), len(strangers), cfg.catalogPath(), strings.Join(strangers, ", "))
 	}
 	return s.listen(ctx)
 }
@@ -140,7 +144,12 @@ func opener(sealer *seal.Sealer) exporter.Opener {
 				return nil, err
 			}
 		}
-		return builtin.OpenBucket(ctx, s, c)
+		b, err := builtin.OpenBucket(ctx, s, c)
+		if err != nil {
+			// Opening talks to nobody: what fails here fails again.
+			return nil, problem.New(problem.Invalid, "open sink %s: %w", s.Name, err)
+		}
+		return b, nil
 	}
 }
 

@@ -359,3 +359,37 @@ func TestDocumentedIntakeIsServed(t *testing.T) {
 		}
 	}
 }
+
+func TestLogWithoutItsCatalogIsNotTakenForANewInstallation(t *testing.T) {
+	data := t.TempDir()
+	r := start(t, server.Config{Data: data})
+	r.deliver(filepath.Join(t.TempDir(), "bucket"), 3)
+	r.stop()
+	files, err := filepath.Glob(filepath.Join(data, "catalog.db*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = server.Open(t.Context(), server.Config{Data: data, Listen: "127.0.0.1:0", MinFreeDisk: -1, Logger: slog.New(slog.DiscardHandler)})
+	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "does not know") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCatalogWithoutItsLogIsRefused(t *testing.T) {
+	data := t.TempDir()
+	r := start(t, server.Config{Data: data})
+	r.must("POST", "/v1/streams", `{"name":"demo"}`)
+	r.stop()
+	if err := os.RemoveAll(filepath.Join(data, "log")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := server.Open(t.Context(), server.Config{Data: data, Listen: "127.0.0.1:0", MinFreeDisk: -1, Logger: slog.New(slog.DiscardHandler)})
+	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "demo") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -83,6 +83,7 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 		return st, p.log.fail(err)
 	}
 	p.log.packed.Add(int64(endBefore - p.nextBefore))
+	p.log.stored.Add(endBefore - p.nextBefore)
 	first := max(d.blocks[0].firstMs, p.lastMs) // as fill stored it
 	st.ahead = p.clockAhead(last)
 	p.next, p.nextBefore, p.lastMs = end, endBefore, last

@@ -37,8 +37,9 @@ type Log struct {
 	next    uint64 // number of the next stream
 
 	subs     subscribers
-	janitor  sync.Mutex // one expiry step at a time
-	packed   atomic.Int64
+	janitor  sync.Mutex    // one expiry step at a time
+	packed   atomic.Int64  // bytes kept
+	stored   atomic.Uint64 // bytes stored since Open
 	appends  atomic.Uint64
 	repeats  atomic.Uint64
 	commits  atomic.Uint64

@@ -33,6 +33,9 @@ func Open(dir string, opts Options) (*Log, error) {
 		}
 		return nil, problem.New(problem.Conflict, "lock event log %s (is it in use?): %w", dir, err)
 	}
+	if err := checkOpenRoom(dir, opts.FreeBytes); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	db, err := pebble.Open(dir, engineOptions(&opts, lock))
 	if err != nil {
 		err = openFault(dir, err)

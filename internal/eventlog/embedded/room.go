@@ -14,7 +14,26 @@ type room struct {
 	mu      sync.Mutex
 	looked  time.Time
 	free    int64
+	packed  uint64 // bytes stored until then
 	lookErr error
+}
+
+// engineShare is how many bytes on the disk a stored byte may take at once: its
+// place in the write-ahead log, in a blob file, and in files preallocated.
+const engineShare = 3
+
+// openRoom is what the engine needs to open: it replays and flushes its
+// write-ahead log, and would try that for ever on a full disk.
+const openRoom = 64 << 20
+
+// checkOpenRoom refuses to open the log on a disk without room for that. Where
+// free space cannot be told, it says nothing.
+func checkOpenRoom(dir string, free func(string) (int64, error)) error {
+	n, err := free(dir)
+	if err != nil || n >= openRoom {
+		return nil //nolint:nilerr // opening will tell what is wrong with the directory
+	}
+	return problem.New(problem.Unavailable, "%d bytes are free on the disk of event log %s, it needs %d to open: make room and start again", n, dir, openRoom)
 }
 
 // checkRoom answers ErrFull while there is no room, and nothing once there is.
@@ -43,13 +62,14 @@ func (l *Log) freeBytes() (int64, error) {
 	defer r.mu.Unlock()
 	now := l.opts.Now()
 	if age := now.Sub(r.looked); age < 0 || age >= time.Second {
-		r.looked = now
+		r.looked, r.packed = now, l.stored.Load()
 		r.free, r.lookErr = l.opts.FreeBytes(l.dir)
 	}
 	if r.lookErr != nil {
 		return 0, fmt.Errorf("look at the free space of %s: %w", l.dir, r.lookErr)
 	}
-	return r.free, nil
+	// What was stored since the look has taken room since.
+	return r.free - engineShare*int64(l.stored.Load()-r.packed), nil
 }
 
 // Pressure says how near the log is to its bounds, in bytes: what it keeps and

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"strm/internal/eventlog"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -149,15 +150,17 @@ func TestRun(t *testing.T) {
 
 func TestFreeSpace(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	free, looks := int64(100), 0
+	const reserve = 128 << 20
+	free, looks := int64(reserve+1<<20), 0
 	var lookErr error
 	opts := testOptions(vfs.NewMem())
 	opts.Now = func() time.Time { return now }
-	opts.MinFree = 50
+	opts.MinFree = reserve
 	opts.FreeBytes = func(string) (int64, error) { looks++; return free, lookErr }
 	l := openTest(t, opts)
+	looks = 0 // opening looks too
 	put(t, l, one("a"))
-	free = 49
+	free = reserve - 1
 	put(t, l, one("b")) // not looked at yet
 	now = now.Add(time.Second)
 	if _, err := l.Append(context.Background(), testID, one("c")); !errors.Is(err, eventlog.ErrFull) {
@@ -166,7 +169,7 @@ func TestFreeSpace(t *testing.T) {
 	if !put(t, l, one("b")).Duplicate {
 		t.Error("the retry of what is stored needs no room")
 	}
-	free = 50
+	free = reserve
 	now = now.Add(time.Second)
 	put(t, l, one("c"))
 	if looks != 3 {
@@ -180,6 +183,38 @@ func TestFreeSpace(t *testing.T) {
 	if s := l.Stats(); s.Free != -1 || s.Refused != 2 || s.Appends != 3 || s.Duplicates != 1 || s.Streams != 1 || s.Packed == 0 || s.Disk == 0 {
 		t.Errorf("stats %+v", s)
 	}
+}
+
+func TestAFullDiskIsRefusedBeforeTheEngineTriesForEver(t *testing.T) {
+	opts := testOptions(vfs.NewMem())
+	free := int64(10 << 20)
+	opts.FreeBytes = func(string) (int64, error) { return free, nil }
+	if _, err := Open("log", opts); problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "make room") {
+		t.Fatalf("got %v", err)
+	}
+	free = 100 << 20
+	l, err := Open("log", opts) // the lock was given back
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestABurstIsCountedAgainstTheReserveBeforeTheNextLook(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	opts := testOptions(vfs.NewMem())
+	opts.Now = func() time.Time { return now }
+	opts.MinFree = 128 << 20
+	opts.FreeBytes = func(string) (int64, error) { return opts.MinFree + 10, nil }
+	l := openTest(t, opts)
+	put(t, l, one("a")) // some 40 bytes, times what they may take on the disk
+	if _, err := l.Append(context.Background(), testID, one("b")); !errors.Is(err, eventlog.ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	now = now.Add(time.Second)
+	put(t, l, one("b"))
 }
 
 func TestMaxBytes(t *testing.T) {
