@@ -30,7 +30,7 @@ race: ## the same with the race detector
 
 lint: ## format and linters, each with its reason in .golangci.yml
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
-	go tool -modfile=tools/go.mod golangci-lint run ./...
+	GOLANGCI_LINT_CACHE=$(CURDIR)/.cache/lint go tool -modfile=tools/go.mod golangci-lint run ./...
 
 fmt: ## format the code
 	gofmt -w .
@@ -57,4 +57,4 @@ golden: ## rewrite golden files (read the diff)
 check: lint test race ## what a change must pass
 
 clean: ## remove what was built
-	rm -rf bin .strm
+	rm -rf bin .strm .cache

@@ -55,6 +55,7 @@ type Server struct {
 	ingester *ingest.Ingester
 	metrics  *metrics
 	listener net.Listener
+	secure   bool // TLS
 	http     *http.Server
 	ready    atomic.Bool
 	stopping context.CancelFunc // tells requests that wait to end
@@ -167,6 +168,7 @@ func (s *Server) listen(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(problem.New(problem.Invalid, "TLS certificate: %w", err), l.Close())
 		}
+		s.secure = true
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	s.listener = l
@@ -211,6 +213,9 @@ func (s *Server) Run(ctx context.Context) error {
 		<-gctx.Done()
 		return s.stopServing(ctx)
 	})
+	if tcp, ok := s.listener.Addr().(*net.TCPAddr); ok && !s.secure && !tcp.IP.IsLoopback() {
+		s.cfg.Logger.Warn("others can reach this address, and tokens and keys travel in the clear: use --tls-cert and --tls-key, or a proxy that does TLS", slog.String("address", s.Addr()))
+	}
 	s.ready.Store(true)
 	s.cfg.Logger.Info("strm serves", slog.String("address", s.Addr()), slog.String("data", s.cfg.Data), slog.String("version", s.cfg.Version))
 	err = g.Wait()

@@ -255,6 +255,13 @@ func TestTokenIsMadeOnceAndForNobodyElse(t *testing.T) {
 	if strings.Contains(r.log.String(), token) {
 		t.Error("the token is in the log")
 	}
+	if err := os.Chmod(filepath.Join(data, "admin.token"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = server.Open(t.Context(), server.Config{Data: data, Listen: "127.0.0.1:0", MinFreeDisk: -1, Logger: slog.New(slog.DiscardHandler)})
+	if problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a token that others can read: %v", err)
+	}
 }
 
 func TestSecretsStayOutOfLogsAndFiles(t *testing.T) {

@@ -16,6 +16,9 @@ import (
 // adminToken returns the token of the control plane, made at the first start.
 // If the process dies while making it, the file is there whole or not at all.
 func adminToken(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return "", problem.New(problem.Invalid, "%s can be read by others (mode %04o): chmod 600 it, or remove it to have a new one made", path, info.Mode().Perm())
+	}
 	b, err := os.ReadFile(path)
 	if err == nil {
 		token := strings.TrimSpace(string(b))
