@@ -39,17 +39,16 @@ func (r *Runner) Status(exporterID string) Status {
 	e, s, d := l.exp, l.status, l.delivered.Clone()
 	l.mu.Unlock()
 	t := s.trouble()
-	if slow := s.slow(time.Now()); t.problem == "" && slow.problem != "" {
-		t = slow
-	}
 	st := Status{State: StateRunning, Reason: t.problem, Since: t.since, NextRetryAt: t.retryAt, LastDeliveryAt: s.delivered, Delivered: d}
 	switch {
 	case e.Paused:
 		st.State = StatePaused
 	case t.problem != "" && t.blocked:
 		st.State = StateBlocked
-	case t.problem != "" && s.putting.key == "":
+	case t.problem != "":
 		st.State = StateRetrying
+	default:
+		st.Reason, st.Since = s.putting.slow(r.now())
 	}
 	// The log knows its ends without asking a disk; if it is closed, there is
 	// nothing to count.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,5 +138,19 @@ func TestPlanDividesByHourAndTilesEachPartition(t *testing.T) {
 	}
 	if got := after(e.Next, blocks); got[0] != 20 || got[1] != 6 {
 		t.Errorf("position after: %v", got)
+	}
+}
+
+func TestAnUploadWithoutAnAnswerIsSpokenOfAfterAWhile(t *testing.T) {
+	p := putting{key: "events/x.jsonl", since: noon}
+	if reason, _ := p.slow(noon.Add(slowPut - time.Second)); reason != "" {
+		t.Errorf("too early: %q", reason)
+	}
+	reason, since := p.slow(noon.Add(42 * time.Second))
+	if !strings.Contains(reason, "events/x.jsonl") || !strings.Contains(reason, "42s") || !since.Equal(noon) {
+		t.Errorf("got %q, %v", reason, since)
+	}
+	if reason, _ := (putting{}).slow(noon); reason != "" {
+		t.Errorf("nothing is under way: %q", reason)
 	}
 }

@@ -86,14 +86,13 @@ type putting struct {
 // slowPut is how long a PUT may take before the status speaks of it.
 const slowPut = 10 * time.Second
 
-// slow tells of a PUT that takes long. It is no trouble yet: the exporter runs.
-func (s *laneStatus) slow(now time.Time) trouble {
-	if s.putting.key == "" || now.Sub(s.putting.since) < slowPut {
-		return trouble{}
+// slow tells of a PUT that takes long, and since when. It is no trouble yet: the
+// exporter runs.
+func (p putting) slow(now time.Time) (reason string, since time.Time) {
+	if p.key == "" || now.Sub(p.since) < slowPut {
+		return "", time.Time{}
 	}
-	return trouble{
-		problem: fmt.Sprintf("the upload of %s has no answer for %v", s.putting.key, now.Sub(s.putting.since).Round(time.Second)), since: s.putting.since,
-	}
+	return fmt.Sprintf("the upload of %s has had no answer for %v", p.key, now.Sub(p.since).Round(time.Second)), p.since
 }
 
 // put notes the PUT that the lane waits for, and returns what notes its end.
