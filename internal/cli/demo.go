@@ -124,7 +124,10 @@ func (d *demonstration) startS3(ctx context.Context, g *errgroup.Group) error {
 		return surroundings("demo: %w", err)
 	}
 	d.endpoint = "http://" + l.Addr().String()
-	h := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	h := &http.Server{
+		Handler: s, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // a library's remarks are not part of the show
+	}
 	g.Go(func() error {
 		if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
