@@ -52,11 +52,6 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 	}
 	sp := &spool{dir: r.spoolDir, room: r.spooled, sum: crc32.NewIEEE()}
 	events, err := f.Encode(sp, b.Output.Compression, src.blocks(ctx))
-	if err == nil && sp.file != nil && len(sp.buf) > 0 {
-		if err := sp.spill(nil); err != nil {
-			sp.lose()
-		}
-	}
 	if err == nil && events != o.Events {
 		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d", events, o.Key, o.Events)
 	}

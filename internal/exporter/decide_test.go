@@ -12,6 +12,7 @@ import (
 	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/objstore"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -69,6 +70,7 @@ func TestExistsIsSuccessOnlyAfterAnAttemptOfUnknownOutcome(t *testing.T) {
 		"409 is a refusal, not an unknown":        {false, e(objstore.Rejected, objstore.Contended), verdict{}},
 		"403 needs a person":                      {false, e(objstore.Rejected, objstore.Denied), verdict{blocked: true}},
 		"403 after an unknown outcome":            {true, e(objstore.Rejected, objstore.Denied), verdict{blocked: true, maybeStored: true}},
+		"damage in the log, seen while sending":   {false, &objstore.Error{Op: "put", Key: "k", Err: problem.New(problem.Corrupt, "block 0:3-5")}, verdict{blocked: true, maybeStored: true}},
 		"throttled":                               {false, e(objstore.Ambiguous, objstore.Throttled), verdict{maybeStored: true}},
 		"no conditions: once more without":        {false, e(objstore.Rejected, objstore.NoConditions), verdict{again: true}},
 		"an error of no known kind is an unknown": {false, errors.New("odd"), verdict{maybeStored: true}},

@@ -169,7 +169,7 @@ func TestForeignObjectStopsTheExporterAndIsNeverTouched(t *testing.T) {
 	w.append(3, time.Now())
 	key := stream.BatchID(w.exp.ID, 1) + ".jsonl"
 	foreign := []byte("somebody else's\n")
-	w.must(w.store.Create(t.Context(), key, contentOf(foreign)))
+	w.must(w.store.Create(t.Context(), key, objstore.Bytes(foreign)))
 	p := w.start(nil, nil)
 	var st exporter.Status
 	for st.State != exporter.StateBlocked {
@@ -493,7 +493,7 @@ func TestAuditFindsWhatWasChangedBehindItsBack(t *testing.T) {
 		"not in the bucket": func() { w.store.Delete(key) },
 		"bytes long": func() {
 			w.store.Delete(key)
-			w.must(w.store.Create(t.Context(), key, contentOf([]byte("{}\n"))))
+			w.must(w.store.Create(t.Context(), key, objstore.Bytes([]byte("{}\n"))))
 		},
 	} {
 		change()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strm/internal/objstore"
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -45,7 +46,10 @@ func settle(maybe bool, err error) verdict {
 			again:       e.Reason == objstore.NoConditions,
 		}
 	case objstore.Ambiguous:
-		return verdict{maybeStored: true, problem: e.Error(), blocked: e.Reason.NeedsPerson()}
+		// Where the stored blocks are the file, a damaged one shows only while it
+		// is sent. Time does not mend it.
+		damaged := problem.KindOf(err) == problem.Corrupt
+		return verdict{maybeStored: true, problem: e.Error(), blocked: damaged || e.Reason.NeedsPerson()}
 	}
 	return verdict{maybeStored: true, problem: e.Error()}
 }

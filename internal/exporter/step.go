@@ -87,7 +87,7 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 	if l.validateAt.After(now) && !l.hurry {
 		return l.validateAt, false
 	}
-	err := r.validate(ctx, e)
+	err := r.Validate(ctx, e)
 	if err == nil {
 		l.validated = true
 		if l.export() == nil {

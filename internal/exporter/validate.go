@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"log/slog"
 
 	"strm/internal/objstore"
@@ -20,9 +18,7 @@ import (
 // permission may be bound to it). The name is the exporter's own and stays the
 // same, so there is one such object per exporter, not one per start. The error
 // says what is missing.
-func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error { return r.validate(ctx, e) }
-
-func (r *Runner) validate(ctx context.Context, e stream.Exporter) error {
+func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	sink, err := r.sinks.get(ctx, e.Sink)
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", e.Sink, err)
@@ -60,10 +56,9 @@ func (r *Runner) testObject(e stream.Exporter) (string, objstore.Content, error)
 	if e.Output.PathPrefix != "" {
 		key = e.Output.PathPrefix + "/" + key
 	}
-	return key, objstore.Content{
-		Size: int64(buf.Len()), CRC32: crc32.ChecksumIEEE(buf.Bytes()), ContentType: v.ContentType, Encoding: v.Encoding,
-		Open: func() (io.ReadSeekCloser, error) { return nopCloser{bytes.NewReader(buf.Bytes())}, nil },
-	}, nil
+	c := objstore.Bytes(buf.Bytes())
+	c.ContentType, c.Encoding = v.ContentType, v.Encoding
+	return key, c, nil
 }
 
 // probe writes the test object and finds out whether the store refuses to
@@ -94,8 +89,8 @@ func probe(ctx context.Context, sink *openSink, key string, c objstore.Content) 
 	return stream.SupportNo, nil
 }
 
-// NeedsPerson reports whether a failed validation waits for somebody to mend
-// something, rather than for time to pass.
+// NeedsPerson reports whether a failure waits for somebody to mend something,
+// rather than for time to pass.
 func NeedsPerson(err error) bool {
 	var e *objstore.Error
 	if errors.As(err, &e) {

@@ -35,6 +35,6 @@
 // # Writing
 //
 // An append is one atomic batch of headers, payloads and idempotency keys. See
-// partition.commit for the order of things and why a reader never sees an event
+// partition.settle for the order of things and why a reader never sees an event
 // that a crash could take back.
 package embedded
