@@ -17,7 +17,7 @@ import (
 const (
 	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.sink, b.place, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
 		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at,
-		o.object_key, o.ranges, o.events, o.maybe_stored, o.stored, o.bytes, o.crc32
+		o.object_key, o.ranges, o.events, o.received_at, o.maybe_stored, o.stored, o.bytes, o.crc32
 		FROM (SELECT * FROM batch WHERE `
 	batchesClose = `) b CROSS JOIN exporter e CROSS JOIN batch_object o
 		WHERE e.id = b.exporter_id AND o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY +b.seq`
@@ -54,11 +54,11 @@ func collect(ctx context.Context, q querier, query string, args ...any) ([]strea
 }
 
 func scanBatch(row scanner) (b stream.Batch, o stream.Object, err error) {
-	var cut, retry, planned, attempted, done int64
+	var cut, retry, planned, attempted, done, received int64
 	var output, ranges string
 	err = row.Scan(&b.ExporterID, &b.Seq, &b.StreamID, &b.Stream, &b.Sink, &b.Place, &b.Replay, &b.Reason, &cut, &output, &b.Encoder, &b.State,
 		&b.Attempts, &b.Problem, &b.Blocked, &retry, &planned, &attempted, &done,
-		&o.Key, &ranges, &o.Events, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
+		&o.Key, &ranges, &o.Events, &received, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
 	if err != nil {
 		return b, o, err
 	}
@@ -68,6 +68,7 @@ func scanBatch(row scanner) (b stream.Batch, o stream.Object, err error) {
 	if b.Output, err = decodeOutput(output); err != nil {
 		return b, o, err
 	}
+	o.Received = instant(received)
 	o.Ranges, err = decodeRanges(ranges)
 	return b, o, err
 }

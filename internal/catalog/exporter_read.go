@@ -9,20 +9,20 @@ import (
 	"strm/internal/stream"
 )
 
-const selectExporter = `SELECT e.id, e.name, s.name, e.stream_id, e.sink, e.cut_interval, e.cut_bytes, e.cut_events, e.output, e.paused,
+const selectExporter = `SELECT e.id, e.name, s.name, e.stream_id, e.sink, e.cut_interval, e.cut_offset, e.cut_bytes, e.cut_packed, e.cut_events, e.output, e.paused,
 	e.test_id, e.start_at, e.next_at, e.last_seq, e.from_start, e.created_at, e.updated_at
 	FROM exporter e JOIN stream s ON s.id = e.stream_id`
 
 func scanExporter(row scanner) (stream.Exporter, error) {
 	var e stream.Exporter
-	var interval, created, updated int64
+	var interval, offset, created, updated int64
 	var output, start, next string
-	err := row.Scan(&e.ID, &e.Name, &e.Stream, &e.StreamID, &e.Sink, &interval, &e.Cut.MaxBytes, &e.Cut.MaxEvents, &output, &e.Paused,
+	err := row.Scan(&e.ID, &e.Name, &e.Stream, &e.StreamID, &e.Sink, &interval, &offset, &e.Cut.MaxBytes, &e.Cut.MaxPacked, &e.Cut.MaxEvents, &output, &e.Paused,
 		&e.TestID, &start, &next, &e.LastSeq, &e.FromStart, &created, &updated)
 	if err != nil {
 		return e, err
 	}
-	e.Cut.Interval = time.Duration(interval)
+	e.Cut.Interval, e.Cut.Offset = time.Duration(interval), time.Duration(offset)
 	e.CreatedAt, e.UpdatedAt = instant(created), instant(updated)
 	if e.Output, err = decodeOutput(output); err != nil {
 		return e, err

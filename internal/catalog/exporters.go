@@ -45,10 +45,10 @@ func (db *DB) CreateExporter(ctx context.Context, e stream.Exporter) error {
 			return err
 		}
 		start := encodePosition(e.Start)
-		_, err = t.exec(ctx, `INSERT INTO exporter (id, name, stream_id, sink, cut_interval, cut_bytes, cut_events, output, paused,
-				test_id, start_at, next_at, last_seq, from_start, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, 0, $12, $13, $14)`,
-			e.ID, e.Name, of.ID, e.Sink, int64(e.Cut.Interval), e.Cut.MaxBytes, e.Cut.MaxEvents, output, e.Paused,
+		_, err = t.exec(ctx, `INSERT INTO exporter (id, name, stream_id, sink, cut_interval, cut_offset, cut_bytes, cut_packed, cut_events,
+				output, paused, test_id, start_at, next_at, last_seq, from_start, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, 0, $14, $15, $16)`,
+			e.ID, e.Name, of.ID, e.Sink, int64(e.Cut.Interval), int64(e.Cut.Offset), e.Cut.MaxBytes, e.Cut.MaxPacked, e.Cut.MaxEvents, output, e.Paused,
 			e.TestID, start, e.FromStart, micros(e.CreatedAt), micros(e.UpdatedAt))
 		if err != nil && db.dialect.Duplicate(err) {
 			return problem.New(problem.Conflict, "batch exporter %s already exists for stream %s", e.Name, of.Name)
@@ -84,9 +84,9 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 		if _, err := t.sink(ctx, e.Sink); err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, `UPDATE exporter SET sink = $1, cut_interval = $2, cut_bytes = $3, cut_events = $4, output = $5, paused = $6, updated_at = $7
-			WHERE id = $8 AND deleted_at = 0`,
-			e.Sink, int64(e.Cut.Interval), e.Cut.MaxBytes, e.Cut.MaxEvents, output, e.Paused, micros(e.UpdatedAt), e.ID)
+		n, err := t.exec(ctx, `UPDATE exporter SET sink = $1, cut_interval = $2, cut_offset = $3, cut_bytes = $4, cut_packed = $5, cut_events = $6,
+			output = $7, paused = $8, updated_at = $9 WHERE id = $10 AND deleted_at = 0`,
+			e.Sink, int64(e.Cut.Interval), int64(e.Cut.Offset), e.Cut.MaxBytes, e.Cut.MaxPacked, e.Cut.MaxEvents, output, e.Paused, micros(e.UpdatedAt), e.ID)
 		if err != nil {
 			return err
 		}

@@ -8,13 +8,15 @@ import (
 	"strm/internal/stream"
 )
 
-const selectSink = `SELECT name, sink_type, bucket, endpoint, region, path_style, credentials, shape, principal,
+const selectSink = `SELECT name, sink_type, bucket, prefix, endpoint, region, path_style,
+	role_arn, external_id, sts_endpoint, encryption, kms_key, credentials, shape, principal,
 	revision, found_region, conditional, created_at, updated_at FROM sink`
 
 func scanSink(row scanner) (stream.Sink, error) {
 	var s stream.Sink
 	var created, updated int64
-	err := row.Scan(&s.Name, &s.Type, &s.Bucket, &s.Endpoint, &s.Region, &s.PathStyle, &s.Credentials, &s.Shape, &s.Principal,
+	err := row.Scan(&s.Name, &s.Type, &s.Bucket, &s.Prefix, &s.Endpoint, &s.Region, &s.PathStyle,
+		&s.Role.ARN, &s.Role.ExternalID, &s.Role.Endpoint, &s.Encryption, &s.KMSKey, &s.Credentials, &s.Shape, &s.Principal,
 		&s.Revision, &s.FoundRegion, &s.Conditional, &created, &updated)
 	s.CreatedAt, s.UpdatedAt = instant(created), instant(updated)
 	if len(s.Credentials) == 0 {
@@ -80,14 +82,18 @@ func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 	if credentials == nil {
 		credentials = []byte{} // the column is NOT NULL
 	}
-	_, err := t.exec(ctx, `INSERT INTO sink (name, sink_type, bucket, endpoint, region, path_style, credentials, shape, principal,
+	_, err := t.exec(ctx, `INSERT INTO sink (name, sink_type, bucket, prefix, endpoint, region, path_style,
+			role_arn, external_id, sts_endpoint, encryption, kms_key, credentials, shape, principal,
 			revision, found_region, conditional, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		ON CONFLICT (name) DO UPDATE SET sink_type = excluded.sink_type, bucket = excluded.bucket, endpoint = excluded.endpoint,
-			region = excluded.region, path_style = excluded.path_style, credentials = excluded.credentials, shape = excluded.shape,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT (name) DO UPDATE SET sink_type = excluded.sink_type, bucket = excluded.bucket, prefix = excluded.prefix,
+			endpoint = excluded.endpoint, region = excluded.region, path_style = excluded.path_style, role_arn = excluded.role_arn,
+			external_id = excluded.external_id, sts_endpoint = excluded.sts_endpoint, encryption = excluded.encryption,
+			kms_key = excluded.kms_key, credentials = excluded.credentials, shape = excluded.shape,
 			principal = excluded.principal, revision = excluded.revision, found_region = excluded.found_region,
 			conditional = excluded.conditional, updated_at = excluded.updated_at`,
-		s.Name, string(s.Type), s.Bucket, s.Endpoint, s.Region, s.PathStyle, credentials, s.Shape, s.Principal,
+		s.Name, string(s.Type), s.Bucket, s.Prefix, s.Endpoint, s.Region, s.PathStyle,
+		s.Role.ARN, s.Role.ExternalID, s.Role.Endpoint, string(s.Encryption), s.KMSKey, credentials, s.Shape, s.Principal,
 		s.Revision, s.FoundRegion, string(s.Conditional), micros(s.CreatedAt), micros(s.UpdatedAt))
 	return err
 }

@@ -8,13 +8,13 @@ import (
 	"strm/internal/stream"
 )
 
-const selectSource = `SELECT o.name, s.name, o.stream_id, o.kind, o.key_hash, o.created_at
+const selectSource = `SELECT o.name, s.name, o.stream_id, o.kind, o.source_id, o.dedup_window, o.key_hash, o.created_at
 	FROM source o JOIN stream s ON s.id = o.stream_id`
 
 func scanSource(row scanner) (stream.Source, error) {
 	var s stream.Source
 	var created int64
-	err := row.Scan(&s.Name, &s.Stream, &s.StreamID, &s.Kind, &s.KeyHash, &created)
+	err := row.Scan(&s.Name, &s.Stream, &s.StreamID, &s.Kind, &s.ID, &s.DedupWindow, &s.KeyHash, &created)
 	s.CreatedAt = instant(created)
 	return s, err
 }
@@ -36,9 +36,9 @@ func (db *DB) CreateSource(ctx context.Context, s stream.Source) error {
 		if err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, `INSERT INTO source (name, stream_id, kind, key_hash, created_at)
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING`,
-			s.Name, of.ID, string(s.Kind), s.KeyHash, micros(s.CreatedAt))
+		n, err := t.exec(ctx, `INSERT INTO source (name, stream_id, kind, source_id, dedup_window, key_hash, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING`,
+			s.Name, of.ID, string(s.Kind), s.ID, int64(s.DedupWindow), s.KeyHash, micros(s.CreatedAt))
 		switch {
 		case err != nil && db.dialect.Duplicate(err):
 			return problem.New(problem.Conflict, "another source has the write key of source %s; give each source a key of its own", s.Name)

@@ -17,10 +17,13 @@ package eventlog
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
+	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
@@ -38,10 +41,35 @@ var (
 	ErrFull = errors.New("log is full")
 	// ErrKeyReused: the idempotency key was used for other content. Kind Conflict.
 	ErrKeyReused = errors.New("idempotency key was used before with other content")
+	// ErrLate: the entry is Stamped and its hour is over. See LateError.
+	ErrLate = errors.New("the received hour of the entry is over")
 	// ErrCorrupt: stored bytes are not what was written. The message says stream,
 	// partition and offset. Kind Corrupt.
 	ErrCorrupt = errors.New("log block is damaged")
 )
+
+// LateError refuses a Stamped entry: the partition has reached At, in a later
+// UTC hour than the entry's Received. Nothing was stored. Stamp the events with
+// At (or a later time) and append them again. It wraps ErrLate; kind Conflict.
+type LateError struct{ At time.Time }
+
+// Error says what the partition has reached.
+func (e *LateError) Error() string {
+	return fmt.Sprintf("%v: received times of the partition have reached %s", ErrLate, e.At.UTC().Format(time.RFC3339Nano))
+}
+
+// Unwrap returns the identity and the kind.
+func (e *LateError) Unwrap() error { return problem.New(problem.Conflict, "%w", ErrLate) }
+
+// ID identifies an event for de-duplication: 128 bits of a cryptographic hash
+// of what its sender calls it. NewID makes one.
+type ID [16]byte
+
+// NewID returns the ID of an event that its sender calls name.
+func NewID(name []byte) ID {
+	sum := sha256.Sum256(name)
+	return ID(sum[:16])
+}
 
 // Entry is one request's worth of events, appended as a whole or not at all.
 type Entry struct {
@@ -51,13 +79,25 @@ type Entry struct {
 	Received  time.Time
 	Key       string // idempotency key within the stream, at most 255 bytes; empty for none
 	Digest    uint64 // of the content as the client sent it; only looked at with a Key
+
+	// IDs, if not empty, holds one ID per event. Events whose ID was stored in
+	// this stream within IDWindow, in whatever partition, or stands in the entry
+	// before, are left out; those left are stored together with their IDs, or
+	// nothing is. Not kept after Append returns. An entry has a Key or IDs, not both.
+	IDs      []ID
+	IDWindow time.Duration // over 0 with IDs; the same in every entry of a stream, or the log goes by the longest it has seen lately
+
+	// Stamped: Data says when the events were received. They keep Received's UTC
+	// hour, or Append fails with a LateError.
+	Stamped bool
 }
 
 // Appended says where an entry went.
 type Appended struct {
-	Range     stream.Range
-	Events    int
-	Duplicate bool // the key was seen before; this names the first append
+	Range     stream.Range // empty if every event was repeated
+	Events    int          // that were stored
+	Repeated  int          // that were left out because of their ID
+	Duplicate bool         // the key was seen before; this names the first append
 }
 
 // Bound describes one partition.
@@ -72,6 +112,7 @@ type Advance struct {
 	StreamID string
 	Events   int64
 	Raw      int64
+	Packed   int64     // bytes as the log keeps them
 	First    time.Time // received time of the oldest event
 	At       time.Time // received time of the newest event
 }
@@ -88,7 +129,7 @@ type Log interface {
 	Streams(ctx context.Context) ([]string, error)
 
 	// Append stores the entry durably, then returns. Errors: ErrFull,
-	// ErrKeyReused, ErrNoStream, ErrClosed, or a fault after which the entry
+	// ErrKeyReused, ErrLate, ErrNoStream, ErrClosed, or a fault after which the entry
 	// may or may not be stored.
 	Append(ctx context.Context, streamID string, e Entry) (Appended, error)
 

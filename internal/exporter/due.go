@@ -35,12 +35,12 @@ func due(cut stream.Cut, w waiting, flush bool, now time.Time) (reason stream.Cu
 	if cut.Interval <= 0 {
 		return "", time.Time{}, time.Time{}
 	}
-	at := stream.NextBoundary(w.since(now), cut.Interval)
+	at := stream.NextBoundary(w.since(now), cut.Interval, cut.Offset)
 	if at.After(now) {
 		return "", time.Time{}, at
 	}
 	// After a stop the oldest boundary may be long past: name the newest one.
-	newest := stream.NextBoundary(now, cut.Interval).Add(-cut.Interval)
+	newest := stream.NextBoundary(now, cut.Interval, cut.Offset).Add(-cut.Interval)
 	return stream.CutInterval, newest, time.Time{}
 }
 

@@ -309,7 +309,7 @@ func (r *Runner) firstCut(l *lane, a eventlog.Advance) time.Time {
 	if a.First.After(r.now()) {
 		return r.now() // the clock was set back; from now on the lane knows that something waits
 	}
-	return stream.NextBoundary(a.First, e.Cut.Interval)
+	return stream.NextBoundary(a.First, e.Cut.Interval, e.Cut.Offset)
 }
 
 // schedule arms a lane, or moves its timer forward. The caller holds r.mu.

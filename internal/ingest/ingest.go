@@ -87,6 +87,12 @@ type Request struct {
 	Meta           MetaDefaults
 	Received       time.Time // time of acceptance; now if zero
 
+	// IDs, one per event of Body, and IDWindow de-duplicate as eventlog.Entry says.
+	IDs      []eventlog.ID
+	IDWindow time.Duration
+	// Stamped: the events say when they were received. See eventlog.Entry.
+	Stamped bool
+
 	// Reservation covers Body if the caller has admitted the request before
 	// it read the body. With nil Ingest admits it itself.
 	Reservation *Reservation
@@ -95,6 +101,7 @@ type Request struct {
 // Result says what became of a request.
 type Result struct {
 	Accepted  int // events; those of the first append if Duplicate
+	Repeated  int // events left out because of their ID
 	Range     stream.Range
 	Duplicate bool
 }
@@ -128,7 +135,7 @@ func (g *Ingester) admit(ctx context.Context, s *stream.Stream, n int64) (*Reser
 // Errors: *EventError (kinds Invalid, TooLarge) names the event at fault;
 // Invalid also for a body without events; Busy (ErrStreamFull, ErrInFlight,
 // eventlog.ErrFull) when the same request may succeed later; Conflict
-// (eventlog.ErrKeyReused); NotFound (eventlog.ErrNoStream); Unavailable
+// (eventlog.ErrKeyReused, *eventlog.LateError); NotFound (eventlog.ErrNoStream); Unavailable
 // otherwise. Only after an error that is ErrUnsettled may the events be stored.
 func (g *Ingester) Ingest(ctx context.Context, req Request) (Result, error) {
 	if req.Reservation == nil {
@@ -194,11 +201,14 @@ func (g *Ingester) ingest(ctx context.Context, w *work, req *Request) (Result, i
 		Received:  req.Received,
 		Key:       req.IdempotencyKey,
 		Digest:    digest,
+		IDs:       req.IDs,
+		IDWindow:  req.IDWindow,
+		Stamped:   req.Stamped,
 	})
 	if err != nil {
 		return Result{}, 0, logError(err, true)
 	}
-	return Result{Accepted: a.Events, Range: a.Range, Duplicate: a.Duplicate}, int64(len(data)), nil
+	return Result{Accepted: a.Events, Repeated: a.Repeated, Range: a.Range, Duplicate: a.Duplicate}, int64(len(data)), nil
 }
 
 // partition picks by the hash of the key, else round robin by request.
@@ -226,6 +236,8 @@ func logError(err error, written bool) error {
 	switch {
 	case errors.Is(err, eventlog.ErrFull):
 		return problem.New(problem.Busy, "%w: nothing was stored; send again later, when batch exporters have delivered more or the server's disk has room", err)
+	case errors.Is(err, eventlog.ErrLate):
+		return err // for the caller, who stamps the events anew
 	case errors.Is(err, eventlog.ErrKeyReused):
 		return problem.New(problem.Conflict, "%w", err)
 	case errors.Is(err, eventlog.ErrNoStream):

@@ -23,6 +23,9 @@ type Content struct {
 	ContentType string
 	Encoding    string            // Content-Encoding, or empty
 	Metadata    map[string]string // keys lower case [a-z0-9-], values ASCII; at most 2 KB in all
+	// Encrypt asks the store to encrypt at rest with keys of its own, where the
+	// bucket's settings say nothing else. Stores that always do ignore it.
+	Encrypt bool
 	// Open returns a new reader at the first byte; Create closes it.
 	Open func() (io.ReadSeekCloser, error)
 	// Overwrite asks for an unconditional write, for stores without conditions.
@@ -63,6 +66,14 @@ type Lister interface {
 type Locator interface {
 	// Region returns the region, found at the first call and remembered.
 	Region(ctx context.Context) (string, error)
+}
+
+// Diagnoser is a Bucket that can find out more about a refusal.
+type Diagnoser interface {
+	// Diagnose explains why Create was denied (Reason Denied), by creating key,
+	// which must be one that nobody reads, in other ways. It returns refused, or a
+	// better account of it.
+	Diagnose(ctx context.Context, key string, c Content, refused *Error) *Error
 }
 
 // Outcome says what a failed Create may have left behind.

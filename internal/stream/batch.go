@@ -116,9 +116,10 @@ func joinRange(rs []Range, r Range) []Range {
 
 // Object is what a batch becomes in the bucket: a pure function of its plan.
 type Object struct {
-	Key    string
-	Ranges []Range // by partition, then offset
-	Events int64   // planned count; the encoder must produce exactly this many
+	Key      string
+	Ranges   []Range   // by partition, then offset
+	Events   int64     // planned count; the encoder must produce exactly this many
+	Received time.Time // start of the day or hour that its events were received in; zero where the layout does not divide
 
 	// MaybeStored is set durably before each PUT and put back only when the
 	// store definitely refused it. While it is set, "exists already" means

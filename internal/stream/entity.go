@@ -30,7 +30,8 @@ type SourceKind string
 
 // The kinds of source.
 const (
-	SourceEvents SourceKind = "events" // POST /v1/streams/{stream}/events and POST /event
+	SourceEvents  SourceKind = "events"  // POST /v1/streams/{stream}/events and POST /event
+	SourceSegment SourceKind = "segment" // Segment's tracking API; has its stream to itself
 )
 
 // Source is a way into one stream. Only a hash of its write key is kept.
@@ -39,8 +40,13 @@ type Source struct {
 	Stream    string // the stream's name
 	StreamID  string
 	Kind      SourceKind
+	ID        string // kind segment: the source id in keys and lines; else empty
 	KeyHash   string // hex SHA-256 of the write key
 	CreatedAt time.Time
+
+	// DedupWindow is how long an event's message id is remembered at least:
+	// within it the same id counts once. 0 for no de-duplication. Kind segment.
+	DedupWindow time.Duration
 }
 
 // SinkType says what kind of bucket a sink is.
@@ -63,14 +69,36 @@ const (
 	SupportNo      Support = "no"
 )
 
+// Encryption says what a sink asks the store to encrypt objects with.
+type Encryption string
+
+// The ways to encrypt at rest.
+const (
+	EncryptByLayout Encryption = ""        // SSE-S3 where the exporter's layout asks for it, else as EncryptByBucket
+	EncryptByBucket Encryption = "none"    // no header: the bucket's default decides
+	EncryptSSES3    Encryption = "SSE-S3"  // x-amz-server-side-encryption: AES256
+	EncryptSSEKMS   Encryption = "SSE-KMS" // aws:kms, with Sink.KMSKey or the account's own key
+)
+
+// Role is an IAM role that a sink's credentials assume before they write.
+type Role struct {
+	ARN        string // empty: no role
+	ExternalID string
+	Endpoint   string // of STS; empty: the sink's endpoint, or AWS's own
+}
+
 // Sink is a bucket with the credentials and settings to write to it.
 type Sink struct {
 	Name        string
 	Type        SinkType
 	Bucket      string // bucket name; for SinkDir an absolute directory
+	Prefix      string // before every exporter's path prefix; without slashes at its ends
 	Endpoint    string // URL; empty for the vendor's own
 	Region      string // as configured; empty means find it
 	PathStyle   bool
+	Role        Role
+	Encryption  Encryption
+	KMSKey      string // id or ARN of the key, for EncryptSSEKMS; empty: the account's own key for S3
 	Credentials []byte // sealed (package seal); empty for ambient credentials
 	Shape       string // the shape of the credentials file, for people: "aws-access-key", "ambient", ...
 	Principal   string // access key id or service account; never a secret
@@ -90,7 +118,9 @@ func (s *Sink) Place() string { return fmt.Sprintf("%s %q %s", s.Type, s.Endpoin
 // Cut holds when an exporter closes a batch. Zero means no such rule.
 type Cut struct {
 	Interval  time.Duration // at wall-clock multiples, counted from the oldest event that waits
+	Offset    time.Duration // of those multiples from the full hour, below Interval: 1h and 40m cut at :40
 	MaxBytes  int64         // raw (uncompressed) bytes of events in one batch, at most, but at least one block
+	MaxPacked int64         // likewise for the bytes as the log keeps them: the size of a gzip object
 	MaxEvents int64         // likewise for events
 }
 
@@ -98,9 +128,10 @@ type Cut struct {
 // the events themselves. A plan freezes a copy.
 type Output struct {
 	PathPrefix  string `json:"pathPrefix"`
-	Layout      string `json:"layout"`      // a named layout or a template
-	Format      string `json:"format"`      // "jsonl"
-	Compression string `json:"compression"` // "none", "gzip", "zstd"
+	Layout      string `json:"layout"`           // a named layout or a template
+	Format      string `json:"format"`           // "jsonl"
+	Compression string `json:"compression"`      // "none", "gzip", "zstd"
+	Source      string `json:"source,omitempty"` // source id, for layouts that name it
 }
 
 // Exporter carries one stream to one sink.

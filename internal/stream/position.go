@@ -58,11 +58,11 @@ func (p Position) Advance(ranges []Range) (Position, error) {
 	return next, nil
 }
 
-// NextBoundary returns the first multiple of interval since the Unix epoch that
-// is strictly after t. Batches cut by time are cut at such instants, so their
-// names line up with the clock as those of the STRM seeds do.
-func NextBoundary(t time.Time, interval time.Duration) time.Time {
-	n := t.UnixNano()
+// NextBoundary returns the first instant strictly after t that is offset plus a
+// multiple of interval since the Unix epoch. Batches cut by time are cut at such
+// instants, so their names line up with the clock as those of the STRM seeds do.
+func NextBoundary(t time.Time, interval, offset time.Duration) time.Time {
+	n := t.UnixNano() - int64(offset)
 	i := int64(interval)
-	return time.Unix(0, n-n%i+i).UTC()
+	return time.Unix(0, n-n%i+i+int64(offset)).UTC()
 }

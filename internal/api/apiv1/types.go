@@ -56,15 +56,20 @@ type Source struct {
 	Name      string    `json:"name"`
 	Stream    string    `json:"stream"`
 	Kind      string    `json:"kind"`
-	WriteKey  string    `json:"writeKey,omitempty"` // in the answer to its creation only
+	SourceID  string    `json:"sourceId,omitempty"`    // kind segment: in keys and lines
+	Dedup     string    `json:"dedupWindow,omitempty"` // kind segment: "24h0m0s"; "0s" for no de-duplication
+	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer to its creation only
 	CreatedAt time.Time `json:"createdAt"`
 }
 
 // CreateSource is the body of POST /v1/sources.
 type CreateSource struct {
-	Name   string `json:"name"`
-	Stream string `json:"stream"`
-	Kind   string `json:"kind,omitempty"` // default "events"
+	Name     string  `json:"name"`
+	Stream   string  `json:"stream,omitempty"`      // kind segment: made if it is not there; default the source's name
+	Kind     string  `json:"kind,omitempty"`        // default "events"
+	SourceID string  `json:"sourceId,omitempty"`    // kind segment: default made up
+	WriteKey string  `json:"writeKey,omitempty"`    // kind segment: one that is in use already; default made up
+	Dedup    *string `json:"dedupWindow,omitempty"` // kind segment: default 24h; 0 for none
 }
 
 // Sink is a sink as the API shows it, without its credentials.
@@ -72,9 +77,15 @@ type Sink struct {
 	Name              string     `json:"name"`
 	Type              string     `json:"type"` // S3, GCLOUD, DIR
 	Bucket            string     `json:"bucket"`
+	Prefix            string     `json:"prefix,omitempty"`
 	Endpoint          string     `json:"endpoint,omitempty"`
 	Region            string     `json:"region,omitempty"` // configured, else as found
 	PathStyle         bool       `json:"pathStyle,omitempty"`
+	RoleARN           string     `json:"roleArn,omitempty"`
+	ExternalID        string     `json:"externalId,omitempty"`
+	STSEndpoint       string     `json:"stsEndpoint,omitempty"`
+	Encryption        string     `json:"encryption,omitempty"` // none, SSE-S3, SSE-KMS; absent: as the layout says
+	KMSKey            string     `json:"kmsKey,omitempty"`
 	Credentials       string     `json:"credentials"`         // shape: "aws-access-key", "gcs-service-account", "ambient", ...
 	Principal         string     `json:"principal,omitempty"` // access key id or service account
 	ConditionalWrites string     `json:"conditionalWrites,omitempty"`
@@ -86,12 +97,17 @@ type Sink struct {
 
 // PutSink is the body of PUT /v1/sinks/{name}: creates or replaces.
 type PutSink struct {
-	Type        string `json:"type,omitempty"` // inferred from the credentials file when empty
-	Bucket      string `json:"bucket"`
+	Type        string `json:"type,omitempty"`        // inferred from the credentials file when empty
+	Bucket      string `json:"bucket"`                // BUCKET or BUCKET/prefix
 	Credentials string `json:"credentials,omitempty"` // the credentials file, verbatim; empty for ambient
 	Endpoint    string `json:"endpoint,omitempty"`
 	Region      string `json:"region,omitempty"`
 	PathStyle   bool   `json:"pathStyle,omitempty"`
+	RoleARN     string `json:"roleArn,omitempty"` // assumed before writing
+	ExternalID  string `json:"externalId,omitempty"`
+	STSEndpoint string `json:"stsEndpoint,omitempty"`
+	Encryption  string `json:"encryption,omitempty"` // none, SSE-S3, SSE-KMS; empty: as the layout says
+	KMSKey      string `json:"kmsKey,omitempty"`
 }
 
 // Exporter is a batch exporter as the API shows it.
@@ -102,7 +118,9 @@ type Exporter struct {
 	Sink        string    `json:"sink"`
 	PathPrefix  string    `json:"pathPrefix,omitempty"`
 	Interval    string    `json:"interval"`
+	Offset      string    `json:"intervalOffset,omitempty"`
 	MaxBytes    int64     `json:"maxBytes,omitempty"`
+	MaxPacked   int64     `json:"maxPackedBytes,omitempty"`
 	MaxEvents   int64     `json:"maxEvents,omitempty"`
 	Layout      string    `json:"layout"`
 	Format      string    `json:"format"`
@@ -132,8 +150,10 @@ type CreateExporter struct {
 	Stream                string     `json:"stream"`
 	Sink                  string     `json:"sink,omitempty"` // default the only sink
 	PathPrefix            string     `json:"pathPrefix,omitempty"`
-	Interval              string     `json:"interval,omitempty"` // "60s" or "60"; default 60s
+	Interval              string     `json:"interval,omitempty"` // "60s" or "60"; default the layout's, mostly 60s
+	Offset                string     `json:"intervalOffset,omitempty"`
 	MaxBytes              int64      `json:"maxBytes,omitempty"`
+	MaxPacked             int64      `json:"maxPackedBytes,omitempty"` // of the events as the log keeps them (gzip)
 	MaxEvents             int64      `json:"maxEvents,omitempty"`
 	Layout                string     `json:"layout,omitempty"`      // default "strm"
 	Format                string     `json:"format,omitempty"`      // default "jsonl"
@@ -148,7 +168,9 @@ type UpdateExporter struct {
 	Sink        *string `json:"sink,omitempty"`
 	PathPrefix  *string `json:"pathPrefix,omitempty"`
 	Interval    *string `json:"interval,omitempty"`
+	Offset      *string `json:"intervalOffset,omitempty"`
 	MaxBytes    *int64  `json:"maxBytes,omitempty"`
+	MaxPacked   *int64  `json:"maxPackedBytes,omitempty"`
 	MaxEvents   *int64  `json:"maxEvents,omitempty"`
 	Layout      *string `json:"layout,omitempty"`
 	Format      *string `json:"format,omitempty"`
@@ -216,12 +238,13 @@ type Range struct {
 
 // Object is one object of a batch.
 type Object struct {
-	Key    string  `json:"key"`
-	Events int64   `json:"events"`
-	Bytes  int64   `json:"bytes"`
-	CRC32  string  `json:"crc32,omitempty"` // base64 of the big-endian value, as x-amz-checksum-crc32
-	Stored bool    `json:"stored"`
-	Ranges []Range `json:"ranges"`
+	Key      string     `json:"key"`
+	Events   int64      `json:"events"`
+	Bytes    int64      `json:"bytes"`
+	CRC32    string     `json:"crc32,omitempty"` // base64 of the big-endian value, as x-amz-checksum-crc32
+	Stored   bool       `json:"stored"`
+	Received *time.Time `json:"received,omitempty"` // start of the day or hour of receipt, where the layout divides
+	Ranges   []Range    `json:"ranges"`
 }
 
 // Verification is the answer to POST /v1/batch-exporters/{name}/verify.

@@ -101,7 +101,7 @@ func testDropStream(t *testing.T, b *bench) {
 func testSources(t *testing.T, b *bench) {
 	ctx := t.Context()
 	b.plain("demo", 1)
-	s := stream.Source{Name: "web", Stream: "demo", Kind: stream.SourceEvents, KeyHash: "aa", CreatedAt: noon}
+	s := stream.Source{Name: "web", Stream: "demo", Kind: stream.SourceSegment, ID: "4mKq7ZtRw2", DedupWindow: 24 * time.Hour, KeyHash: "aa", CreatedAt: noon}
 	ok(t, b.db.CreateSource(ctx, s))
 	s.StreamID = "id-demo"
 	if got := must(b.db.Source(ctx, "web"))(t); got != s {
@@ -129,7 +129,9 @@ func testSources(t *testing.T, b *bench) {
 
 func testSinks(t *testing.T, b *bench) {
 	ctx := t.Context()
-	s := stream.Sink{Name: "s3", Type: stream.SinkS3, Bucket: "b", Region: "eu-west-1", PathStyle: true, Credentials: []byte{0, 255, 7},
+	s := stream.Sink{Name: "s3", Type: stream.SinkS3, Bucket: "b", Prefix: "a/b", Region: "eu-west-1", PathStyle: true,
+		Role:       stream.Role{ARN: "arn:aws:iam::1:role/r", ExternalID: "x", Endpoint: "http://sts"},
+		Encryption: stream.EncryptSSEKMS, KMSKey: "key", Credentials: []byte{0, 255, 7},
 		Shape: "aws-access-key", Principal: "AKIA", UpdatedAt: noon}
 	got, created, err := b.db.PutSink(ctx, s)
 	ok(t, err)
@@ -204,7 +206,7 @@ func testSinkInUse(t *testing.T, b *bench) {
 func testExporters(t *testing.T, b *bench) {
 	ctx := t.Context()
 	first := b.plain("demo", 2)
-	e := stream.Exporter{ID: "aabbccdd", Name: "x", Stream: "demo", Sink: "demo", Cut: stream.Cut{Interval: 90 * time.Second, MaxBytes: 1, MaxEvents: 2},
+	e := stream.Exporter{ID: "aabbccdd", Name: "x", Stream: "demo", Sink: "demo", Cut: stream.Cut{Interval: 90 * time.Second, Offset: 40 * time.Second, MaxBytes: 1, MaxPacked: 3, MaxEvents: 2},
 		Output: stream.Output{PathPrefix: "a/b", Layout: "{time}", Format: "jsonl", Compression: "gzip"}, Paused: true, TestID: "u",
 		Start: stream.Position{4, 9}, FromStart: true, CreatedAt: noon, UpdatedAt: noon}
 	ok(t, b.db.CreateExporter(ctx, e))
@@ -271,7 +273,7 @@ func testExporterUpdate(t *testing.T, b *bench) {
 	e := b.plain("demo", 1)
 	ok(t, b.db.Plan(ctx, []stream.Batch{plan(e, 1, span(0, 0, 5))}, stream.Position{5}))
 	change := e // read before the plan: its position is old
-	change.Paused, change.Cut, change.Output.PathPrefix = true, stream.Cut{MaxEvents: 3}, "other"
+	change.Paused, change.Cut, change.Output.PathPrefix = true, stream.Cut{Interval: time.Hour, Offset: time.Minute, MaxPacked: 4, MaxEvents: 3}, "other"
 	change.Start, change.Next, change.LastSeq, change.Name = stream.Position{7}, stream.Position{9}, 9, "renamed"
 	change.UpdatedAt = noon.Add(time.Hour)
 	ok(t, b.db.UpdateExporter(ctx, change))

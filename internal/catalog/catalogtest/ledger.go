@@ -20,7 +20,7 @@ func testPlanAndSave(t *testing.T, b *bench) {
 	one := plan(e, 1, span(0, 0, 5), span(1, 0, 3))
 	// Two objects that divide partition 0.
 	two := plan(e, 2, span(0, 5, 6))
-	two.Objects = append(two.Objects, stream.Object{Key: "p/second.jsonl", Ranges: []stream.Range{span(0, 6, 9)}, Events: 3})
+	two.Objects = append(two.Objects, stream.Object{Key: "p/second.jsonl", Ranges: []stream.Range{span(0, 6, 9)}, Events: 3, Received: noon})
 	ok(t, b.db.Plan(ctx, []stream.Batch{one, two}, stream.Position{9, 3}))
 	b.reopen()
 	if got := must(b.db.Unfinished(ctx, e.ID))(t); !reflect.DeepEqual(got, []stream.Batch{one, two}) {
