@@ -83,8 +83,7 @@ func TestRead(t *testing.T) {
 			r.Header.Set("Content-Encoding", string(c.enc))
 			l := body.Limits{Max: c.max, MaxWire: 2 << 20}
 			m := &memory{left: c.memory}
-			buf := rd.Buffer()
-			defer rd.GiveBack(buf)
+			buf := new([]byte) // not from the pool, whose buffers are as large as earlier bodies
 			err := body.Check(r, l)
 			if err == nil {
 				err = rd.Read(httptest.NewRecorder(), r, buf, l, m)
@@ -104,7 +103,7 @@ func TestRead(t *testing.T) {
 			case string(*buf) != c.want || cap(*buf) == len(*buf):
 				t.Errorf("read %d bytes of %d, capacity %d", len(*buf), len(c.want), cap(*buf))
 			}
-			if held := body.First(r) + m.given; int64(cap(*buf)) > held && held <= c.max {
+			if held := body.First(r) + m.given; int64(cap(*buf)) > held {
 				t.Errorf("%d bytes of memory, %d reserved", cap(*buf), held)
 			}
 		})
