@@ -27,7 +27,7 @@ var layers = [][]string{
 		"eventlog/embedded", "format/jsonl", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 	},
-	{"api/apiv1", "simulate"},
+	{"api/apiv1", "simulate", "collect/segment/rawlog"},
 	{"builtin", "control", "collect/events", "apiclient"},
 	{"api"},
 	{"server", "cli/render", "cli/upload"},
@@ -53,6 +53,8 @@ var adapterPorts = map[string][]string{
 	"apiclient":         {"api/apiv1", "problem"},
 	"simulate":          {},
 	"api/apiv1":         {},
+
+	"collect/segment/rawlog": {"eventlog", "stream", "problem"},
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.
