@@ -53,6 +53,8 @@ var adapterPorts = map[string][]string{
 	"apiclient":         {"api/apiv1", "problem"},
 	"simulate":          {},
 	"api/apiv1":         {},
+
+	"collect/segment/rawlog": {"eventlog", "stream", "problem"},
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.
