@@ -78,13 +78,13 @@ func (s *Server) watched(next http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // the sentinel panic of net/http
 					panic(v)
 				}
-				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", r.URL.Path), slog.String("stack", string(debug.Stack())))
+				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", segment.LogPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
 				if !sw.wrote {
 					say(sw, http.StatusInternalServerError, "internal error; the server's log has the details")
 				}
 			}
 			s.metrics.answered(sw.status)
-			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", sw.status),
+			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", segment.LogPath(r.URL.Path)), slog.Int("status", sw.status),
 				slog.Duration("took", time.Since(began)))
 		}()
 		next.ServeHTTP(sw, r)

@@ -131,7 +131,7 @@ func (h *Handler) tell(r *http.Request, from sender, rf *refusal) {
 		h.Observer.Refused(from.stream.Name, rf.kind)
 	}
 	h.Observer.Answered(from.source.Name, rf.kind.String())
-	about := []slog.Attr{slog.String("path", r.URL.Path), slog.Int("status", rf.status), slog.String("source", from.source.Name), slog.Any("error", rf.cause)}
+	about := []slog.Attr{slog.String("path", LogPath(r.URL.Path)), slog.Int("status", rf.status), slog.String("source", from.source.Name), slog.Any("error", rf.cause)}
 	switch {
 	case rf.status < 500:
 		if rf.kind != problem.Busy { // those have their gauges

@@ -173,7 +173,7 @@ func (h *Handler) reject(r *http.Request, from *sender, batch *rawlog.Batch) (wo
 	}
 	for reason, n := range counts {
 		h.Observer.Rejected(from.source.Name, string(reason), n)
-		h.note(r.Context(), from.source.Name, string(reason), n, "calls left out", slog.String("path", r.URL.Path))
+		h.note(r.Context(), from.source.Name, string(reason), n, "calls left out", slog.String("path", LogPath(r.URL.Path)))
 	}
 	return worst
 }

@@ -120,3 +120,20 @@ func preflight(w http.ResponseWriter, e endpoint) {
 	head.Set("Allow", e.method+", OPTIONS")
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// LogPath returns a path as it may stand in a log: some of the paths here have
+// a write key in them.
+func LogPath(p string) string {
+	if !strings.Contains(p, "/projects") && !strings.Contains(p, "/analytics.js") {
+		return p
+	}
+	parts := strings.Split(p, "/")
+	for i, part := range parts {
+		switch part {
+		case "", "v1", "projects", "settings", "analytics.js", "platform", "analytics.min.js":
+		default:
+			parts[i] = "***"
+		}
+	}
+	return strings.Join(parts, "/")
+}

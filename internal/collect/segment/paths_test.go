@@ -152,3 +152,16 @@ func talk(t *testing.T, srv *httptest.Server, text string, half bool) string {
 	}
 	return string(answer)
 }
+
+func TestLogPath(t *testing.T) {
+	for p, want := range map[string]string{
+		"/v1/projects/KEY/settings": "/v1/projects/***/settings", "//projects//KEY/settings/": "//projects//***/settings/",
+		"/v1/projects/KEY/else": "/v1/projects/***/***", "/projects/projects/KEY": "/projects/projects/***",
+		"/analytics.js/v1/KEY/analytics.min.js": "/analytics.js/v1/***/analytics.min.js", "/analytics.js/v1/KEY/platform/analytics.js": "/analytics.js/v1/***/platform/analytics.js",
+		"/v1/streams/web/events": "/v1/streams/web/events",
+	} {
+		if got := segment.LogPath(p); got != want {
+			t.Errorf("%s: %s", p, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"strm/internal/collect/segment"
@@ -90,6 +91,9 @@ func TestSettingsOfNobody(t *testing.T) {
 	r.src.err = errors.New("catalog is away")
 	if w := r.send("GET", "/v1/projects/right/settings", ""); w.Code != 503 || codeOf(w) != "unavailable" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if said := r.said.String(); strings.Contains(said, "right") || strings.Contains(said, "/wrong/") || !strings.Contains(said, "path=/v1/projects/***/settings") {
+		t.Errorf("the log says %s", said)
 	}
 }
 
