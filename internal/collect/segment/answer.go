@@ -135,7 +135,7 @@ func (h *Handler) tell(r *http.Request, from sender, rf *refusal) {
 	switch {
 	case rf.status < 500:
 		if rf.kind != problem.Busy { // those have their gauges
-			h.note(r.Context(), from.source.Name, rf.code, 1, "requests refused", slog.String("last", rf.message))
+			h.note(r.Context(), from.source.Name, rf.code, "requests", 1, slog.String("last", rf.message))
 		}
 	case r.Context().Err() != nil && errors.Is(rf.cause, context.Canceled):
 		h.Logger.LogAttrs(r.Context(), slog.LevelDebug, "the client went away", about...)

@@ -104,7 +104,7 @@ func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, 
 	if err := held.Grow(r.Context(), parsing(text)); err != nil {
 		return "", refuseBody(err)
 	}
-	w := h.works.Get().(*work) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	w := h.works.Get().(*work)
 	defer h.release(w)
 	batch, err := w.parser.Parse(text, e.callType, rawlog.Limits{MaxEvent: h.Limits.MaxEvent, MaxEvents: h.Limits.MaxEvents})
 	if err != nil {
@@ -173,7 +173,7 @@ func (h *Handler) reject(r *http.Request, from *sender, batch *rawlog.Batch) (wo
 	}
 	for reason, n := range counts {
 		h.Observer.Rejected(from.source.Name, string(reason), n)
-		h.note(r.Context(), from.source.Name, string(reason), n, "calls left out", slog.String("path", LogPath(r.URL.Path)))
+		h.note(r.Context(), from.source.Name, string(reason), "calls", n, slog.String("path", LogPath(r.URL.Path)))
 	}
 	return worst
 }

@@ -133,10 +133,10 @@ func TestWrongSendersAreLoggedOnceAMinute(t *testing.T) {
 	r.now = r.now.Add(time.Minute)
 	spoil(2)
 	said := r.said.String()
-	if strings.Count(said, "\n") != 6 || strings.Count(said, "count=10") != 3 {
+	if strings.Count(said, "\n") != 6 || strings.Count(said, "calls=10")+strings.Count(said, "requests=10") != 3 {
 		t.Errorf("the log says\n%s", said)
 	}
-	for _, want := range []string{"source=web reason=not_an_object count=1", "source=web reason=invalid_json count=1", `source="" reason=unknown_write_key count=1`} {
+	for _, want := range []string{"source=web reason=not_an_object calls=1", "source=web reason=invalid_json requests=1", `source="" reason=unknown_write_key requests=1`} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s is not in\n%s", want, said)
 		}

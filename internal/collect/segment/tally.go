@@ -57,9 +57,9 @@ func (t *tally) add(now time.Time, key tallied, n int) int {
 	return n
 }
 
-// note logs what senders do wrong, at the tally's pace.
-func (h *Handler) note(ctx context.Context, source, reason string, n int, what string, more ...slog.Attr) {
+// note logs what senders do wrong, at the tally's pace: n calls, or requests.
+func (h *Handler) note(ctx context.Context, source, reason, of string, n int, more ...slog.Attr) {
 	if n = h.tally.add(h.Now(), tallied{source, reason}, n); n > 0 {
-		h.Logger.LogAttrs(ctx, slog.LevelWarn, what, append([]slog.Attr{slog.String("source", source), slog.String("reason", reason), slog.Int("count", n)}, more...)...)
+		h.Logger.LogAttrs(ctx, slog.LevelWarn, "segment calls refused", append([]slog.Attr{slog.String("source", source), slog.String("reason", reason), slog.Int(of, n)}, more...)...)
 	}
 }
