@@ -76,3 +76,41 @@ func TestNothingIsAllocatedPerCall(t *testing.T) {
 		}
 	}
 }
+
+// Bodies made to hurt cost no more than a constant for each of their bytes.
+func BenchmarkHostile(b *testing.B) {
+	const size = 500_000
+	repeat := func(part func(i int) string) []byte {
+		body := []byte(`{"type":"page","userId":"u"`)
+		for i := 0; len(body) < size; i++ {
+			body = append(body, part(i)...)
+		}
+		return append(body, '}')
+	}
+	for _, c := range []struct {
+		name string
+		body []byte
+	}{
+		{"equal-keys", repeat(func(int) string { return `,"a":0` })},
+		{"falling-keys", repeat(func(i int) string { return fmt.Sprintf(`,"%06x":0`, size-i) })},
+		{"escaped-keys", repeat(func(i int) string {
+			return fmt.Sprintf(`,"\u0061\u0061\u0061\u0061\u0061\u0061\u0061\u0061%06x":0`, size-i)
+		})},
+		{"long-equal-prefixes", repeat(func(i int) string { return fmt.Sprintf(`,"%01000x":0`, (i*7919)%4096) })},
+		{"brackets", repeat(func(i int) string { return fmt.Sprintf(`,"%d":[{},[ ],{}]`, i) })},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var p rawlog.Parser
+			var out []byte
+			b.SetBytes(int64(len(c.body)))
+			f := facts("server", "", "")
+			for b.Loop() {
+				batch, err := p.Parse(c.body, "", rawlog.Limits{MaxEvent: 2 * size})
+				if err != nil {
+					b.Fatal(err)
+				}
+				out, _ = batch.AppendLines(out[:0], nil, f)
+			}
+		})
+	}
+}

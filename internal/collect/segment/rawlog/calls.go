@@ -196,7 +196,7 @@ func (c *call) check(t *tree, callType string) Reason {
 	if c.kind == 0 {
 		c.named = name
 	}
-	if !t.names(c.userID) && !t.names(c.anonymousID) && !(name == "alias" && t.names(c.previousID)) {
+	if !t.names(c.userID) && !t.names(c.anonymousID) && (name != "alias" || !t.names(c.previousID)) {
 		return NoUser
 	}
 	if name == "track" && !t.names(c.event) {

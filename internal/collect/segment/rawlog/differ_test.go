@@ -103,6 +103,7 @@ func checkBody(t failer, body []byte, callType, channel, ip, writeKey string) {
 	want := naiveParse(body, callType, facts(channel, ip, writeKey))
 	if want == nil {
 		t.Fatalf("%q: accepted", body)
+		return
 	}
 	if !slices.Equal(want.rejected, b.Rejected()) || len(want.lines) != len(lines) {
 		t.Fatalf("%q: rejected %v, want %v", body, b.Rejected(), want.rejected)

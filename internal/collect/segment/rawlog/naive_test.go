@@ -85,7 +85,7 @@ func (n *naive) line(v any, envelope map[string]any) (map[string]any, rawlog.Rea
 	default:
 		return nil, rawlog.UnknownType
 	}
-	if !named(in["userId"]) && !named(in["anonymousId"]) && !(line["type"] == "alias" && named(in["previousId"])) {
+	if !named(in["userId"]) && !named(in["anonymousId"]) && (line["type"] != "alias" || !named(in["previousId"])) {
 		return nil, rawlog.NoUser
 	}
 	if line["type"] == "track" && !named(in["event"]) {

@@ -19,8 +19,9 @@ type Limits struct {
 
 	// MaxShared bounds what copies of the envelope's context and integrations
 	// add to all calls together, in bytes; default 8 MiB. Without it a small
-	// body could become lines without end. Lines are at most three times the
-	// body, this, and half a kilobyte a call.
+	// body could become lines without end. The lines of a body take no more than
+	// the body, this, and half a kilobyte a call; where text is not UTF-8, at
+	// most three times as much.
 	MaxShared int
 }
 
@@ -90,7 +91,8 @@ type Facts struct {
 	WriteKey  string // put into the lines; empty to leave it out
 
 	// NewMessageID returns a new id for a call that has none. It is asked once
-	// for each such call of a Batch, in order, at the first AppendLines.
+	// for each such call of a Batch, in order, at the first AppendLines. It may
+	// be nil only if every call has an id.
 	NewMessageID func() string
 }
 
@@ -135,7 +137,7 @@ func (b *Batch) reset(body []byte) {
 	if cap(b.tree.nodes) > keepNodes {
 		b.tree.nodes = nil
 	}
-	b.body = body
+	b.body, b.tree.body = body, nil
 	clear(b.calls) // generated ids are strings that would be kept
 	b.calls, b.rejected = b.calls[:0], b.rejected[:0]
 	b.envelope, b.size = envelope{}, 0
