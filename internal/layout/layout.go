@@ -178,10 +178,26 @@ func (l Layout) CheckLength(f Facts, partitions int) error {
 	f.Batch = stream.BatchID("00000000", math.MaxInt64)
 	// The longest list is that of the highest partitions, as many as are listed.
 	f.Partitions = f.Partitions[max(0, len(f.Partitions)-maxListed):]
-	if n := len(l.Key(f)); n > maxKey {
+	if n := max(len(l.Key(f)), len(l.TestKey(f, sampleUUID))); n > maxKey {
 		return problem.New(problem.Invalid, "keys would be up to %d bytes long, S3 takes %d: shorten the path prefix or the layout", n, maxKey)
 	}
 	return nil
+}
+
+const sampleUUID = "00000000-0000-0000-0000-000000000000"
+
+// TestKey returns the key of the validation object that has this UUID: below
+// the directories that every key begins with, and with the ending of all.
+func (l Layout) TestKey(f Facts, uuid string) string {
+	ext := f.Ext
+	if own := l.preset.form.Ext; own != "" {
+		ext = own
+	}
+	key := l.Constant() + ".strm_test_" + uuid + "." + ext
+	if f.Prefix != "" {
+		key = f.Prefix + "/" + key
+	}
+	return key
 }
 
 // sample fills in what a key of some batch may have.

@@ -107,3 +107,28 @@ func TestConstantDirectoriesAndTheDepthOfTheDay(t *testing.T) {
 		}
 	}
 }
+
+func TestTheValidationObjectIsWhereAPolicyForTheLayoutAllowsIt(t *testing.T) {
+	for text, want := range map[string]string{
+		"strm":                          "p/.strm_test_u.jsonl",
+		"hive":                          "p/.strm_test_u.jsonl",
+		"segment":                       "p/segment-logs/.strm_test_u.gz",
+		"raw/logs/{date}/{batch}.{ext}": "p/raw/logs/.strm_test_u.jsonl",
+	} {
+		l, err := layout.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.TestKey(layout.Facts{Prefix: "p", Ext: "jsonl"}, "u"); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	l, err := layout.Parse("{batch}.{ext}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := layout.Facts{Prefix: strings.Repeat("p", 980), Ext: "jsonl"}
+	if err := l.CheckLength(f, 1); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("a prefix of 980 bytes leaves room for a key of %d, but none for the validation object: %v", 1024-len(f.Prefix)-1, err)
+	}
+}
