@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
 	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
 	{"api"},
-	{"server", "cli/render", "cli/upload"},
+	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
 }
 
@@ -52,6 +52,7 @@ var adapterPorts = map[string][]string{
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
 	"simulate":          {},
+	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
 
 	"collect/segment/rawlog": {"eventlog", "stream", "problem"},
