@@ -18,6 +18,7 @@ import (
 	"strm/internal/control"
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/embedded"
+	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/seal"
 	"strm/internal/stream"
@@ -73,6 +74,9 @@ func New(t testing.TB) *World {
 		Runner:      w.Runner,
 		Sealer:      sealer,
 		CheckOutput: CheckOutput,
+		Writes: func(o stream.Output) (policy.Keys, error) {
+			return policy.Keys{Ext: o.Format, Encrypt: o.Layout == "sealed"}, nil
+		},
 	}
 	w.Control = control.New(w.Deps)
 	return w
