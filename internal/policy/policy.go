@@ -159,27 +159,56 @@ func trust(role stream.Role, holder string) *Document {
 	return document(s)
 }
 
+// area is where an exporter writes: below a directory, keys with an ending.
+type area struct {
+	dir, ext string
+	all      bool // everything in the directory may pass, whatever its ending; ext is empty
+}
+
+// covers reports whether what lets a pass lets b pass too.
+func (a area) covers(b area) bool {
+	return strings.HasPrefix(b.dir, a.dir) && (a.all || !b.all && strings.HasSuffix("."+b.ext, "."+a.ext))
+}
+
 // resources returns the ARNs of all that the exporters write, their validation
 // objects included: the constant directories of the layout, else by extension,
-// as the vendors' own pages have it.
+// as the vendors' own pages have it. As * stands for slashes too, one may cover
+// another, which is then left out.
 func resources(part string, r Request) []string {
 	writers := r.Writers
 	if len(writers) == 0 {
 		writers = []Writer{{Keys: Keys{Ext: "jsonl"}}}
 	}
-	var out []string
+	var areas []area
 	for _, w := range writers {
-		keys := "*." + w.Keys.Ext
-		if w.Keys.Constant != "" {
-			keys = Escape(w.Keys.Constant) + "*"
+		a := area{dir: stream.JoinPrefix(r.Sink.Prefix, w.PathPrefix), ext: w.Keys.Ext, all: w.Keys.Constant != ""}
+		if a.dir != "" {
+			a.dir += "/"
 		}
-		if p := stream.JoinPrefix(r.Sink.Prefix, w.PathPrefix); p != "" {
-			keys = Escape(p) + "/" + keys
+		a.dir += w.Keys.Constant
+		if a.all {
+			a.ext = ""
 		}
-		out = append(out, "arn:"+part+":s3:::"+r.Sink.Bucket+"/"+keys)
+		if !slices.Contains(areas, a) {
+			areas = append(areas, a)
+		}
+	}
+	var out []string
+	for _, a := range areas {
+		if slices.ContainsFunc(areas, func(b area) bool { return a != b && b.covers(a) }) {
+			continue
+		}
+		keys := "*." + a.ext
+		if a.all {
+			keys = "*"
+		}
+		arn := "arn:" + part + ":s3:::" + r.Sink.Bucket + "/" + Escape(a.dir) + keys
+		if !slices.Contains(out, arn) {
+			out = append(out, arn)
+		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
 // Escape makes text mean itself in a resource, where *, ? and $ mean more.
