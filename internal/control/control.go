@@ -30,9 +30,9 @@ type Deps struct {
 	Runner  Runner
 	Sealer  Sealer
 	// CheckOutput fills the defaults of an output and refuses what no layout
-	// or format can do, and what could make a key too long for a stream of this
-	// name and number of partitions.
-	CheckOutput func(o stream.Output, streamName string, partitions int) (stream.Output, error)
+	// or format can do, and what could make a key too long below the sink's
+	// prefix for a stream of this name and number of partitions.
+	CheckOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	// Writes returns what an exporter with that output puts into a bucket.
 	Writes func(o stream.Output) (policy.Keys, error)
 	// Trimming is held by whoever trims the log, from reading the exporters'
@@ -51,7 +51,7 @@ type Control struct {
 	log         Log
 	runner      Runner
 	sealer      Sealer
-	checkOutput func(stream.Output, string, int) (stream.Output, error)
+	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	writes      func(stream.Output) (policy.Keys, error)
 	trimming    sync.Locker
 	options     Options

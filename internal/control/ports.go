@@ -31,6 +31,9 @@ type Catalog interface {
 	CreateSource(ctx context.Context, s stream.Source) error
 	Source(ctx context.Context, name string) (stream.Source, error)
 	Sources(ctx context.Context) ([]stream.Source, error)
+	// UpdateSource stores DedupWindow and KeyHash of the source of that name;
+	// Conflict if another has the key.
+	UpdateSource(ctx context.Context, s stream.Source) error
 	DeleteSource(ctx context.Context, name string) error
 
 	PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error)

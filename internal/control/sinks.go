@@ -83,6 +83,11 @@ func (c *Control) putSinkRow(ctx context.Context, s stream.Sink, keep bool) (sto
 			return stream.Sink{}, false, "", err
 		}
 	}
+	if old.Prefix != s.Prefix {
+		if err := c.keysFit(ctx, s); err != nil {
+			return stream.Sink{}, false, "", err
+		}
+	}
 	switch {
 	case old.Type != s.Type || old.Bucket != s.Bucket || old.Endpoint != s.Endpoint:
 		moved = "the sink points to another place now: what was delivered before stays where it is, and verify no longer compares it"
@@ -114,6 +119,21 @@ func keepCredentials(s, old stream.Sink) (stream.Sink, error) {
 	}
 	s.Credentials, s.Shape, s.Principal = old.Credentials, old.Shape, old.Principal
 	return s, nil
+}
+
+// keysFit refuses a prefix below which the keys of the sink's exporters would
+// not fit. Planning looks again: a replay's prefix is known only then.
+func (c *Control) keysFit(ctx context.Context, s stream.Sink) error {
+	users, err := c.catalog.ExportersOfSink(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	for _, e := range users {
+		if _, err := c.checkOutput(e.Output, s.Prefix, e.Stream, len(e.Start)); err != nil {
+			return problem.New(problem.KindOf(err), "batch exporter %q would not fit below the prefix: %w", e.Name, err)
+		}
+	}
+	return nil
 }
 
 // SinkSecret returns the associated data that a sink's credentials are sealed

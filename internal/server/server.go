@@ -127,9 +127,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	})
 	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
 	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: func(o stream.Output, name string, n int) (stream.Output, error) {
-			return builtin.CheckOutput(o, "", name, n)
-		}, Writes: builtin.Writes, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
 	})
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.metrics.watch(s)
