@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"strm/internal/api/apiv1"
+	"strm/internal/control"
 	"strm/internal/stream"
 )
 
@@ -32,9 +33,9 @@ func (s *server) sources(api huma.API) {
 	create.DefaultStatus = http.StatusCreated
 	register(s, api, create,
 		func(ctx context.Context, in *struct{ Body apiv1.CreateSource }) (*body[apiv1.Source], error) {
-			src, key, err := s.Control.CreateSource(ctx, in.Body.Name, in.Body.Stream, in.Body.Kind)
-			out := showSource(src)
-			out.WriteKey = key
+			src, err := s.Control.CreateSource(ctx, control.NewSource{Name: in.Body.Name, Stream: in.Body.Stream, Kind: in.Body.Kind})
+			out := showSource(src.Source)
+			out.WriteKey = src.WriteKey
 			return &body[apiv1.Source]{out}, err
 		})
 
