@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"api/apiv1", "simulate"},
 	{"builtin", "control", "collect/events", "apiclient"},
 	{"api"},
-	{"server", "cli/render", "cli/upload"},
+	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
 }
 
@@ -53,6 +53,7 @@ var adapterPorts = map[string][]string{
 	"apiclient":         {"api/apiv1", "problem"},
 	"policy":            {"stream", "problem"},
 	"simulate":          {},
+	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
 }
 
