@@ -21,7 +21,7 @@ const module = "strm"
 var layers = [][]string{
 	{"problem", "durable"},
 	{"stream", "credential", "seal"},
-	{"eventlog", "format", "layout", "objstore"},
+	{"eventlog", "format", "layout", "objstore", "policy"},
 	{"catalog", "ingest", "exporter", "retention"},
 	{
 		"eventlog/embedded", "format/jsonl", "catalog/sqlite",
@@ -51,6 +51,7 @@ var adapterPorts = map[string][]string{
 	"retention":         {"eventlog", "stream", "problem"},
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
+	"policy":            {"stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
