@@ -1,0 +1,103 @@
+package embedded
+
+import (
+	"math/bits"
+	"math/rand/v2"
+
+	"strm/internal/eventlog"
+)
+
+// Event ids are numbered within their generation in the order they are stored,
+// and found again by slice: sliceIDs ids that follow each other.
+const (
+	sliceIDs  = 1024
+	sliceBits = 11 // of a slot: the slice
+
+	minGeneration = 512                   // ids
+	maxGeneration = sliceIDs << sliceBits // ids; 2 Mi
+)
+
+// idTable says in which slices of a generation an id may stand: 5 bytes an id
+// when it is full. It is open addressing with slots of a slice's number and some
+// bits of the id's hash, 0 for an empty slot. An id that was inserted is always
+// found; another is found by mistake about once in 150,000 times, so whoever
+// finds something must look at the slice.
+type idTable struct {
+	slots []uint32
+	room  int // ids it was made for; inserting more is a bug of the caller
+}
+
+func newIDTable(room int) *idTable {
+	return &idTable{slots: make([]uint32, room+room/4+1), room: room}
+}
+
+// idHash makes hashes of ids. It is seeded: ids come from outside, and without
+// the seed a sender could choose names that crowd in one place of the tables.
+type idHash [2]uint64
+
+func newIDHash() idHash { return idHash{rand.Uint64(), rand.Uint64()} }
+
+func (s *idHash) of(id *eventlog.ID) uint64 {
+	hi, lo := bits.Mul64(be.Uint64(id[:8])^s[0], be.Uint64(id[8:])^s[1])
+	return hi ^ lo
+}
+
+// start is the slot where the search for a hash begins.
+func (t *idTable) start(hash uint64) uint64 {
+	at, _ := bits.Mul64(hash, uint64(len(t.slots)))
+	return at
+}
+
+// markOf is the part of a slot that stands for the hash. It is never 0.
+func markOf(hash uint64) uint32 { return max(uint32(hash)<<sliceBits, 1<<sliceBits) }
+
+const sliceMask = 1<<sliceBits - 1
+
+// insert notes that the id stands in the slice. Doing it again changes nothing.
+func (t *idTable) insert(hash uint64, slice uint32) {
+	want := markOf(hash) | slice
+	for at := t.start(hash); ; at++ {
+		if at == uint64(len(t.slots)) {
+			at = 0
+		}
+		switch t.slots[at] {
+		case want:
+			return
+		case 0:
+			t.slots[at] = want
+			return
+		}
+	}
+}
+
+// find appends to out the slices in which the id may stand.
+func (t *idTable) find(hash uint64, out []uint32) []uint32 {
+	mark := markOf(hash)
+	for at := t.start(hash); ; at++ {
+		if at == uint64(len(t.slots)) {
+			at = 0
+		}
+		s := t.slots[at]
+		if s == 0 {
+			return out
+		}
+		if s&^sliceMask == mark {
+			out = append(out, s&sliceMask)
+		}
+	}
+}
+
+// touchIDs is how many hashes are worth touching together.
+const touchIDs = 64
+
+// touch brings the slots into the processor's cache where the searches for the
+// hashes begin. Nothing here depends on what is read, so the reads overlap: it
+// makes a large table three times as fast as one search after the other.
+//
+//go:noinline
+func (t *idTable) touch(hashes []uint64) (sum uint32) {
+	for _, h := range hashes {
+		sum |= t.slots[t.start(h)]
+	}
+	return sum
+}
