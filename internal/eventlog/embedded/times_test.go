@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -96,5 +97,63 @@ func TestTimesAheadOfTheClockAreSaidOncePerPartitionAndHour(t *testing.T) {
 	step(3)
 	if !strings.Contains(log.String(), "stream="+testID+" partition=0 ahead=8760h") {
 		t.Errorf("no place or number:\n%s", &log)
+	}
+}
+
+// A large entry may begin a new hour while a group is being packed. Then nothing
+// of the group is stored as it was packed: what is stamped is late, the others
+// move into the new hour.
+func TestAnHourThatEndsWhileAGroupIsPacked(t *testing.T) {
+	l := openTest(t, testOptions(vfs.NewMem()))
+	s, err := l.stream(testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.partitions[0]
+	at := time.Date(2026, 3, 1, 12, 59, 59, 0, time.UTC)
+	wait := func(stamped bool, d time.Duration) *waiter {
+		e := one("")
+		e.Stamped = stamped
+		return &waiter{entry: &e, ms: at.Add(d).UnixMilli()}
+	}
+	group := []*waiter{wait(false, time.Second), wait(true, 0), wait(false, 0)}
+	kept, late := inHour(group, nil, p.reached())
+	if len(kept) != 3 || late != nil || !kept[0].entry.Stamped {
+		t.Fatalf("in an empty partition nothing is late; the oldest goes first: %v", kept)
+	}
+	d, err := l.pack.packGroup(kept, p.reached())
+	if err != nil {
+		t.Fatal(err)
+	}
+	meanwhile := one("")
+	meanwhile.Received = at.Add(2 * time.Second)
+	put(t, l, meanwhile)
+	if _, err := p.stage(kept, d); !errors.Is(err, errHour) {
+		t.Fatalf("staged into an hour that is over: %v", err)
+	}
+	st, kept, late, err := p.stageGroup(kept)
+	if err != nil || len(kept) != 2 || len(late) != 1 {
+		t.Fatalf("%d kept, %d late, %v", len(kept), len(late), err)
+	}
+	var le *eventlog.LateError
+	if !errors.As(late[0].err, &le) || !le.At.Equal(meanwhile.Received) {
+		t.Errorf("late: %v", late[0].err)
+	}
+	if err := p.settle(st); err != nil {
+		t.Fatal(err)
+	}
+	n := int64(0)
+	for h, err := range l.Index(t.Context(), testID, stream.Range{End: 10}) {
+		if err != nil || h.FirstAt.Hour() != 13 {
+			t.Errorf("block at %v, %v", h.FirstAt, err)
+		}
+		n += h.Events
+	}
+	if n != 3 {
+		t.Errorf("%d events", n)
+	}
+	// A group of which everything is late stores nothing and stops nobody.
+	if _, kept, late, err = p.stageGroup([]*waiter{wait(true, 0)}); err != nil || len(kept) != 0 || len(late) != 1 {
+		t.Errorf("%d kept, %d late, %v", len(kept), len(late), err)
 	}
 }
