@@ -58,6 +58,39 @@ func benchEntry(events int) eventlog.Entry {
 	return eventlog.Entry{Events: events, Data: data, IDWindow: 24 * time.Hour}
 }
 
+// storeIDs stores n ids without events, as entries of so many, and waits until
+// the engine rests.
+func storeIDs(b *testing.B, l *Log, n, events int) {
+	b.Helper()
+	s, err := l.stream(testID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := l.idSetOf(b.Context(), s, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for at := 0; at < n; {
+		batch := l.db.NewBatch()
+		for ; at < n && batch.Len() < 1<<20; at += events {
+			w := &waiter{entry: &eventlog.Entry{Events: events, IDWindow: time.Hour}, set: set, ids: serialIDs(uint64(at), events)}
+			if _, err := s.partitions[0].fillIDs(batch, []*waiter{w}); err != nil {
+				b.Fatal(err)
+			}
+			set.insert(w.ids, w.runs)
+		}
+		if err := l.apply(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := l.db.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for l.db.Metrics().Compact.NumInProgress > 0 {
+		runtime.Gosched()
+	}
+}
+
 // BenchmarkIDs appends entries of 100 and of 10 events from 8 goroutines to a
 // real disk: without ids, with new ids, and with ids that were stored before.
 // known is how many ids the stream has before.
@@ -87,12 +120,8 @@ func BenchmarkIDs(b *testing.B) {
 			if err := l.Create(context.Background(), testID, 4); err != nil {
 				b.Fatal(err)
 			}
-			for n := 0; n < c.known; n += 20_000 {
-				e := benchEntry(20_000)
-				e.IDs = serialIDs(uint64(n), e.Events)
-				if _, err := l.Append(b.Context(), testID, e); err != nil {
-					b.Fatal(err)
-				}
+			if c.known > 0 {
+				storeIDs(b, l, c.known, 100)
 			}
 			e := benchEntry(c.events)
 			run := func(n int, from uint64) {
@@ -141,41 +170,14 @@ func BenchmarkIDsOpening(b *testing.B) {
 		b.Fatal(err)
 	}
 	before := l.db.Metrics().DiskSpaceUsage()
-	s, err := l.stream(testID)
-	if err != nil {
-		b.Fatal(err)
-	}
-	set, err := l.idSetOf(b.Context(), s, time.Hour)
-	if err != nil {
-		b.Fatal(err)
-	}
 	used := processorTime()
-	batch := l.db.NewBatch()
-	for n := 0; n < known; n += events {
-		w := &waiter{entry: &eventlog.Entry{Events: events, IDWindow: time.Hour}, set: set, ids: serialIDs(uint64(n), events)}
-		if _, err := s.partitions[0].fillIDs(batch, []*waiter{w}); err != nil {
-			b.Fatal(err)
-		}
-		set.insert(w.ids, w.runs)
-		if batch.Len() > 1<<20 {
-			if err := l.apply(batch); err != nil {
-				b.Fatal(err)
-			}
-			batch = l.db.NewBatch()
-		}
-	}
-	if err := l.apply(batch); err != nil {
-		b.Fatal(err)
-	}
-	if err := l.db.Flush(); err != nil {
-		b.Fatal(err)
-	}
+	storeIDs(b, l, known, events)
 	store := float64((processorTime() - used).Nanoseconds()) / 1e3 / known
 	disk := float64(l.db.Metrics().DiskSpaceUsage()-before) / known
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
-	l, set, s = nil, nil, nil
+	l = nil
 	b.ResetTimer()
 	b.ReportMetric(store, "store-cpu-µs/id")
 	b.ReportMetric(disk, "disk-bytes/id")

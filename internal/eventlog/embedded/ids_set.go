@@ -207,7 +207,7 @@ func (s *idSet) size() (ids, bytes int64) {
 	defer s.mu.RUnlock()
 	for _, g := range s.gens {
 		ids += int64(g.held)
-		bytes += int64(4 * len(g.table.slots))
+		bytes += g.table.bytes()
 	}
 	return ids, bytes
 }
