@@ -123,7 +123,7 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 // survive without the earlier; waiting for prev then makes sure that the
 // earlier one has also reported success. Idempotency keys need the same care:
 // whoever looks one up holds its claim, and the claim is released after settle
-// returned.
+// returned. Ids of events become findable after it, before their claims are released.
 //
 // If SyncWait fails the batch may be on disk or not, and memory says it is:
 // Log.fail ends the process, and the retry with the same key settles it.

@@ -50,6 +50,7 @@ type candidate struct {
 // takes note of the window that is asked for.
 func (s *idSet) find(ids []eventlog.ID, again []bool, window time.Duration, out []candidate) []candidate {
 	var hashes [touchIDs]uint64
+	var heads [touchIDs]uint32
 	var slices [8]uint32
 	s.mu.RLock()
 	known := len(s.gens) == 0 || s.gens[len(s.gens)-1].longest >= window
@@ -59,9 +60,9 @@ func (s *idSet) find(ids []eventlog.ID, again []bool, window time.Duration, out 
 			hashes[i] = s.hash.of(&ids[from+i])
 		}
 		for _, g := range s.gens {
-			g.table.touch(hashes[:n])
+			g.table.touch(hashes[:n], &heads)
 			for i := range n {
-				if again[from+i] {
+				if again[from+i] || heads[i] == 0 {
 					continue
 				}
 				for _, slice := range g.table.find(hashes[i], slices[:0]) {
@@ -147,6 +148,7 @@ func (s *idSet) open(now int64, window time.Duration) *generation {
 // insert makes ids findable that are durable now.
 func (s *idSet) insert(ids []eventlog.ID, runs []idRun) {
 	var hashes [touchIDs]uint64
+	var heads [touchIDs]uint32
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, run := range runs {
@@ -155,7 +157,7 @@ func (s *idSet) insert(ids []eventlog.ID, runs []idRun) {
 			for i := range n {
 				hashes[i] = s.hash.of(&ids[from+i])
 			}
-			run.gen.table.touch(hashes[:n])
+			run.gen.table.touch(hashes[:n], &heads)
 			for i := range n {
 				run.gen.table.insert(hashes[i], (run.first+from+i)/sliceIDs)
 			}

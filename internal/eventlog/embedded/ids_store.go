@@ -135,13 +135,14 @@ func readGeneration(it *pebble.Iterator, hash *idHash, stream, number uint64, no
 // insertRecord inserts the ids of a record into the table.
 func (s *idHash) insertRecord(t *idTable, r *idRecord) {
 	var hashes [touchIDs]uint64
+	var heads [touchIDs]uint32
 	for from := uint32(0); from < r.count(); from += touchIDs {
 		n := min(touchIDs, r.count()-from)
 		for i := range n {
 			id := r.id(from + i)
 			hashes[i] = s.of(&id)
 		}
-		t.touch(hashes[:n])
+		t.touch(hashes[:n], &heads)
 		for i := range n {
 			t.insert(hashes[i], r.first/sliceIDs)
 		}

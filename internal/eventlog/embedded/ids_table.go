@@ -118,12 +118,12 @@ func (b *bucket) has(mark uint32) bool {
 const touchIDs = 64
 
 // touch brings the buckets into the processor's cache where the searches for the
-// hashes begin. Nothing here depends on what is read, so the reads overlap.
+// hashes begin, and notes the first slot of each: with 0 there the search is over.
+// Nothing here depends on what is read, so the reads overlap.
 //
 //go:noinline
-func (t *idTable) touch(hashes []uint64) (sum uint32) {
-	for _, h := range hashes {
-		sum |= t.buckets[t.start(h)][0]
+func (t *idTable) touch(hashes []uint64, heads *[touchIDs]uint32) {
+	for i, h := range hashes {
+		heads[i%touchIDs] = t.buckets[t.start(h)][0]
 	}
-	return sum
 }

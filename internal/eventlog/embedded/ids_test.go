@@ -165,27 +165,6 @@ func TestForgottenIDsLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestTheJanitorForgetsIDs(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	opts := testOptions(vfs.NewMem())
-	opts.Now = func() time.Time { return now }
-	l := openTest(t, opts)
-	put(t, l, idEntry(1, 10, time.Hour))
-	now = now.Add(2 * time.Hour)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- l.Run(ctx) }()
-	for deadline := time.Now().Add(20 * time.Second); records(t, l, spaceIDs) > 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("not forgotten")
-		}
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
 // A table that has become too large is fitted to what it holds.
 func TestClosedTablesAreFitted(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)

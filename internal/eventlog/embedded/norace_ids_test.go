@@ -2,4 +2,7 @@
 
 package embedded
 
-const manyIDs = 10_000_000
+const (
+	manyIDs     = 10_000_000
+	manyIDBytes = 64_000_000
+)
