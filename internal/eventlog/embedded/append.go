@@ -18,7 +18,8 @@ const maxKey = 255 // bytes of an idempotency key
 
 // Append implements eventlog.Log. Once an entry has been taken in, it is carried
 // through even if ctx ends: the answer then says what happened instead of
-// leaving it open. An entry without a received time gets the time of now.
+// leaving it open. Before that it may wait for appends under way that have its key
+// or one of its ids. An entry without a received time gets the time of now.
 func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (eventlog.Appended, error) {
 	none := eventlog.Appended{}
 	if err := ctx.Err(); err != nil {
