@@ -176,6 +176,8 @@ func TestRoleRefused(t *testing.T) {
 				}
 				noSecrets(t, err)
 			}
+			c.mu.Lock() // a handler that ended its connection may still be there
+			defer c.mu.Unlock()
 			if len(c.forms) != 2 || len(c.puts) != 0 {
 				t.Errorf("%d questions and %d puts in two calls", len(c.forms), len(c.puts))
 			}
