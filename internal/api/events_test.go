@@ -138,7 +138,7 @@ func TestReadObject(t *testing.T) {
 	if p := s.refused(403, "GET", path+"?key=x", nil); !strings.Contains(p.Detail, "s3:GetObject") {
 		t.Errorf("%+v", p)
 	}
-	// Less than the ledger says: the answer breaks, so that nobody takes it for the whole.
+	// Less than the store announced: the answer breaks, so that nobody takes it for the whole.
 	s.Runner.ObjectErr, s.Runner.Missing = nil, 5
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+path+"?key=events%2Fa+b%2Bc.gz", nil)
 	if err != nil {

@@ -20,8 +20,8 @@ const objectsPath = exporterPath + "/objects"
 const maxObjects = 32
 
 // object answers with the bytes of a delivered object as they are stored, read
-// with the sink's credentials. Like events it is not huma's. The length is that
-// of the ledger; a connection that breaks means that something is missing.
+// with the sink's credentials. Like events it is not huma's. The length is what
+// the store says; a connection that breaks means that something is missing.
 func (s *server) object(w http.ResponseWriter, r *http.Request) {
 	v := r.URL.Query()
 	for name, values := range v {
@@ -43,7 +43,7 @@ func (s *server) object(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := s.untilStopping(r.Context())
 	defer cancel()
-	body, o, err := s.Control.Object(ctx, v.Get("stream"), r.PathValue("name"), v.Get("key"))
+	body, size, err := s.Control.Object(ctx, v.Get("stream"), r.PathValue("name"), v.Get("key"))
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -51,16 +51,16 @@ func (s *server) object(w http.ResponseWriter, r *http.Request) {
 	defer body.Close() //nolint:errcheck // only read
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Length", strconv.FormatInt(o.Bytes, 10))
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
 	out := &patient{w: w, control: http.NewResponseController(w)}
-	n, err := io.CopyN(out, body, o.Bytes)
+	n, err := io.CopyN(out, body, size)
 	if err == nil || out.gone || r.Context().Err() != nil {
 		return
 	}
 	if errors.Is(err, io.EOF) {
-		err = problem.New(problem.Corrupt, "the object ends after %d of %d bytes", n, o.Bytes)
+		err = problem.New(problem.Corrupt, "the object ends after %d of %d bytes", n, size)
 	}
-	s.Logger.LogAttrs(ctx, slog.LevelWarn, "reading of an object broken off", slog.String("key", o.Key), slog.String("error", err.Error()))
+	s.Logger.LogAttrs(ctx, slog.LevelWarn, "reading of an object broken off", slog.String("key", v.Get("key")), slog.String("error", err.Error()))
 	panic(http.ErrAbortHandler)
 }
 

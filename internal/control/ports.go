@@ -91,7 +91,7 @@ type Runner interface {
 	WaitDelivered(ctx context.Context, exporterID string, target stream.Position) (bool, error)
 	Replay(ctx context.Context, exporterID, into string, from, to time.Time) (exporter.Replay, error)
 	Verify(ctx context.Context, exporterID string) (exporter.Verification, error)
-	Object(ctx context.Context, exporterID, key string) (io.ReadCloser, stream.Object, error)
+	Object(ctx context.Context, exporterID, key string) (body io.ReadCloser, size int64, err error)
 }
 
 // Sealer encrypts what must not be read from the disk.

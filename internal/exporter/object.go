@@ -7,16 +7,15 @@ import (
 
 	"strm/internal/objstore"
 	"strm/internal/problem"
-	"strm/internal/stream"
 )
 
 // Object opens what an exporter has stored under a key, as it is in the bucket
-// of the exporter's present sink, and says what the ledger knows of it. Only
-// keys of the ledger are looked for. The caller closes the reader; ctx must live
-// as long. Errors: NotFound; Forbidden with the permission that the sink's
+// of the exporter's present sink, and says how long the store says it is. Only
+// keys of the ledger are looked for; whether it is what the ledger says, the
+// caller must compare. The caller closes the reader; ctx must live as long. Errors: NotFound; Forbidden with the permission that the sink's
 // credentials lack; Unavailable.
-func (r *Runner) Object(ctx context.Context, exporterID, key string) (io.ReadCloser, stream.Object, error) {
-	fail := func(err error) (io.ReadCloser, stream.Object, error) { return nil, stream.Object{}, err }
+func (r *Runner) Object(ctx context.Context, exporterID, key string) (io.ReadCloser, int64, error) {
+	fail := func(err error) (io.ReadCloser, int64, error) { return nil, 0, err }
 	e, err := r.catalog.Exporter(ctx, exporterID)
 	if err != nil {
 		return fail(err)
@@ -25,19 +24,18 @@ func (r *Runner) Object(ctx context.Context, exporterID, key string) (io.ReadClo
 	if err != nil {
 		return fail(err)
 	}
-	o, err := r.catalog.StoredObject(ctx, exporterID, sink.Place(), key)
-	if err != nil {
+	if _, err := r.catalog.StoredObject(ctx, exporterID, sink.Place(), key); err != nil {
 		return fail(err)
 	}
 	bucket, ok := sink.bucket.(objstore.Reader)
 	if !ok {
 		return fail(problem.New(problem.Conflict, "sink %s cannot be read", sink.Name))
 	}
-	body, _, err := bucket.Open(ctx, key)
+	body, info, err := bucket.Open(ctx, key)
 	if err != nil {
 		return fail(unread(sink.Name, err))
 	}
-	return body, o, nil
+	return body, info.Size, nil
 }
 
 // unread gives a failure to read the kind that tells what to do about it.

@@ -2,6 +2,9 @@ package exporter_test
 
 import (
 	"context"
+	"errors"
+	"hash/crc32"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -166,3 +169,58 @@ func TestNoKeyIsPlannedThatIsTooLong(t *testing.T) {
 }
 
 var allBatches = catalog.BatchQuery{}
+
+// What was delivered can be read back, if the ledger has it and the store lets it.
+func TestOnlyObjectsOfTheLedgerAreOpened(t *testing.T) {
+	w, p, s := segmentWorld(t, "")
+	w.append(3, time.Now())
+	w.flush(p)
+	batches, err := w.db.Batches(t.Context(), w.exp.ID, allBatches)
+	w.must(err)
+	o := batches[0].Objects[0]
+	body, size, err := p.runner.Object(t.Context(), w.exp.ID, o.Key)
+	w.must(err)
+	b, err := io.ReadAll(body)
+	w.must(errors.Join(err, body.Close()))
+	if size != o.Bytes || int64(len(b)) != o.Bytes || crc32.ChecksumIEEE(b) != o.CRC32 {
+		t.Errorf("got %d bytes of %d", len(b), size)
+	}
+	for _, key := range []string{"own/segment-logs/.strm_test_test.gz", "nope", ""} {
+		if _, _, err := p.runner.Object(t.Context(), w.exp.ID, key); problem.KindOf(err) != problem.NotFound {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+	if _, _, err := p.runner.Object(t.Context(), "00000000", o.Key); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("another exporter: %v", err)
+	}
+	s.Delete(o.Key)
+	if _, _, err := p.runner.Object(t.Context(), w.exp.ID, o.Key); problem.KindOf(err) != problem.NotFound || !strings.Contains(err.Error(), "not in the bucket") {
+		t.Errorf("deleted: %v", err)
+	}
+	// A sink that points elsewhere now has not got it.
+	_, _, err = w.db.PutSink(t.Context(), stream.Sink{Name: "s3", Type: stream.SinkDir, Bucket: "/elsewhere"})
+	w.must(err)
+	if _, _, err := p.runner.Object(t.Context(), w.exp.ID, o.Key); problem.KindOf(err) != problem.NotFound || !strings.Contains(err.Error(), "ledger") {
+		t.Errorf("moved: %v", err)
+	}
+}
+
+func TestAStoreThatDoesNotLetReadIsNamed(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	p := w.start(nil, func(*process, objstore.Bucket) objstore.Bucket { return closed{w.store} })
+	w.append(3, time.Now())
+	w.flush(p)
+	batches, err := w.db.Batches(t.Context(), w.exp.ID, allBatches)
+	w.must(err)
+	_, _, err = p.runner.Object(t.Context(), w.exp.ID, batches[0].Objects[0].Key)
+	if problem.KindOf(err) != problem.Forbidden || !strings.Contains(err.Error(), "s3:GetObject") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// closed may be written, not read.
+type closed struct{ *mem.Bucket }
+
+func (closed) Open(_ context.Context, key string) (io.ReadCloser, objstore.Info, error) {
+	return nil, objstore.Info{}, &objstore.Error{Op: "get", Key: key, Outcome: objstore.Rejected, Reason: objstore.Denied, Action: "s3:GetObject on arn:aws:s3:::b/" + key}
+}

@@ -36,7 +36,7 @@ type Runner struct {
 	VerifyErr   error
 	ObjectErr   error
 	Objects     map[string]string // by key
-	Missing     int64             // bytes that the ledger knows of and Objects lacks
+	Missing     int64             // bytes that the store announces and does not send
 	// Trouble is what Status shows.
 	Trouble exporter.Status
 	// OnValidate, when set, runs in each Validate.
@@ -175,17 +175,17 @@ func (r *Runner) Replay(_ context.Context, id, into string, _, _ time.Time) (exp
 }
 
 // Object returns what is in Objects.
-func (r *Runner) Object(_ context.Context, _, key string) (io.ReadCloser, stream.Object, error) {
+func (r *Runner) Object(_ context.Context, _, key string) (io.ReadCloser, int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ObjectErr != nil {
-		return nil, stream.Object{}, r.ObjectErr
+		return nil, 0, r.ObjectErr
 	}
 	text, ok := r.Objects[key]
 	if !ok {
-		return nil, stream.Object{}, problem.New(problem.NotFound, "the ledger has no stored object %q", key)
+		return nil, 0, problem.New(problem.NotFound, "the ledger has no stored object %q", key)
 	}
-	return io.NopCloser(strings.NewReader(text)), stream.Object{Key: key, Bytes: int64(len(text)) + r.Missing}, nil
+	return io.NopCloser(strings.NewReader(text)), int64(len(text)) + r.Missing, nil
 }
 
 // Verify finds one difference.
