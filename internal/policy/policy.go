@@ -206,7 +206,7 @@ func resources(part string, r Request) []string {
 		if a.all {
 			keys = "*"
 		}
-		arn := "arn:" + part + ":s3:::" + r.Sink.Bucket + "/" + Escape(a.dir) + keys
+		arn := "arn:" + part + ":s3:::" + r.Sink.Bucket + "/" + escape(a.dir) + keys
 		if !slices.Contains(out, arn) {
 			out = append(out, arn)
 		}
@@ -215,8 +215,8 @@ func resources(part string, r Request) []string {
 	return out
 }
 
-// Escape makes text mean itself in a resource, where *, ? and $ mean more.
-func Escape(text string) string {
+// escape makes text mean itself in a resource, where *, ? and $ mean more.
+func escape(text string) string {
 	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(text)
 }
 

@@ -26,8 +26,8 @@ const (
 	Zstd     Encoding = "zstd"
 )
 
-// EncodingOf returns the encoding that the request's head names.
-func EncodingOf(r *http.Request) Encoding {
+// encodingOf returns the encoding that the request's head names.
+func encodingOf(r *http.Request) Encoding {
 	switch strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))) {
 	case "", "identity":
 		return Identity
@@ -62,7 +62,7 @@ type Memory interface {
 // reserved only as it comes, so a client that declares much and sends little
 // holds little.
 func First(r *http.Request) int64 {
-	if r.ContentLength > 0 && EncodingOf(r) == Identity {
+	if r.ContentLength > 0 && encodingOf(r) == Identity {
 		return min(r.ContentLength+1, sureBuffer)
 	}
 	return smallBuffer
@@ -108,7 +108,7 @@ func (rd *Reader) GiveBack(b *[]byte) {
 // Check refuses what the head of the request alone shows to be unreadable. The
 // error is an *Error.
 func Check(r *http.Request, l Limits) error {
-	enc := EncodingOf(r)
+	enc := encodingOf(r)
 	switch {
 	case enc == Unknown:
 		return &Error{Reason: Unsupported, Detail: "content encoding " + quote(r.Header.Get("Content-Encoding")) + " is not supported: use gzip, zstd or none"}
@@ -125,7 +125,7 @@ func Check(r *http.Request, l Limits) error {
 // of capacity is left behind the body.
 // Errors: *Error; what m returned.
 func (rd *Reader) Read(w http.ResponseWriter, r *http.Request, buf *[]byte, l Limits, m Memory) error {
-	enc := EncodingOf(r)
+	enc := encodingOf(r)
 	src, done, err := rd.decoder(enc, http.MaxBytesReader(w, r.Body, l.MaxWire))
 	defer done()
 	if err == nil {
