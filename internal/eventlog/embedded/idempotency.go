@@ -63,7 +63,7 @@ func (l *Log) claim(ctx context.Context, s *streamState, e *eventlog.Entry) (fir
 		s.keys.release(e.Key)
 	}
 	if again && err == nil {
-		l.repeats.Add(1)
+		l.duplicates.Add(1)
 	}
 	return first, again, err
 }

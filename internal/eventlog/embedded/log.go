@@ -37,16 +37,16 @@ type Log struct {
 	streams map[string]*streamState
 	next    uint64 // number of the next stream
 
-	version  atomic.Uint32 // of the stored form
-	subs     subscribers
-	janitor  sync.Mutex    // one expiry step at a time
-	packed   atomic.Int64  // bytes kept
-	stored   atomic.Uint64 // bytes stored since Open
-	appends  atomic.Uint64
-	repeats  atomic.Uint64 // entries
-	repeated atomic.Uint64 // events
-	commits  atomic.Uint64
-	refusals atomic.Uint64
+	version    atomic.Uint32 // of the stored form
+	subs       subscribers
+	janitor    sync.Mutex    // one expiry step at a time
+	packed     atomic.Int64  // bytes kept
+	stored     atomic.Uint64 // bytes stored since Open
+	appends    atomic.Uint64
+	duplicates atomic.Uint64 // entries whose key was known
+	repeated   atomic.Uint64 // events whose id was known
+	commits    atomic.Uint64
+	refusals   atomic.Uint64
 }
 
 var _ eventlog.Log = (*Log)(nil)

@@ -42,7 +42,7 @@ func (l *Log) Stats() Stats {
 		Disk:       int64(l.db.Metrics().DiskSpaceUsage()),
 		Free:       free,
 		Appends:    l.appends.Load(),
-		Duplicates: l.repeats.Load(),
+		Duplicates: l.duplicates.Load(),
 		Repeated:   l.repeated.Load(),
 		IDs:        ids,
 		IDTables:   tables,
