@@ -75,9 +75,7 @@ func invalid(kind problem.Kind, code, message string, cause error) *refusal {
 func refuseBody(err error) *refusal {
 	var e *body.Error
 	if !errors.As(err, &e) {
-		rf := refuse(err) // of the reservation
-		rf.counted = false
-		return rf
+		return refuseMemory(err)
 	}
 	switch e.Reason {
 	case body.TooLarge:
@@ -91,6 +89,14 @@ func refuseBody(err error) *refusal {
 	case body.Damaged:
 	}
 	return invalid(problem.Invalid, "damaged_encoding", e.Detail, e.Err)
+}
+
+// refuseMemory turns an error of growing the reservation, which nobody has
+// counted, into an answer.
+func refuseMemory(err error) *refusal {
+	rf := refuse(err)
+	rf.counted = false
+	return rf
 }
 
 // refuse turns an error of the Ingester, which has counted it, into an answer.

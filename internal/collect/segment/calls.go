@@ -102,7 +102,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 // is known by its message id, where the source de-duplicates.
 func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, held *ingest.Reservation) (outcome string, rf *refusal) {
 	if err := held.Grow(r.Context(), parsing(text)); err != nil {
-		return "", refuseBody(err)
+		return "", refuseMemory(err)
 	}
 	w := h.works.Get().(*work)
 	defer h.release(w)

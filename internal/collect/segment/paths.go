@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"strm/internal/collect/segment/rawlog"
 )
 
 // endpoint is what a path stands for.
@@ -15,13 +17,6 @@ type endpoint struct {
 	name     string // the write key or the file that the path names
 }
 
-// The channels: Segment says "client" of what browsers send to their own
-// endpoints, "server" of the rest.
-const (
-	client = "client"
-	server = "server"
-)
-
 // paths returns the endpoints whose path is constant. Beside those of Segment
 // there are the ones that SDKs make of a host set with or without /v1 where it
 // does not belong.
@@ -30,15 +25,15 @@ func paths() map[string]endpoint {
 		"/v1/m": {serve: (*Handler).metrics, method: http.MethodPost},
 	}
 	for _, p := range []string{"/v1/batch", "/v1/import", "/batch"} {
-		m[p] = endpoint{serve: (*Handler).calls, method: http.MethodPost, channel: server}
+		m[p] = endpoint{serve: (*Handler).calls, method: http.MethodPost, channel: rawlog.Server}
 	}
 	for _, p := range []string{"/v1/b", "/b", "/batch/b", "/v1/batch/b"} {
-		m[p] = endpoint{serve: (*Handler).calls, method: http.MethodPost, channel: client}
+		m[p] = endpoint{serve: (*Handler).calls, method: http.MethodPost, channel: rawlog.Client}
 	}
 	for _, t := range []string{"track", "identify", "page", "screen", "group", "alias"} {
-		m["/v1/"+t] = endpoint{serve: (*Handler).calls, method: http.MethodPost, callType: t, channel: server}
-		m["/v1/"+t[:1]] = endpoint{serve: (*Handler).calls, method: http.MethodPost, callType: t, channel: client}
-		m["/v1/pixel/"+t] = endpoint{serve: (*Handler).pixel, method: http.MethodGet, callType: t, channel: client}
+		m["/v1/"+t] = endpoint{serve: (*Handler).calls, method: http.MethodPost, callType: t, channel: rawlog.Server}
+		m["/v1/"+t[:1]] = endpoint{serve: (*Handler).calls, method: http.MethodPost, callType: t, channel: rawlog.Client}
+		m["/v1/pixel/"+t] = endpoint{serve: (*Handler).pixel, method: http.MethodGet, callType: t, channel: rawlog.Client}
 	}
 	return m
 }

@@ -84,7 +84,7 @@ func flatCall(query url.Values) ([]byte, error) {
 			below, ok := at[part].(map[string]any)
 			if !ok {
 				if _, taken := at[part]; taken {
-					return nil, problem.New(problem.Invalid, "the parameter %s has both a value and members", part)
+					return nil, problem.New(problem.Invalid, "the parameter %.40q has both a value and members", part)
 				}
 				below = map[string]any{}
 				at[part] = below
@@ -93,7 +93,7 @@ func flatCall(query url.Values) ([]byte, error) {
 		}
 		last := parts[len(parts)-1]
 		if _, taken := at[last]; taken {
-			return nil, problem.New(problem.Invalid, "the parameter %s has both a value and members", last)
+			return nil, problem.New(problem.Invalid, "the parameter %.40q has both a value and members", last)
 		}
 		at[last] = values[0]
 	}

@@ -41,7 +41,7 @@ type lineWriter struct {
 
 func (w *lineWriter) set(f *Facts) {
 	w.received = min(max(f.Received.UnixMilli(), firstMoment), lastMoment)
-	w.client = f.Channel == "client"
+	w.client = f.Channel == Client
 	w.buf = slices.Grow(w.buf[:0], 6*(len(f.Channel)+len(f.ProjectID)+len(f.WriteKey)+len(f.IP))+64)
 	w.channel = w.quoted(f.Channel)
 	w.project = w.quoted(f.ProjectID)

@@ -82,11 +82,18 @@ type Rejection struct {
 	Reason Reason
 }
 
+// The channels: Segment says "client" of what browsers send to their own
+// endpoints, "server" of the rest.
+const (
+	Client = "client"
+	Server = "server"
+)
+
 // Facts are what the server knows of a request and its source.
 type Facts struct {
 	Received  time.Time // taken down to the millisecond
 	ProjectID string
-	Channel   string // "client" for browsers, else "server"
+	Channel   string // Client or Server
 	IP        string // the client's; empty if it is not known
 	WriteKey  string // put into the lines; empty to leave it out
 
