@@ -147,27 +147,27 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	s.metrics.watch(s)
 }
 
-func (srv *Server) opener(sealer *seal.Sealer) exporter.Opener {
-	return func(ctx context.Context, s stream.Sink) (objstore.Bucket, error) {
+func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {
+	return func(ctx context.Context, sink stream.Sink) (objstore.Bucket, error) {
 		// In the logs of the vendor a role's session tells which strm it was.
-		session, err := srv.catalog.Installation(ctx)
+		session, err := s.catalog.Installation(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c := credential.Ambient()
-		if len(s.Credentials) > 0 {
-			file, err := sealer.Open(s.Credentials, control.SinkSecret(s.Name))
+		if len(sink.Credentials) > 0 {
+			file, err := sealer.Open(sink.Credentials, control.SinkSecret(sink.Name))
 			if err != nil {
 				return nil, err
 			}
-			if c, err = credential.Parse(file, string(s.Type)); err != nil {
+			if c, err = credential.Parse(file, string(sink.Type)); err != nil {
 				return nil, err
 			}
 		}
-		b, err := builtin.OpenBucket(ctx, s, c, session)
+		b, err := builtin.OpenBucket(ctx, sink, c, session)
 		if err != nil {
 			// Opening talks to nobody: what fails here fails again.
-			return nil, problem.New(problem.Invalid, "open sink %s: %w", s.Name, err)
+			return nil, problem.New(problem.Invalid, "open sink %s: %w", sink.Name, err)
 		}
 		return b, nil
 	}
