@@ -25,7 +25,9 @@ func newWriteKey() string {
 }
 
 // KeyHash returns what is stored of a write key: the hex SHA-256 of the whole
-// key, prefix included. A key has 256 random bits, so a slow hash adds nothing.
+// key, prefix included. A key made here has 256 random bits, so a slow hash adds
+// nothing; it is asked for with every request. A key that somebody brings (kind
+// segment) stands in the pages of a site anyway.
 func KeyHash(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])

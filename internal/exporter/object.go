@@ -10,10 +10,11 @@ import (
 )
 
 // Object opens what an exporter has stored under a key, as it is in the bucket
-// of the exporter's present sink, and says how long the store says it is. Only
-// keys of the ledger are looked for; whether it is what the ledger says, the
-// caller must compare. The caller closes the reader; ctx must live as long. Errors: NotFound; Forbidden with the permission that the sink's
-// credentials lack; Unavailable.
+// of the exporter's present sink, and says how many bytes the store says it has.
+// Only keys of the ledger are looked for; whether it is what the ledger says, the
+// caller must compare. The caller closes the reader; ctx must live as long.
+// Errors: NotFound; Forbidden with the permission that the sink's credentials
+// lack; Conflict where the sink cannot be read as it is set up; Unavailable.
 func (r *Runner) Object(ctx context.Context, exporterID, key string) (io.ReadCloser, int64, error) {
 	fail := func(err error) (io.ReadCloser, int64, error) { return nil, 0, err }
 	e, err := r.catalog.Exporter(ctx, exporterID)

@@ -17,9 +17,8 @@ import (
 // an object without events under its prefix, as the STRM seeds describe:
 // .strm_test_<uuid>.jsonl, in the directories that all its keys begin with and
 // with the extension that it writes, since the permission may be bound to
-// either. The name is the exporter's own and stays the
-// same, so there is one such object per exporter, not one per start. The error
-// says what is missing.
+// either. The name is the exporter's own and stays the same, so there is one
+// such object per exporter, not one per start. The error says what is missing.
 func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	sink, err := r.sinks.get(ctx, e.Sink)
 	if err != nil {
@@ -43,6 +42,8 @@ func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	return nil
 }
 
+// testObject returns the validation object of an exporter and its key. sinkPrefix
+// comes before the exporter's; empty where that has it already.
 func (r *Runner) testObject(e stream.Exporter, sinkPrefix string) (string, objstore.Content, error) {
 	lay, err := layout.Parse(e.Output.Layout)
 	if err != nil {
