@@ -26,7 +26,7 @@ code, give the source the write key it uses, and the source id its files have.`,
   strm create source web --kind segment --write-key WRITE_KEY_IN_USE --source-id 4mKq7ZtRw2VbXc9LsPdE1f`,
 		Args: args(1, 1, "one NAME"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if in.Stream == "" && in.Kind != string(stream.SourceSegment) {
+			if in.Stream == "" && in.Kind == string(stream.SourceEvents) { // of other kinds the server knows
 				return usagef("--stream is needed: the stream that the source writes to")
 			}
 			if cmd.Flags().Changed("dedup-window") {

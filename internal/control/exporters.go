@@ -64,6 +64,7 @@ func (c *Control) createExporterRow(ctx context.Context, n NewExporter) (stream.
 		return stream.Exporter{}, err
 	}
 	e.Next = e.Start.Clone()
+	defer c.namesSource(e)
 	if err := c.catalog.CreateExporter(ctx, e); err != nil {
 		// It may have happened all the same. Were it left at that, an exporter
 		// that nobody runs would hold the log, so settle it.
@@ -328,6 +329,7 @@ func (c *Control) deleteExporterRow(ctx context.Context, streamName, name string
 	if err != nil {
 		return stream.Exporter{}, err
 	}
+	defer c.namesSource(e)
 	err = c.catalog.DeleteExporter(ctx, e.ID)
 	if err == nil || !mayHaveHappened(err) {
 		return e, err
@@ -359,9 +361,11 @@ func (c *Control) amendRow(ctx context.Context, streamName, name string, change 
 	if e, err = c.catalog.ExporterNamed(ctx, streamName, name); err != nil {
 		return e, false, err
 	}
+	defer c.namesSource(e) // as it was
 	if err := change(&e); err != nil {
 		return e, false, err
 	}
+	defer c.namesSource(e)
 	e.UpdatedAt = now()
 	err = c.catalog.UpdateExporter(ctx, e)
 	return e, err != nil && mayHaveHappened(err), err

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -35,10 +37,10 @@ func KeyHash(key string) string {
 
 // Sources finds the source of a write key, for every request of the intake.
 //
-// It keeps a snapshot of all sources and reads a new one after a change. So a
-// known key costs one map access, an unknown key costs the same and never
-// reaches the catalog, and memory is bounded by the sources that exist however
-// many keys are tried.
+// It keeps a snapshot of all sources and reads a new one after a change of them,
+// or of an exporter that names one. So a known key costs one map access, an
+// unknown key costs the same and never reaches the catalog, and memory is bounded
+// by the sources that exist however many keys are tried.
 type Sources struct {
 	catalog  Catalog
 	snapshot atomic.Pointer[snapshot]
@@ -50,7 +52,7 @@ type Sources struct {
 type snapshot struct {
 	changes uint64 // how many there were when reading began; stale once there are more
 	byHash  map[string]keyed
-	owner   map[string]string // of a stream's id: the source that has it to itself
+	closed  map[string]string // of a stream's id: why only a segment source may send to it
 }
 
 type keyed struct {
@@ -87,7 +89,8 @@ func (s *Sources) current(ctx context.Context) (*snapshot, error) {
 
 // OpenStream returns a stream that events may be sent to without a source of
 // its own: by whoever holds the admin token. Errors: NotFound; Conflict if a
-// source has the stream to itself, as its events have a form that others lack.
+// source has the stream to itself, as its events have a form that others lack,
+// and as long as an exporter puts them where that source's files are.
 func (c *Control) OpenStream(ctx context.Context, name string) (stream.Stream, error) {
 	s, err := c.catalog.Stream(ctx, name)
 	if err != nil {
@@ -97,8 +100,8 @@ func (c *Control) OpenStream(ctx context.Context, name string) (stream.Stream, e
 	if err != nil {
 		return stream.Stream{}, err
 	}
-	if owner, ok := snap.owner[s.ID]; ok {
-		return stream.Stream{}, problem.New(problem.Conflict, "stream %q belongs to source %q of kind %s: send to it as its SDKs do, with the source's write key", name, owner, stream.SourceSegment)
+	if why := snap.closed[s.ID]; why != "" {
+		return stream.Stream{}, problem.New(problem.Conflict, "stream %q %s", name, why)
 	}
 	return s, nil
 }
@@ -106,6 +109,14 @@ func (c *Control) OpenStream(ctx context.Context, name string) (stream.Stream, e
 // invalidate makes every call that begins from now on read the catalog anew,
 // even while another reads what was there before.
 func (s *Sources) invalidate() { s.changes.Add(1) }
+
+// namesSource is called after a write to exporters, which may have happened even
+// if it failed: those that name a source say who may send to their streams.
+func (c *Control) namesSource(exporters ...stream.Exporter) {
+	if slices.ContainsFunc(exporters, func(e stream.Exporter) bool { return e.Output.Source != "" }) {
+		c.keys.invalidate()
+	}
+}
 
 func (s *Sources) load(ctx context.Context) (*snapshot, error) {
 	s.loading.Lock()
@@ -132,11 +143,21 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	exporters, err := s.catalog.Exporters(ctx)
+	if err != nil {
+		return nil, err
+	}
 	byID := make(map[string]stream.Stream, len(streams))
 	for _, st := range streams {
 		byID[st.ID] = st
 	}
-	snap := &snapshot{byHash: make(map[string]keyed, len(sources)), owner: map[string]string{}}
+	snap := &snapshot{byHash: make(map[string]keyed, len(sources)), closed: map[string]string{}}
+	for _, e := range exporters { // before the sources: if theirs is there, it says more
+		if id := e.Output.Source; id != "" {
+			snap.closed[e.StreamID] = fmt.Sprintf("is delivered by batch exporter %q as source id %s, which is gone: create it again "+
+				"(strm create source NAME --kind %s --stream %s --source-id %s), or delete the batch exporter", e.Name, id, stream.SourceSegment, e.Stream, id)
+		}
+	}
 	for _, src := range sources {
 		// A source whose stream went away between the two reads is no way in.
 		st, ok := byID[src.StreamID]
@@ -145,7 +166,7 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 		}
 		snap.byHash[src.KeyHash] = keyed{source: src, stream: st}
 		if src.Kind == stream.SourceSegment {
-			snap.owner[st.ID] = src.Name
+			snap.closed[st.ID] = fmt.Sprintf("belongs to source %q of kind %s: send to it as its SDKs do, with the source's write key", src.Name, src.Kind)
 		}
 	}
 	return snap, nil

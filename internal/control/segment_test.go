@@ -270,6 +270,16 @@ func TestAnExporterOutlivesItsSource(t *testing.T) {
 	}
 	_, err = w.CreateSource(t.Context(), control.NewSource{Name: "web", Kind: "segment", ID: "other"})
 	wantKind(t, err, problem.Conflict, "as source id src")
+	_, err = w.CreateSource(t.Context(), control.NewSource{Name: "web", Stream: "web"})
+	wantKind(t, err, problem.Conflict, "as source id src")
+	_, err = w.OpenStream(t.Context(), "web")
+	wantKind(t, err, problem.Conflict, "--source-id src")
+	if _, err := w.UpdateExporter(t.Context(), "web", "x", control.ExporterChange{Layout: ptr("strm")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.OpenStream(t.Context(), "web"); err != nil {
+		t.Errorf("nothing names the source any more: %v", err)
+	}
 	mustSource(t, w, control.NewSource{Name: "web", Kind: "segment", ID: "src"})
 }
 
@@ -299,6 +309,7 @@ func TestThePrefixOfASinkMustLeaveRoomForItsExporters(t *testing.T) {
 
 func TestNobodySendsPastASegmentSource(t *testing.T) {
 	w := controltest.New(t)
+	mustSink(t, w, "s3")
 	mustStream(t, w, "open", 1)
 	if s, err := w.OpenStream(t.Context(), "open"); err != nil || s.Name != "open" {
 		t.Errorf("%+v, %v", s, err)
@@ -310,10 +321,22 @@ func TestNobodySendsPastASegmentSource(t *testing.T) {
 	if _, err := w.OpenStream(t.Context(), "web"); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), `source "web"`) {
 		t.Errorf("stream of a segment source: %v", err)
 	}
-	if err := w.DeleteSource(t.Context(), "web"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.OpenStream(t.Context(), "web"); err != nil {
-		t.Errorf("after the source is gone: %v", err)
+	mustExporter(t, w, control.NewExporter{Stream: "web", Name: "x", Output: stream.Output{Layout: "segment"}})
+	mustExporter(t, w, control.NewExporter{Stream: "web", Name: "y", Output: stream.Output{Layout: "segment"}})
+	// Its files are still made of the stream: nothing else may come between them.
+	for _, step := range []struct {
+		remove func() error
+		open   bool
+	}{
+		{func() error { return w.DeleteSource(t.Context(), "web") }, false},
+		{func() error { return w.DeleteExporter(t.Context(), "web", "x") }, false},
+		{func() error { return w.DeleteSink(t.Context(), "s3", true) }, true},
+	} {
+		if err := step.remove(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.OpenStream(t.Context(), "web"); (err == nil) != step.open {
+			t.Errorf("open %v: %v", step.open, err)
+		}
 	}
 }

@@ -298,6 +298,7 @@ func (c *Control) deleteSinkRow(ctx context.Context, name string, recursive bool
 	if err != nil {
 		return nil, err
 	}
+	defer c.namesSource(linked...)
 	_, exporters, err := c.catalog.DeleteSink(ctx, name, recursive)
 	if err == nil || !mayHaveHappened(err) {
 		return exporters, err

@@ -158,7 +158,7 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 			return problem.New(problem.Conflict, "stream %q has the source %q (kind %s); a source of kind %s has its stream to itself", s.Name, o.Name, o.Kind, stream.SourceSegment)
 		}
 	}
-	if !segment || s.ID == "" {
+	if s.ID == "" {
 		return nil
 	}
 	exporters, err := c.catalog.ExportersOfStream(ctx, s.ID)
@@ -167,7 +167,7 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 	}
 	for _, e := range exporters {
 		if id := e.Output.Source; id != "" && id != src.ID {
-			return problem.New(problem.Conflict, "batch exporter %q delivers stream %q as source id %s; give the source that id, or another stream", e.Name, s.Name, id)
+			return problem.New(problem.Conflict, "batch exporter %q delivers stream %q as source id %s; create a source of kind %s with that id, or give this one another stream", e.Name, s.Name, id, stream.SourceSegment)
 		}
 	}
 	return nil
@@ -241,7 +241,8 @@ func (c *Control) Sources(ctx context.Context) ([]stream.Source, error) {
 }
 
 // DeleteSource deletes a source. Its write key is refused from now on; what it
-// sent stays, and exporters that name its id go on delivering it.
+// sent stays, and exporters that name its id go on delivering it. As long as
+// there are some, nobody but a source of that id may send to the stream.
 func (c *Control) DeleteSource(ctx context.Context, name string) error {
 	defer c.keys.invalidate()
 	return c.catalog.DeleteSource(ctx, name)
