@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"strm/internal/jsonscan"
 	"strm/internal/problem"
 )
 
@@ -213,7 +214,7 @@ var metaFields = [...]string{"schemaId", "eventContractRef", "consentLevels", "n
 // pair is a member of an object: the quoted key and the value, as they stand.
 type pair struct {
 	key, val []byte
-	flags    textFlags
+	flags    jsonscan.Flags
 }
 
 func (p pair) field() int {
@@ -236,7 +237,7 @@ func member(obj []byte, i int) (pair, int) {
 	if start >= len(obj) || obj[start] != '"' {
 		return pair{}, start
 	}
-	end, flags := scanText(obj, start+1)
+	end, flags := jsonscan.Text(obj, start+1)
 	val := space(obj, space(obj, end)+1)
 	after := skipValue(obj, val)
 	return pair{key: obj[start:end], val: obj[val:after], flags: flags}, after
@@ -248,7 +249,7 @@ func skipValue(b []byte, i int) int {
 	for i < len(b) {
 		switch b[i] {
 		case '"':
-			i, _ = scanText(b, i+1)
+			i, _ = jsonscan.Text(b, i+1)
 			if depth == 0 {
 				return i
 			}

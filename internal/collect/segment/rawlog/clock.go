@@ -1,5 +1,7 @@
 package rawlog
 
+import "strm/internal/jsonscan"
+
 // moment is a point in time in milliseconds since 1970, if ok. Only points in
 // the years 0 to 9999 UTC are: others cannot be printed.
 type moment struct {
@@ -133,7 +135,7 @@ func (p *timeParser) clock() int64 {
 
 // fraction reads one digit or more and returns the milliseconds of it.
 func (p *timeParser) fraction() int64 {
-	n := digits(p.b, 0)
+	n := jsonscan.Digits(p.b, 0)
 	if n == 0 {
 		p.bad = true
 	}
@@ -179,7 +181,7 @@ func (p *timeParser) offset() int64 {
 // which three decimals are kept. What is below 1e8 (also March 1973) or has an
 // exponent is no time: it would be a guess.
 func parseEpoch(b []byte) moment {
-	n := digits(b, 0)
+	n := jsonscan.Digits(b, 0)
 	if n < 9 || n > 15 {
 		return moment{}
 	}

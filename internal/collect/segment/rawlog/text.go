@@ -3,6 +3,8 @@ package rawlog
 import (
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"strm/internal/jsonscan"
 )
 
 const replacement = "\xef\xbf\xbd" // U+FFFD in UTF-8
@@ -62,7 +64,7 @@ func appendDecoded(dst, raw []byte) []byte {
 
 // hex4 returns the value of four hexadecimal digits.
 func hex4(b []byte) rune {
-	return hexDigit(b[0])<<12 | hexDigit(b[1])<<8 | hexDigit(b[2])<<4 | hexDigit(b[3])
+	return jsonscan.HexDigit(b[0])<<12 | jsonscan.HexDigit(b[1])<<8 | jsonscan.HexDigit(b[2])<<4 | jsonscan.HexDigit(b[3])
 }
 
 // appendMended appends raw with U+FFFD for each byte that is not UTF-8.

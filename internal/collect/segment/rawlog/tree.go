@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
+
+	"strm/internal/jsonscan"
 )
 
 // kind is what a node is.
@@ -75,9 +77,9 @@ func (t *tree) parse(body []byte) *flaw {
 		top   *frame
 		n     node
 		ok    bool
-		f     textFlags
+		f     jsonscan.Flags
 	)
-	i := scanSpace(b, skipMark(b))
+	i := jsonscan.Space(b, skipMark(b))
 
 value:
 	if i >= len(b) {
@@ -87,14 +89,14 @@ value:
 	switch c := b[i]; c {
 	case '"':
 		n.kind = text
-		if i, f = scanText(b, i+1); f != 0 {
-			if f&textFlaw != 0 {
-				return &flaw{i, f.want()}
+		if i, f = jsonscan.Text(b, i+1); f != 0 {
+			if f&jsonscan.Flaw != 0 {
+				return &flaw{i, f.Want()}
 			}
-			if f&textEscaped != 0 {
+			if f&jsonscan.Escaped != 0 {
 				n.flags |= escaped
 			}
-			if f&textWide != 0 && !utf8.Valid(b[n.off:i]) {
+			if f&jsonscan.Wide != 0 && !utf8.Valid(b[n.off:i]) {
 				n.flags |= sick
 			}
 		}
@@ -116,7 +118,7 @@ value:
 		depth++
 		i++
 		if i < len(b) && b[i] <= ' ' {
-			i, top.ragged = scanSpace(b, i), true
+			i, top.ragged = jsonscan.Space(b, i), true
 		}
 		switch {
 		case i < len(b) && b[i] == c+2: // ']' and '}' stand two after '[' and '{'
@@ -128,22 +130,22 @@ value:
 		goto key
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		n.kind = number
-		if i, ok = scanNumber(b, i); !ok {
+		if i, ok = jsonscan.Number(b, i); !ok {
 			return &flaw{i, "a digit"}
 		}
 	case 't':
 		n.kind = yes
-		if i, ok = scanWord(b, i, "true"); !ok {
+		if i, ok = jsonscan.Word(b, i, "true"); !ok {
 			return &flaw{i, "true"}
 		}
 	case 'f':
 		n.kind = no
-		if i, ok = scanWord(b, i, "false"); !ok {
+		if i, ok = jsonscan.Word(b, i, "false"); !ok {
 			return &flaw{i, "false"}
 		}
 	case 'n':
 		n.kind = null
-		if i, ok = scanWord(b, i, "null"); !ok {
+		if i, ok = jsonscan.Word(b, i, "null"); !ok {
 			return &flaw{i, "null"}
 		}
 	default:
@@ -164,14 +166,14 @@ value:
 
 after:
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = scanSpace(b, i), true
+		i, top.ragged = jsonscan.Space(b, i), true
 	}
 	if top.list {
 		switch {
 		case i < len(b) && b[i] == ',':
 			i++
 			if i < len(b) && b[i] <= ' ' {
-				i, top.ragged = scanSpace(b, i), true
+				i, top.ragged = jsonscan.Space(b, i), true
 			}
 			n = node{}
 			goto value
@@ -184,7 +186,7 @@ after:
 	case i < len(b) && b[i] == ',':
 		i++
 		if i < len(b) && b[i] <= ' ' {
-			i, top.ragged = scanSpace(b, i), true
+			i, top.ragged = jsonscan.Space(b, i), true
 		}
 		goto key
 	case i < len(b) && b[i] == '}':
@@ -200,14 +202,14 @@ key:
 		return &flaw{i, "a key in quotes"}
 	}
 	n = node{key: uint32(i + 1)}
-	if i, f = scanText(b, i+1); f != 0 {
-		if f&textFlaw != 0 {
-			return &flaw{i, f.want()}
+	if i, f = jsonscan.Text(b, i+1); f != 0 {
+		if f&jsonscan.Flaw != 0 {
+			return &flaw{i, f.Want()}
 		}
-		if f&textEscaped != 0 {
+		if f&jsonscan.Escaped != 0 {
 			n.flags |= oddKey
 		}
-		if f&textWide != 0 && !utf8.Valid(b[n.key:i]) {
+		if f&jsonscan.Wide != 0 && !utf8.Valid(b[n.key:i]) {
 			n.flags |= oddKey | sickKey
 			top.ragged = true
 		}
@@ -217,14 +219,14 @@ key:
 		t.follow(top, &n)
 	}
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = scanSpace(b, i), true
+		i, top.ragged = jsonscan.Space(b, i), true
 	}
 	if i >= len(b) || b[i] != ':' {
 		return &flaw{i, "':' after the key"}
 	}
 	i++
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = scanSpace(b, i), true
+		i, top.ragged = jsonscan.Space(b, i), true
 	}
 	goto value
 
@@ -264,7 +266,7 @@ func skipMark(b []byte) int {
 }
 
 func (t *tree) atEnd(i int) *flaw {
-	if i = scanSpace(t.body, i); i < len(t.body) {
+	if i = jsonscan.Space(t.body, i); i < len(t.body) {
 		return &flaw{i, "nothing after the end of the JSON text"}
 	}
 	return nil
