@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -110,7 +109,7 @@ func putMain(ctx context.Context, args []string) error {
 	var sent int64
 	for i := range *objects {
 		size := (*total - sent) / (*objects - i)
-		if err := putPart(ctx, fmt.Sprintf("%s-%d", *url, i), io.NewSectionReader(f, sent, size), size); err != nil {
+		if err := putObject(ctx, fmt.Sprintf("%s-%d", *url, i), io.NewSectionReader(f, sent, size), size); err != nil {
 			return errors.Join(err, f.Close())
 		}
 		sent += size
@@ -120,26 +119,6 @@ func putMain(ctx context.Context, args []string) error {
 	}
 	_, err = fmt.Println(sent)
 	return err
-}
-
-func putPart(ctx context.Context, url string, body io.Reader, size int64) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, body)
-	if err != nil {
-		return err
-	}
-	req.ContentLength = size
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("put %s: HTTP %d", url, resp.StatusCode)
-	}
-	return nil
 }
 
 func (s exportSample) print(w io.Writer) error {

@@ -61,7 +61,7 @@ func floor(ctx context.Context, in io.Reader, url string, zip bool, maxBytes int
 				return err
 			}
 		}
-		err := putObject(ctx, fmt.Sprintf("%s-%06d", url, objects), &body)
+		err := putObject(ctx, fmt.Sprintf("%s-%06d", url, objects), bytes.NewReader(body.Bytes()), int64(body.Len()))
 		body.Reset()
 		if zip {
 			zw.Reset(&body)
@@ -94,11 +94,13 @@ func floor(ctx context.Context, in io.Reader, url string, zip bool, maxBytes int
 	}
 }
 
-func putObject(ctx context.Context, url string, body *bytes.Buffer) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, bytes.NewReader(body.Bytes()))
+// putObject PUTs size bytes as a new object.
+func putObject(ctx context.Context, url string, body io.Reader, size int64) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, body)
 	if err != nil {
 		return err
 	}
+	req.ContentLength = size
 	req.Header.Set("If-None-Match", "*")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
