@@ -233,6 +233,8 @@ type entry struct {
 	Read  int64
 	CRC32 string `json:"crc32"`
 	Lines []string
+
+	Type, Encoding string // Content-Type and Content-Encoding
 }
 
 // bucket lists the objects below a prefix, validation objects left out; those

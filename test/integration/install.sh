@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the integration tests need, pinned, into .integration/ at the
 # root of the repository: versitygw (an independent S3 and IAM server), the AWS
-# CLI and boto3, and a public data set. Quick when everything is there already.
+# CLI and boto3, a public data set, and the clients of other vendors that send to
+# strm. jq, Node.js and Chromium are Debian's. Quick when everything is there already.
 set -euo pipefail
 
 versitygw=v1.8.0
@@ -56,6 +57,42 @@ if ! have dataset "$dataset" || [ ! -s "$dest/data/flights-200k.json" ]; then
   mkdir -p "$dest/data"
   mv "$tmp/package/data/flights-200k.json" "$dest/data/flights-200k.json"
   mark dataset "$dataset"
+fi
+
+missing=()
+for tool in jq node npm chromium; do
+  command -v "$tool" >/dev/null || missing+=("${tool/#node/nodejs}")
+done
+[ ${#missing[@]} = 0 ] || system "${missing[@]}"
+
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || { echo "missing: please install Node.js 20 or newer; this is $(node --version)" >&2; exit 1; }
+
+clients=$here/clients/segment
+
+wanted=$(cat "$clients/package.json" "$clients/package-lock.json" | cksum)
+if ! have segment-npm "$wanted" || [ ! -d "$dest/npm/segment/node_modules" ]; then
+  echo "installing Segment's npm packages"
+  rm -rf "$dest/npm/segment" && mkdir -p "$dest/npm/segment"
+  cp "$clients/package.json" "$clients/package-lock.json" "$dest/npm/segment/"
+  (cd "$dest/npm/segment" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+  mark segment-npm "$wanted"
+fi
+
+wanted=$(cat "$clients"/go/* | cksum)
+if ! have segment-go "$wanted" || [ ! -x "$dest/bin/segment-go" ]; then
+  echo "building Segment's Go clients"
+  (cd "$clients/go" && GOFLAGS='' GOWORK=off go build -o "$dest/bin/segment-go" .)
+  mark segment-go "$wanted"
+fi
+
+wanted=$(cksum <"$clients/requirements.txt")
+if ! have segment-python "$wanted" || ! "$dest/segment-venv/bin/python" -c 'import segment.analytics' 2>/dev/null; then
+  echo "installing Segment's Python client"
+  rm -rf "$dest/segment-venv"
+  python3 -m venv "$dest/segment-venv"
+  "$dest/segment-venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$clients/requirements.txt"
+  "$dest/segment-venv/bin/pip" check --disable-pip-version-check
+  mark segment-python "$wanted"
 fi
 
 echo "integration tools ready in $dest"
