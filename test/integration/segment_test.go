@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -297,57 +299,62 @@ func (p *proxy) repeats() int {
 // killer kills a server with kill -9 and starts it again, each time that so many
 // POSTs have come.
 type killer struct {
-	count   chan struct{}
-	ended   chan struct{}
-	done    chan error
-	planned int
-	kills   int // read after done
+	count chan struct{}
+	ended chan struct{} // closed to end it
+	gone  chan struct{} // closed at its end
+	once  sync.Once
+	at    []int
+	kills int   // read after gone
+	err   error // read after gone
 }
 
+// startKiller starts a killer, which ends with the test at the latest.
 func startKiller(t *testing.T, s *strm, at ...int) *killer {
 	t.Helper()
-	k := &killer{count: make(chan struct{}, 1024), ended: make(chan struct{}), done: make(chan error, 1), planned: len(at)}
-	go func() {
-		n := 0
-		for {
-			select {
-			case <-k.count:
-			case <-k.ended:
-				k.done <- nil
-				return
-			}
-			n++
-			if k.kills == len(at) || n < at[k.kills] {
-				continue
-			}
-			s.srv.Kill()
-			k.kills++
-			if err := s.srv.Run(t.Context()); err != nil {
-				k.done <- err
-				return
-			}
-		}
-	}()
+	k := &killer{count: make(chan struct{}, 1024), ended: make(chan struct{}), gone: make(chan struct{}), at: at}
+	go k.run(t.Context(), s)
+	t.Cleanup(k.end)
 	return k
+}
+
+func (k *killer) run(ctx context.Context, s *strm) {
+	defer close(k.gone)
+	for n := 1; ; n++ {
+		select {
+		case <-k.count:
+		case <-k.ended:
+			return
+		}
+		if k.kills == len(k.at) || n < k.at[k.kills] {
+			continue
+		}
+		s.srv.Kill()
+		k.kills++
+		if k.err = s.srv.Run(ctx); k.err != nil {
+			return
+		}
+	}
 }
 
 // seen counts one request; the killer is told before strm is.
 func (k *killer) seen(*exchange) {
 	select {
 	case k.count <- struct{}{}:
-	case <-k.ended:
+	case <-k.gone:
 	}
+}
+
+func (k *killer) end() {
+	k.once.Do(func() { close(k.ended) })
+	<-k.gone
 }
 
 // stop ends the killer, which must have done all its killing.
 func (k *killer) stop(t *testing.T) {
 	t.Helper()
-	close(k.ended)
-	if err := <-k.done; err != nil {
-		t.Fatal(err)
-	}
-	if k.kills != k.planned {
-		t.Errorf("the server was killed %d times, not %d", k.kills, k.planned)
+	k.end()
+	if k.err != nil || k.kills != len(k.at) {
+		t.Fatalf("the server was killed %d times, not %d: %v", k.kills, len(k.at), k.err)
 	}
 }
 
