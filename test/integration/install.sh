@@ -2,7 +2,7 @@
 # Installs what the integration tests need, pinned, into .integration/ at the
 # root of the repository: versitygw (an independent S3 and IAM server), the AWS
 # CLI and boto3, a public data set, and the clients of other vendors that send to
-# strm. jq, Node.js and Chromium are Debian's. Quick when everything is there already.
+# strm. jq, Node.js, Java and Chromium are Debian's. Quick when everything is there already.
 set -euo pipefail
 
 versitygw=v1.8.0
@@ -60,8 +60,8 @@ if ! have dataset "$dataset" || [ ! -s "$dest/data/flights-200k.json" ]; then
 fi
 
 missing=()
-for tool in jq node npm chromium; do
-  command -v "$tool" >/dev/null || missing+=("${tool/#node/nodejs}")
+for pair in jq:jq node:nodejs npm:npm chromium:chromium javac:default-jdk-headless mvn:maven; do
+  command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 [ ${#missing[@]} = 0 ] || system "${missing[@]}"
 
@@ -83,6 +83,15 @@ if ! have segment-go "$wanted" || [ ! -x "$dest/bin/segment-go" ]; then
   echo "building Segment's Go clients"
   (cd "$clients/go" && GOFLAGS='' GOWORK=off go build -o "$dest/bin/segment-go" .)
   mark segment-go "$wanted"
+fi
+
+wanted=$(cat "$clients"/java/* | cksum)
+if ! have segment-java "$wanted" || [ ! -f "$dest/java/segment/Client.class" ]; then
+  echo "building Segment's Java client"
+  rm -rf "$dest/java/segment" && mkdir -p "$dest/java/segment"
+  mvn --quiet --batch-mode --file "$clients/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dest/java/segment/lib"
+  javac -encoding UTF-8 -d "$dest/java/segment" -cp "$dest/java/segment/lib/*" "$clients/java/Client.java"
+  mark segment-java "$wanted"
 fi
 
 wanted=$(cksum <"$clients/requirements.txt")

@@ -146,8 +146,14 @@ var segmentClients = []segmentClient{
 	{"node-legacy", func() []string { return []string{"node", segmentProgram("legacy.js")} }, nil, "analytics-node"},
 	{"go", func() []string { return []string{filepath.Join(tools, "bin", "segment-go")} }, map[string]any{"module": "v3"}, "analytics-go"},
 	{"go-gopkg", func() []string { return []string{filepath.Join(tools, "bin", "segment-go")} }, map[string]any{"module": "gopkg"}, "analytics-go"},
+	{"java", segmentJava, nil, "analytics-java"},
 	{"python", segmentPython, map[string]any{"gzip": false}, "analytics-python"},
 	{"python-gzip", segmentPython, map[string]any{"gzip": true}, "analytics-python"},
+}
+
+func segmentJava() []string {
+	dir := filepath.Join(tools, "java", "segment")
+	return []string{"java", "-cp", dir + string(os.PathListSeparator) + filepath.Join(dir, "lib", "*"), "Client"}
 }
 
 func segmentPython() []string {
