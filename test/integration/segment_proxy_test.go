@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -89,6 +90,7 @@ type proxy struct {
 	rng      *rand.Rand
 	log      []*exchange
 	behind   sync.WaitGroup // late requests
+	holding  atomic.Int64   // answers held back so far
 }
 
 // newProxy starts a proxy before the server s; it ends with the test.
@@ -113,8 +115,15 @@ func newProxy(t *testing.T, s *strm, seed uint64, share float64) *proxy {
 	return p
 }
 
+// heldPath is answered by the proxy itself: how many answers it holds back.
+const heldPath = "/proxy/held"
+
 // ServeHTTP passes a request on, or spoils it.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == heldPath {
+		_, _ = fmt.Fprint(w, p.holding.Load())
+		return
+	}
 	x := &exchange{Method: r.Method, Path: r.URL.RequestURI(), Header: r.Header.Clone(), Began: time.Now()}
 	kind, wait := p.draw(r.Method)
 	var body []byte
@@ -179,7 +188,9 @@ func (p *proxy) act(w http.ResponseWriter, r *http.Request, x *exchange, body []
 		p.forward(r.Context(), r, x, body)
 		hangUp(w, false)
 	case held:
-		p.forward(r.Context(), r, x, body)
+		// A client that goes away meanwhile does not stop what it has sent.
+		p.forward(context.WithoutCancel(r.Context()), r, x, body)
+		p.holding.Add(1)
 		select {
 		case <-r.Context().Done():
 		case <-time.After(10 * time.Second):

@@ -246,6 +246,7 @@ func TestSegmentFaults(t *testing.T) {
 	}
 	together(t, jobs...)
 	k.stop(t)
+	t.Logf("the server was killed %d times", k.kills)
 	for i, c := range segmentClients {
 		events[c.name] = results[i]
 	}

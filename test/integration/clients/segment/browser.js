@@ -2,8 +2,8 @@
 
 // Runs @segment/analytics-next and @segment/snippet in headless Chromium. The
 // shop is one origin, the collector another. The plan is a list of visits
-// {name, kind, collector, writeKey, events, batching, size}; each has a browser
-// profile of its own. What a page believes delivered is what Chromium got a 2xx
+// {name, kind, collector, writeKey, events, batching, size, metrics, held}; each has
+// a browser profile of its own. What a page believes delivered is what Chromium got a 2xx
 // for. The pages' console goes to standard error.
 
 const fs = require('fs')
@@ -94,8 +94,11 @@ const kinds = {
   },
 
   async load (visit, page, settled) {
-    const events = await call(page, load(visit, 0, visit.events))
-    await settled(events)
+    const events = []
+    for (let n = 0; n < visit.events; n += 10) { // ten at a time, as a page has them
+      events.push(...await call(page, load(visit, n, Math.min(n + 10, visit.events))))
+      await settled(events)
+    }
     return events
   },
 
@@ -116,7 +119,8 @@ const kinds = {
 
   // The person leaves while events wait: those of the batching dispatcher go
   // out as the page ends, those of the standard one stay in local storage and
-  // are sent by the next page, whether or not their first try arrived.
+  // are sent by the next page, though their first try has arrived: the proxy
+  // holds the answers, and tells at visit.held how many.
   async leave (visit, page, settled) {
     const first = await call(page, load(visit, 0, 5)) // the preflight is answered by now
     await settled(first)
@@ -129,6 +133,7 @@ const kinds = {
         look()
       })
     }, load(visit, 5, 8))
+    while (!visit.batching && await (await fetch(visit.held)).text() < rest.length) await page.waitForTimeout(5)
     await page.goto(new URL('/away', page.url()).href)
     if (!visit.batching) {
       await page.goto(new URL(`/${visit.name}`, page.url()).href)
