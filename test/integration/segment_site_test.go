@@ -174,7 +174,6 @@ func (c segmentClient) run(t *testing.T, p *proxy, src segmentSource, mode strin
 type rawLog struct {
 	lines   []rawLine
 	objects int
-	text    string
 }
 
 // rawLine is one line of it.
@@ -191,8 +190,8 @@ type rawLine struct {
 
 var rawLogKey = regexp.MustCompile(`^segment-logs/([0-9A-Za-z]{22})/(\d{13})/[^/]+\.gz$`)
 
-// rawLogs delivers everything and reads the bucket back, as the vendor's page
-// does: aws s3 sync of a source's day, zcat, jq.
+// rawLogs delivers everything and reads the bucket back with aws s3 sync, zcat
+// and jq.
 func (x *segmentSite) rawLogs(t *testing.T, srcs ...segmentSource) map[string]rawLog {
 	t.Helper()
 	for _, src := range srcs {
@@ -227,18 +226,17 @@ func (x *segmentSite) rawLogs(t *testing.T, srcs ...segmentSource) map[string]ra
 		out[name] = l
 	}
 	ended := time.Now()
-	for _, src := range srcs {
-		dir := t.TempDir()
-		for day := range days {
-			if ms, err := strconv.ParseInt(day, 10, 64); err != nil || ms%86_400_000 != 0 || ms < x.began.UnixMilli()-86_400_000 || ms > ended.UnixMilli() {
-				t.Errorf("%s is not midnight of a day in which this test ran", day)
-			}
-			x.g.root().in(dir).aws(t, "s3", "sync", "--only-show-errors", fmt.Sprintf("s3://%s/segment-logs/%s/%s/", x.bucket, src.id, day), day)
+	for day := range days {
+		if ms, err := strconv.ParseInt(day, 10, 64); err != nil || ms%86_400_000 != 0 || ms < x.began.UnixMilli()-86_400_000 || ms > ended.UnixMilli() {
+			t.Errorf("%s is not midnight of a day in which this test ran", day)
 		}
+	}
+	dir := t.TempDir()
+	x.g.root().in(dir).aws(t, "s3", "sync", "--only-show-errors", "s3://"+x.bucket+"/segment-logs/", ".")
+	for _, src := range srcs {
 		l := out[src.name]
-		l.lines = readRawLog(t, dir)
-		for _, line := range l.lines {
-			l.text += line.text + "\n"
+		if l.objects > 0 {
+			l.lines = readRawLog(t, filepath.Join(dir, src.id))
 		}
 		out[src.name] = l
 	}

@@ -37,6 +37,13 @@ func TestSegmentServerLibraries(t *testing.T) {
 	}
 	together(t, jobs...)
 	logs := x.rawLogs(t, srcs...)
+	t.Run("as the vendor's page says", func(t *testing.T) {
+		dir, l := t.TempDir(), logs[srcs[0].name]
+		x.g.root().in(dir).aws(t, "s3", "sync", "--only-show-errors", "s3://"+x.bucket+"/segment-logs/"+srcs[0].id+"/"+l.lines[0].day+"/", l.lines[0].day)
+		if got := readRawLog(t, dir); !reflect.DeepEqual(got, l.lines) {
+			t.Errorf("aws s3 sync of one day shows %d lines, of the bucket %d, or others", len(got), len(l.lines))
+		}
+	})
 	for i, c := range segmentClients {
 		t.Run(c.name, func(t *testing.T) {
 			l := logs[c.name]
@@ -244,9 +251,10 @@ func TestSegmentFaults(t *testing.T) {
 			return err
 		})
 	}
+	began := time.Now()
 	together(t, jobs...)
 	k.stop(t)
-	t.Logf("the server was killed %d times", k.kills)
+	t.Logf("the server was killed %d times within %v", k.kills, time.Since(began).Round(time.Second))
 	for i, c := range segmentClients {
 		events[c.name] = results[i]
 	}
@@ -397,13 +405,15 @@ func TestSegmentBackPressure(t *testing.T) {
 	by := func(name string) segmentSource {
 		return srcs[slices.IndexFunc(srcs, func(s segmentSource) bool { return s.name == name })]
 	}
+	// The batching SDK sends its seven calls at once: one that has set a timer for
+	// more of them does not set another for Retry-After.
 	results := make([][]told, len(clients))
 	var pages report
 	jobs := []func() error{
 		func() (err error) {
 			pages, err = runBrowser(t,
 				map[string]any{"name": "browser", "kind": "types", "collector": proxies["browser"].https, "writeKey": by("browser").key},
-				map[string]any{"name": "browser-batching", "kind": "types", "collector": proxies["browser-batching"].https, "writeKey": by("browser-batching").key, "batching": true, "size": 7},
+				map[string]any{"name": "browser-batching", "kind": "types", "collector": proxies["browser-batching"].https, "writeKey": by("browser-batching").key, "batching": true, "size": 7, "timeout": 60_000},
 			)
 			return err
 		},

@@ -1,10 +1,18 @@
 'use strict'
 
 // Runs @segment/analytics-next and @segment/snippet in headless Chromium. The
-// shop is one origin, the collector another. The plan is a list of visits
-// {name, kind, collector, writeKey, events, batching, size, metrics, held}; each has
-// a browser profile of its own. What a page believes delivered is what Chromium got a 2xx
-// for. The pages' console goes to standard error.
+// shop is one origin, the collector another. The plan is a list of visits, each
+// with a browser profile of its own:
+//
+//   name, kind          the page's path, and what is done there: see kinds
+//   collector, writeKey where to send to
+//   events              how many, for kind load
+//   batching            the delivery strategy; size and timeout (ms) of its batches
+//   metrics             have the SDK send its metrics
+//   held                where the proxy tells how many answers it holds back
+//
+// What a page believes delivered is what Chromium got a 2xx for. The pages'
+// console goes to standard error.
 
 const fs = require('fs')
 const http = require('http')
@@ -20,7 +28,7 @@ const patience = 90000 // ms, for one visit
 // only the CDN's address changed. The delivery strategy is the site's choice.
 function npmPage (visit) {
   const options = visit.batching
-    ? { integrations: { 'Segment.io': { deliveryStrategy: { strategy: 'batching', config: { size: visit.size ?? 5, timeout: 400 } } } } }
+    ? { integrations: { 'Segment.io': { deliveryStrategy: { strategy: 'batching', config: { size: visit.size ?? 5, timeout: visit.timeout ?? 400 } } } } }
     : {}
   const metrics = visit.metrics
     ? `options.updateCDNSettings = (s) => ({ ...s, metrics: { sampleRate: 1, flushTimer: 200, host: ${JSON.stringify(new URL(visit.collector).host + '/v1')} } })`
