@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,11 +39,23 @@ func TestSegmentServerLibraries(t *testing.T) {
 	}
 	together(t, jobs...)
 	logs := x.rawLogs(t, srcs...)
-	t.Run("as the vendor's page says", func(t *testing.T) {
-		dir, l := t.TempDir(), logs[srcs[0].name]
-		x.g.root().in(dir).aws(t, "s3", "sync", "--only-show-errors", "s3://"+x.bucket+"/segment-logs/"+srcs[0].id+"/"+l.lines[0].day+"/", l.lines[0].day)
-		if got := readRawLog(t, dir); !reflect.DeepEqual(got, l.lines) {
-			t.Errorf("aws s3 sync of one day shows %d lines, of the bucket %d, or others", len(got), len(l.lines))
+	day := logs[srcs[0].name].lines[0].day
+	t.Run("aws s3 sync of one day", func(t *testing.T) {
+		dir := t.TempDir()
+		x.g.root().in(dir).aws(t, "s3", "sync", "--only-show-errors", "s3://"+x.bucket+"/segment-logs/"+srcs[0].id+"/"+day+"/", day)
+		if got, want := readRawLog(t, dir), logs[srcs[0].name].lines; !reflect.DeepEqual(got, want) {
+			t.Errorf("it shows %d lines, of the bucket %d, or others", len(got), len(want))
+		}
+	})
+	t.Run("strm download of one day", func(t *testing.T) {
+		dir, person := t.TempDir(), *x.s.cli
+		person.Env = append(slices.Clone(person.Env), "AWS_ACCESS_KEY_ID="+rootKey, "AWS_SECRET_ACCESS_KEY="+rootSecret)
+		out, err := person.Run(t.Context(), "download", srcs[0].name, "--day", time.UnixMilli(atoi(t, day)).UTC().Format(time.DateOnly), "--dir", filepath.Join(dir, day))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := readRawLog(t, dir), logs[srcs[0].name].lines; !reflect.DeepEqual(got, want) {
+			t.Errorf("it shows %d lines, of the bucket %d, or others\n%s", len(got), len(want), out)
 		}
 	})
 	for i, c := range segmentClients {
@@ -59,6 +73,15 @@ func TestSegmentServerLibraries(t *testing.T) {
 }
 
 var nanoseconds = regexp.MustCompile(`"timestamp":"[^"]*\.\d{9}Z"`)
+
+func atoi(t *testing.T, text string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
 
 // serverRequests checks that each library was itself: what tells it from the
 // others is what strm has to cope with.
