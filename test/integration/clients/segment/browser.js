@@ -7,7 +7,7 @@
 //   name, kind          the page's path, and what is done there: see kinds
 //   collector, writeKey where to send to
 //   events              how many, for kind load
-//   batching            the delivery strategy; size and timeout (ms) of its batches
+//   batching            the delivery strategy, with batches of size
 //   metrics             have the SDK send its metrics
 //   held                where the proxy tells how many answers it holds back
 //
@@ -28,7 +28,7 @@ const patience = 90000 // ms, for one visit
 // only the CDN's address changed. The delivery strategy is the site's choice.
 function npmPage (visit) {
   const options = visit.batching
-    ? { integrations: { 'Segment.io': { deliveryStrategy: { strategy: 'batching', config: { size: visit.size ?? 5, timeout: visit.timeout ?? 400 } } } } }
+    ? { integrations: { 'Segment.io': { deliveryStrategy: { strategy: 'batching', config: { size: visit.size ?? 5, timeout: 400 } } } } }
     : {}
   const metrics = visit.metrics
     ? `options.updateCDNSettings = (s) => ({ ...s, metrics: { sampleRate: 1, flushTimer: 200, host: ${JSON.stringify(new URL(visit.collector).host + '/v1')} } })`
