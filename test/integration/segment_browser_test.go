@@ -125,9 +125,9 @@ func TestSegmentBrowser(t *testing.T) {
 			}
 			repeats := proxies[name].repeats()
 			if want := map[string]int{"leave-standard": 3}[name]; repeats != want {
-				t.Errorf("%d calls reached strm twice, want %d", repeats, want)
+				t.Errorf("strm took %d calls twice, want %d", repeats, want)
 			}
-			t.Logf("8 calls, 3 of them as the page ended; %d of them reached strm again with the next page", repeats)
+			t.Logf("8 calls, 3 of them as the page ended; %d of them taken again with the next page", repeats)
 		})
 	}
 }

@@ -51,6 +51,7 @@ type exchange struct {
 	Status       int // what the client was told; 0 for nothing
 	Answer       http.Header
 	Said         []byte // the answer's body
+	Taken        bool   // strm said 200, whatever the client was told
 	Began, Ended time.Time
 }
 
@@ -246,6 +247,9 @@ func (p *proxy) forward(ctx context.Context, r *http.Request, x *exchange, body 
 	if err == nil {
 		answer, rerr := io.ReadAll(resp.Body)
 		if err = errors.Join(rerr, resp.Body.Close()); err == nil {
+			p.mu.Lock()
+			x.Taken = resp.StatusCode == http.StatusOK
+			p.mu.Unlock()
 			return resp.StatusCode, resp.Header, answer, nil
 		}
 	}

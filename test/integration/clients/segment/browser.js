@@ -141,7 +141,10 @@ const kinds = {
         look()
       })
     }, load(visit, 5, 8))
-    while (!visit.batching && await (await fetch(visit.held)).text() < rest.length) await page.waitForTimeout(5)
+    for (const end = Date.now() + patience; !visit.batching && Number(await (await fetch(visit.held)).text()) < rest.length;) {
+      if (Date.now() > end) throw new Error('the calls of a page that ends have not arrived')
+      await page.waitForTimeout(5)
+    }
     await page.goto(new URL('/away', page.url()).href)
     if (!visit.batching) {
       await page.goto(new URL(`/${visit.name}`, page.url()).href)
