@@ -27,10 +27,11 @@ func TestSegmentBrowser(t *testing.T) {
 	t.Parallel()
 	x := startSegmentSite(t, "browser")
 	names := []string{"standard", "batching", "snippet", "leave-standard", "leave-batching"}
+	rules := map[string]network{"leave-standard": {rule: holdFirst()}}
 	srcs, proxies := map[string]segmentSource{}, map[string]*proxy{}
 	var all []segmentSource
 	for _, name := range append(names, "unknown") {
-		proxies[name] = newProxy(t, x.s, 1, 0)
+		proxies[name] = newProxy(t, x.s, rules[name])
 		if name == "unknown" {
 			srcs[name] = segmentSource{name: name, key: "NoSuchWriteKeyNoSuchWriteKey1234"}
 			continue
@@ -38,7 +39,6 @@ func TestSegmentBrowser(t *testing.T) {
 		srcs[name] = x.source(t, name)
 		all = append(all, srcs[name])
 	}
-	proxies["leave-standard"].rule = holdFirst()
 	plan := func(name, kind string, batching, metrics bool) map[string]any {
 		return map[string]any{
 			"name": name, "kind": kind, "collector": proxies[name].https, "writeKey": srcs[name].key,

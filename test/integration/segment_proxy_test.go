@@ -76,41 +76,49 @@ func (x *exchange) ids() []string {
 	return out
 }
 
+// network is what lies between one client and strm.
+type network struct {
+	seed    uint64
+	share   float64               // of the POST and OPTIONS requests that are spoilt
+	rule    func(*exchange) fault // decides before chance does, "" leaves it to chance; may be nil
+	seen    func(*exchange)       // told of each POST before it is passed on; may be nil
+	settled func(*exchange)       // told of each POST after its end; may be nil
+}
+
 // proxy stands between one client and strm, as a load balancer that ends TLS
 // does. Which of its requests are spoilt depends on its seed alone.
 type proxy struct {
+	network
 	http, https string // its two addresses
+	upstream    string
+	client      *http.Client
+	holding     atomic.Int64 // answers held back so far
 
-	upstream string
-	client   *http.Client
-	share    float64               // of the POST and OPTIONS requests that are spoilt
-	rule     func(*exchange) fault // decides before chance does; nil or "" leave it to chance
-	seen     func(*exchange)       // told of each POST before it is passed on; may be nil
-	settled  func(*exchange)       // told of each POST after its end; may be nil
-	mu       sync.Mutex
-	rng      *rand.Rand
-	log      []*exchange
-	behind   sync.WaitGroup // late requests
-	holding  atomic.Int64   // answers held back so far
+	mu     sync.Mutex
+	rng    *rand.Rand
+	log    []*exchange
+	behind int        // late requests under way
+	none   *sync.Cond // behind is 0; on mu
 }
 
 // newProxy starts a proxy before the server s; it ends with the test.
-func newProxy(t *testing.T, s *strm, seed uint64, share float64) *proxy {
+func newProxy(t *testing.T, s *strm, n network) *proxy {
 	t.Helper()
 	p := &proxy{
-		upstream: s.srv.URL(), share: share, rng: rand.New(rand.NewPCG(seed, 0x5e9)),
+		network: n, upstream: s.srv.URL(), rng: rand.New(rand.NewPCG(n.seed, 0x5e9)),
 		client: &http.Client{
 			Timeout:       time.Minute,
 			Transport:     &http.Transport{DisableCompression: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
+	p.none = sync.NewCond(&p.mu)
 	plain, secure := httptest.NewServer(p), httptest.NewTLSServer(p)
 	p.http, p.https = plain.URL, secure.URL
 	t.Cleanup(func() {
-		p.behind.Wait()
 		plain.Close()
 		secure.Close()
+		p.settle()
 		p.client.CloseIdleConnections()
 	})
 	return p
@@ -198,10 +206,10 @@ func (p *proxy) act(w http.ResponseWriter, r *http.Request, x *exchange, body []
 		}
 		hangUp(w, false)
 	case late:
-		p.behind.Add(1)
+		p.lag(1)
 		ctx := context.WithoutCancel(r.Context())
 		go func() {
-			defer p.behind.Done()
+			defer p.lag(-1)
 			<-time.After(wait)
 			p.forward(ctx, r, x, body)
 		}()
@@ -282,8 +290,22 @@ func hangUp(w http.ResponseWriter, reset bool) {
 	_ = conn.Close()
 }
 
+func (p *proxy) lag(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.behind += n; p.behind == 0 {
+		p.none.Broadcast()
+	}
+}
+
 // settle waits until every late request has reached strm.
-func (p *proxy) settle() { p.behind.Wait() }
+func (p *proxy) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.behind > 0 {
+		p.none.Wait()
+	}
+}
 
 // requests returns what was asked so far with a method, in order.
 func (p *proxy) requests(method string) []exchange {

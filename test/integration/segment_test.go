@@ -28,7 +28,7 @@ func TestSegmentServerLibraries(t *testing.T) {
 	x := startSegmentSite(t, "server-libraries")
 	srcs, proxies, events := make([]segmentSource, len(segmentClients)), make([]*proxy, len(segmentClients)), make([][]told, len(segmentClients))
 	for i, c := range segmentClients {
-		srcs[i], proxies[i] = x.source(t, c.name), newProxy(t, x.s, 1, 0)
+		srcs[i], proxies[i] = x.source(t, c.name), newProxy(t, x.s, network{})
 	}
 	var jobs []func() error
 	for i, c := range segmentClients {
@@ -252,8 +252,7 @@ func TestSegmentFaults(t *testing.T) {
 		names = append(names, c.name)
 	}
 	for i, name := range names {
-		srcs[name], proxies[name] = x.source(t, name), newProxy(t, x.s, uint64(1000+i), share)
-		proxies[name].seen, proxies[name].rule = k.seen, firstUnheard()
+		srcs[name], proxies[name] = x.source(t, name), newProxy(t, x.s, network{seed: uint64(1000 + i), share: share, rule: firstUnheard(), seen: k.seen})
 	}
 	results := make([][]told, len(segmentClients))
 	var pages report
@@ -417,12 +416,11 @@ func TestSegmentBackPressure(t *testing.T) {
 	}
 	refused := make(chan string, 1024)
 	for name := range obeys {
-		srcs, proxies[name] = append(srcs, x.source(t, name)), newProxy(t, x.s, 1, 0)
-		proxies[name].settled = func(r *exchange) {
+		srcs, proxies[name] = append(srcs, x.source(t, name)), newProxy(t, x.s, network{settled: func(r *exchange) {
 			if r.Status == http.StatusTooManyRequests {
 				refused <- name
 			}
-		}
+		}})
 	}
 	by := func(name string) segmentSource {
 		return srcs[slices.IndexFunc(srcs, func(s segmentSource) bool { return s.name == name })]
