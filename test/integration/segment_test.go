@@ -252,7 +252,7 @@ func TestSegmentFaults(t *testing.T) {
 		names = append(names, c.name)
 	}
 	for i, name := range names {
-		srcs[name], proxies[name] = x.source(t, name), newProxy(t, x.s, network{seed: uint64(1000 + i), share: share, rule: firstUnheard(), seen: k.seen})
+		srcs[name], proxies[name] = x.source(t, name), newProxy(t, x.s, losesAnAnswer(network{seed: uint64(1000 + i), share: share, seen: k.seen}))
 	}
 	results := make([][]told, len(segmentClients))
 	var pages report
@@ -309,16 +309,23 @@ func TestSegmentFaults(t *testing.T) {
 	}
 }
 
-// firstUnheard loses the answer to the first POST, so that every client has a
-// reason to repeat what strm has.
-func firstUnheard() func(*exchange) fault {
-	var posts atomic.Int64
-	return func(x *exchange) fault {
-		if x.Method == http.MethodPost && posts.Add(1) == 1 {
+// losesAnAnswer is a network that loses the answers to POSTs until strm has taken
+// one of them, so that every client has reason to repeat what strm has. After that
+// chance decides.
+func losesAnAnswer(n network) network {
+	var lost atomic.Bool
+	n.rule = func(x *exchange) fault {
+		if x.Method == http.MethodPost && !lost.Load() {
 			return unheard
 		}
 		return ""
 	}
+	n.settled = func(x *exchange) {
+		if x.Fault == unheard && x.Taken {
+			lost.Store(true)
+		}
+	}
+	return n
 }
 
 // repeats counts the calls that strm took after it had taken them before.
