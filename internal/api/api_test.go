@@ -97,6 +97,40 @@ func TestSinks(t *testing.T) {
 	s.refused(404, "GET", "/v1/batch-exporters/s3-demo", nil)
 }
 
+// All that says how a sink gets access goes in and comes out, and decides its
+// policies.
+func TestSinkAccess(t *testing.T) {
+	s := newSite(t)
+	var k apiv1.Sink
+	body := apiv1.PutSink{
+		Bucket: "b/path/prefix", Credentials: controltest.Credentials, Region: "cn-north-1", RoleARN: "arn:aws-cn:iam::123456789012:role/r",
+		ExternalID: "workspace", STSEndpoint: "https://sts.example.org", Encryption: "aws:kms", KMSKey: "k",
+	}
+	s.want(201, "PUT", "/v1/sinks/s3", body, &k)
+	if k.Bucket != "b" || k.Prefix != "path/prefix" || k.RoleARN != body.RoleARN || k.ExternalID != "workspace" ||
+		k.STSEndpoint != body.STSEndpoint || k.Encryption != "SSE-KMS" || k.KMSKey != "k" {
+		t.Errorf("created %+v", k)
+	}
+	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Stream: "demo", PathPrefix: "own"}, nil)
+	body.Credentials, body.KeepCredentials, body.Bucket = "", true, "b/other"
+	s.want(200, "PUT", "/v1/sinks/s3", body, &k)
+	if k.Principal != "AKIAEXAMPLEEXAMPLE12" || !strings.Contains(k.Warning, "another prefix") {
+		t.Errorf("updated %+v", k)
+	}
+	var p apiv1.Policies
+	s.want(200, "GET", "/v1/sinks/s3/policy?exporter=demo%2Fs3-demo&principal=arn:aws-cn:iam::1:user/u&enforceEncryption=true", nil, &p)
+	if p.IAM.Statement[0].Resource[0] != "arn:aws-cn:s3:::b/other/own/*.jsonl" || p.IAM.Statement[1].Resource[0] != "arn:aws-cn:kms:cn-north-1:123456789012:key/k" ||
+		len(p.Bucket.Statement) != 3 || p.Bucket.Statement[0].Principal.AWS != body.RoleARN || p.KMS == nil || p.Assume == nil ||
+		p.Trust.Statement[0].Principal.AWS != "arn:aws-cn:iam::1:user/u" || p.Trust.Statement[0].Condition["StringEquals"]["sts:ExternalId"] != "workspace" || len(p.Notes) != 1 {
+		t.Errorf("policies %+v", p)
+	}
+	s.refused(404, "GET", "/v1/sinks/nope/policy", nil)
+	s.refused(404, "GET", "/v1/sinks/s3/policy?exporter=nope", nil)
+	s.refused(400, "GET", "/v1/sinks/s3/policy?principal=me", nil)
+	s.refused(400, "PUT", "/v1/sinks/s3", apiv1.PutSink{Bucket: "b", Encryption: "rot13"})
+}
+
 func TestExporters(t *testing.T) {
 	s := filled(t)
 	var x apiv1.Exporter
@@ -276,4 +310,50 @@ func TestTimesAreUTC(t *testing.T) {
 	if err := json.Unmarshal(a.body, &raw); err != nil || !strings.HasSuffix(raw.CreatedAt, "Z") {
 		t.Errorf("%q, %v", raw.CreatedAt, err)
 	}
+}
+
+func TestSegmentSourceAndExporter(t *testing.T) {
+	s := newSite(t)
+	zero := "0"
+	var src apiv1.Source
+	s.want(201, "POST", "/v1/sources", apiv1.CreateSource{Name: "web", Kind: "segment", SourceID: "id-1", WriteKey: "old-write-key", Dedup: &zero}, &src)
+	if src.Stream != "web" || !src.NewStream || src.SourceID != "id-1" || src.WriteKey != "old-write-key" || src.Dedup != "0s" {
+		t.Errorf("created %+v", src)
+	}
+	s.want(200, "GET", "/v1/sources/web", nil, &src)
+	if src.WriteKey != "" || src.NewStream || src.Dedup != "0s" || src.SourceID != "id-1" {
+		t.Errorf("got %+v", src)
+	}
+	week := "168h"
+	s.want(200, "PATCH", "/v1/sources/web", apiv1.UpdateSource{Dedup: &week, RotateKey: true}, &src)
+	if src.Dedup != "168h0m0s" || !strings.HasPrefix(src.WriteKey, "strm_") {
+		t.Errorf("updated %+v", src)
+	}
+	bad := "soon"
+	s.refused(400, "PATCH", "/v1/sources/web", apiv1.UpdateSource{Dedup: &bad})
+	s.refused(404, "PATCH", "/v1/sources/nope", apiv1.UpdateSource{RotateKey: true})
+	s.refused(409, "POST", "/v1/sources", apiv1.CreateSource{Name: "x", Stream: "web"})
+
+	s.want(201, "PUT", "/v1/sinks/s3", apiv1.PutSink{Bucket: "b", Credentials: controltest.Credentials}, nil)
+	var e apiv1.Exporter
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Stream: "web", Layout: "segment"}, &e)
+	if e.Interval != "3600s" || e.Offset != "2400s" || e.MaxPacked != 100_000_000 || e.Format != "jsonl" || e.Compression != "gzip" {
+		t.Errorf("created %+v", e)
+	}
+	none, off, n := int64(0), "0s", int64(7)
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "x", Stream: "web", Layout: "segment", Interval: "24h", Offset: "0s", MaxPacked: &none}, &e)
+	if e.Interval != "86400s" || e.Offset != "" || e.MaxPacked != 0 {
+		t.Errorf("created %+v", e)
+	}
+	late := "30m"
+	s.want(200, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &late, MaxPacked: &n}, &e)
+	if e.Interval != "86400s" || e.Offset != "1800s" || e.MaxPacked != 7 {
+		t.Errorf("updated %+v", e)
+	}
+	s.want(200, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &off}, &e)
+	if e.Offset != "" || e.MaxPacked != 7 {
+		t.Errorf("updated %+v", e)
+	}
+	s.refused(400, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &bad})
+	s.refused(400, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "y", Stream: "web", Layout: "segment", Compression: "none"})
 }

@@ -88,6 +88,14 @@ func (c *Client) CreateSource(ctx context.Context, in apiv1.CreateSource) (apiv1
 	return out, err
 }
 
+// UpdateSource changes the fields that are set; the answer alone carries a new
+// write key.
+func (c *Client) UpdateSource(ctx context.Context, name string, in apiv1.UpdateSource) (apiv1.Source, error) {
+	var out apiv1.Source
+	err := c.call(ctx, request{method: http.MethodPatch, path: []string{"v1", "sources", name}, body: in, out: &out})
+	return out, err
+}
+
 // DeleteSource removes a source; its write key stops working.
 func (c *Client) DeleteSource(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "sources", name}})
@@ -113,6 +121,30 @@ func (c *Client) Sink(ctx context.Context, name string) (apiv1.Sink, error) {
 func (c *Client) PutSink(ctx context.Context, name string, in apiv1.PutSink) (apiv1.Sink, error) {
 	var out apiv1.Sink
 	err := c.call(ctx, request{method: http.MethodPut, path: []string{"v1", "sinks", name}, body: in, out: &out})
+	return out, err
+}
+
+// PolicyQuery says for whom SinkPolicies are wanted; empty fields say nothing.
+type PolicyQuery struct {
+	Exporter  string // NAME or STREAM/NAME
+	Principal string
+	KMSKey    string
+	Enforce   bool
+}
+
+// SinkPolicies returns the least policies that a sink needs.
+func (c *Client) SinkPolicies(ctx context.Context, name string, q PolicyQuery) (apiv1.Policies, error) {
+	query := url.Values{}
+	for k, v := range map[string]string{"exporter": q.Exporter, "principal": q.Principal, "kmsKey": q.KMSKey} {
+		if v != "" {
+			query.Set(k, v)
+		}
+	}
+	if q.Enforce {
+		query.Set("enforceEncryption", "true")
+	}
+	var out apiv1.Policies
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sinks", name, "policy"}, query: query, out: &out})
 	return out, err
 }
 

@@ -21,16 +21,16 @@ const module = "strm"
 var layers = [][]string{
 	{"problem", "durable"},
 	{"stream", "credential", "seal"},
-	{"eventlog", "format", "layout", "objstore"},
+	{"eventlog", "format", "layout", "objstore", "policy"},
 	{"catalog", "ingest", "exporter", "retention"},
 	{
 		"eventlog/embedded", "format/jsonl", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 	},
-	{"api/apiv1", "simulate"},
-	{"builtin", "control", "collect/events", "apiclient"},
+	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
+	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
 	{"api"},
-	{"server", "cli/render", "cli/upload"},
+	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
 }
 
@@ -51,8 +51,12 @@ var adapterPorts = map[string][]string{
 	"retention":         {"eventlog", "stream", "problem"},
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
+	"policy":            {"stream", "problem"},
 	"simulate":          {},
+	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
+
+	"collect/segment/rawlog": {"eventlog", "stream", "problem"},
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.

@@ -15,6 +15,7 @@ import (
 	"strm/internal/objstore/dir"
 	"strm/internal/objstore/gcs"
 	"strm/internal/objstore/s3"
+	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -24,27 +25,41 @@ var formats = []format.Format{jsonl.Format{}}
 
 // Format returns the format of that name.
 func Format(name string) (format.Format, error) {
-	var names []string
 	for _, f := range formats {
 		if f.Name() == name {
 			return f, nil
 		}
+	}
+	return nil, problem.New(problem.Invalid, "format %q is not known; use one of %s", name, strings.Join(FormatNames(), ", "))
+}
+
+// FormatNames returns what --format takes.
+func FormatNames() []string {
+	var names []string
+	for _, f := range formats {
 		names = append(names, f.Name())
 	}
 	sort.Strings(names)
-	return nil, problem.New(problem.Invalid, "format %q is not known; use one of %s", name, strings.Join(names, ", "))
+	return names
 }
 
-// CheckOutput fills the defaults of an output (layout strm, format jsonl, no
-// compression) and refuses what no layout or format can do, and what could make
-// a key longer than stores take for a stream of this name and number of
-// partitions.
-func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Output, error) {
+// CheckOutput fills the defaults of an output (layout strm, and the format and
+// compression that the layout goes with) and refuses what no layout or format
+// can do, and what could make a key longer than stores take below the sink's
+// prefix for a stream of this name and number of partitions.
+func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error) {
 	if o.Layout == "" {
 		o.Layout = "strm"
 	}
+	l, err := layout.Parse(o.Layout)
+	if err != nil {
+		return o, err
+	}
 	if o.Format == "" {
-		o.Format = "jsonl"
+		o.Format = l.Defaults().Format
+	}
+	if o.Compression == "" {
+		o.Compression = l.Defaults().Compression
 	}
 	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
 		return o, err
@@ -58,15 +73,43 @@ func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Out
 		return o, err
 	}
 	o.Compression = v.Compression
-	l, err := layout.Parse(o.Layout)
-	if err != nil {
+	if err := l.CheckForm(o.Format, o.Compression); err != nil {
 		return o, err
 	}
-	return o, l.CheckLength(o.PathPrefix, streamName, partitions, v.Ext)
+	if l.NeedsSource() {
+		if err := stream.CheckSourceID(o.Source); err != nil {
+			return o, err
+		}
+	}
+	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: streamName, Source: o.Source, Ext: v.Ext}
+	return o, l.CheckLength(facts, partitions)
 }
 
-// OpenBucket opens the bucket of a sink with its unsealed credentials.
-func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential) (objstore.Bucket, error) {
+// Writes returns what an exporter with this output (its defaults filled in) puts
+// into a bucket, below the prefixes: of use to who writes a policy.
+func Writes(o stream.Output) (policy.Keys, error) {
+	f, err := Format(o.Format)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	v, err := f.Variant(o.Compression)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	l, err := layout.Parse(o.Layout)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt}
+	if own := l.Form().Ext; own != "" {
+		k.Ext = own
+	}
+	return k, nil
+}
+
+// OpenBucket opens the bucket of a sink with its unsealed credentials. session
+// names the sessions of a role that they assume.
+func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential, session string) (objstore.Bucket, error) {
 	switch s.Type {
 	case stream.SinkS3:
 		region := s.Region
@@ -76,6 +119,8 @@ func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential) (ob
 		return s3.Open(ctx, s3.Config{
 			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: region, PathStyle: s.PathStyle,
 			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
+			Role: s3.Role{ARN: s.Role.ARN, ExternalID: s.Role.ExternalID, STSEndpoint: s.Role.Endpoint}, Session: session,
+			Encryption: s3.Encryption(s.Encryption), KMSKey: s.KMSKey,
 		})
 	case stream.SinkGCS:
 		return gcs.Open(ctx, gcs.Config{Bucket: s.Bucket, CredentialsJSON: c.GCSJSON, Endpoint: s.Endpoint})

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -23,18 +24,72 @@ func TestCheckOutputKnowsTheStream(t *testing.T) {
 		{"demo", 256, 830},
 		{strings.Repeat("s", stream.MaxName), 256, 734},
 	} {
-		if _, err := CheckOutput(out(tt.longest), tt.name, tt.partitions); err != nil {
+		if _, err := CheckOutput(out(tt.longest), "", tt.name, tt.partitions); err != nil {
 			t.Errorf("%d bytes of prefix, %d of name, %d partitions: %v", tt.longest, len(tt.name), tt.partitions, err)
 		}
-		if _, err := CheckOutput(out(tt.longest+1), tt.name, tt.partitions); problem.KindOf(err) != problem.Invalid {
+		if _, err := CheckOutput(out(tt.longest+1), "", tt.name, tt.partitions); problem.KindOf(err) != problem.Invalid {
 			t.Errorf("%d bytes of prefix, %d of name, %d partitions: %v", tt.longest+1, len(tt.name), tt.partitions, err)
 		}
 	}
 }
 
 func TestCheckOutputFillsDefaults(t *testing.T) {
-	got, err := CheckOutput(stream.Output{}, "demo", 1)
+	got, err := CheckOutput(stream.Output{}, "", "demo", 1)
 	if want := (stream.Output{Layout: "strm", Format: "jsonl", Compression: "none"}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// The sink's prefix is a part of every key.
+func TestCheckOutputKnowsTheSinksPrefix(t *testing.T) {
+	o := stream.Output{PathPrefix: strings.Repeat("p", 800)}
+	if _, err := CheckOutput(o, strings.Repeat("q", 100), "demo", 1); err != nil {
+		t.Error(err)
+	}
+	if _, err := CheckOutput(o, strings.Repeat("q", 200), "demo", 1); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCheckOutputOfLayoutSegment(t *testing.T) {
+	want := stream.Output{Layout: "segment", Format: "jsonl", Compression: "gzip", Source: "id"}
+	for _, o := range []stream.Output{{Layout: "segment", Source: "id"}, want} {
+		if got, err := CheckOutput(o, "", "demo", 1); err != nil || got != want {
+			t.Errorf("%+v: got %+v, %v", o, got, err)
+		}
+	}
+	for text, o := range map[string]stream.Output{
+		"gzip JSON lines": {Layout: "segment", Source: "id", Compression: "none"},
+		"source id":       {Layout: "segment"},
+		"is not known":    {Layout: "segment", Source: "id", Format: "csv"},
+	} {
+		if _, err := CheckOutput(o, "", "demo", 1); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), text) {
+			t.Errorf("%+v: %v, want %q", o, err, text)
+		}
+	}
+}
+
+// What policies allow is where keys are, and no more of it.
+func TestWrites(t *testing.T) {
+	for _, tt := range []struct {
+		o    stream.Output
+		want policy.Keys
+	}{
+		{stream.Output{}, policy.Keys{Ext: "jsonl"}},
+		{stream.Output{Compression: "gzip"}, policy.Keys{Ext: "jsonl.gz"}},
+		{stream.Output{Layout: "hive", Compression: "zstd"}, policy.Keys{Ext: "jsonl.zst"}},
+		{stream.Output{Layout: "a/b/{stream}/{batch}.{ext}"}, policy.Keys{Constant: "a/b/", Ext: "jsonl"}},
+		{stream.Output{Layout: "segment", Source: "s"}, policy.Keys{Constant: "segment-logs/", Ext: "gz", Encrypt: true}},
+	} {
+		o, err := CheckOutput(tt.o, "", "demo", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Writes(o); err != nil || got != tt.want {
+			t.Errorf("%+v: %+v, %v; want %+v", tt.o, got, err, tt.want)
+		}
+	}
+	if _, err := Writes(stream.Output{Layout: "nope", Format: "jsonl"}); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("unknown layout: %v", err)
 	}
 }

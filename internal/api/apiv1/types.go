@@ -58,7 +58,8 @@ type Source struct {
 	Kind      string    `json:"kind"`
 	SourceID  string    `json:"sourceId,omitempty"`    // kind segment: in keys and lines
 	Dedup     string    `json:"dedupWindow,omitempty"` // kind segment: "24h0m0s"; "0s" for no de-duplication
-	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer to its creation only
+	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer that makes it only: to a creation, or a change of the key
+	NewStream bool      `json:"newStream,omitempty"`   // in the answer to its creation only: its stream was made for it
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -70,6 +71,13 @@ type CreateSource struct {
 	SourceID string  `json:"sourceId,omitempty"`    // kind segment: default made up
 	WriteKey string  `json:"writeKey,omitempty"`    // kind segment: one that is in use already; default made up
 	Dedup    *string `json:"dedupWindow,omitempty"` // kind segment: default 24h; 0 for none
+}
+
+// UpdateSource is the body of PATCH /v1/sources/{name}; absent fields stay.
+type UpdateSource struct {
+	Dedup     *string `json:"dedupWindow,omitempty"`    // kind segment: 0 for none
+	RotateKey bool    `json:"rotateWriteKey,omitempty"` // make up another write key; the answer shows it, once
+	WriteKey  string  `json:"writeKey,omitempty"`       // kind segment: take this one
 }
 
 // Sink is a sink as the API shows it, without its credentials.
@@ -100,6 +108,10 @@ type PutSink struct {
 	Type        string `json:"type,omitempty"`        // inferred from the credentials file when empty
 	Bucket      string `json:"bucket"`                // BUCKET or BUCKET/prefix
 	Credentials string `json:"credentials,omitempty"` // the credentials file, verbatim; empty for ambient
+	// KeepCredentials leaves an existing sink the credentials it has, as long as
+	// they go to the same service.
+	KeepCredentials bool `json:"keepCredentials,omitempty"`
+
 	Endpoint    string `json:"endpoint,omitempty"`
 	Region      string `json:"region,omitempty"`
 	PathStyle   bool   `json:"pathStyle,omitempty"`
@@ -108,6 +120,44 @@ type PutSink struct {
 	STSEndpoint string `json:"stsEndpoint,omitempty"`
 	Encryption  string `json:"encryption,omitempty"` // none, SSE-S3, SSE-KMS; empty: as the layout says
 	KMSKey      string `json:"kmsKey,omitempty"`
+}
+
+// Policies is the answer to GET /v1/sinks/{name}/policy: the least AWS policies
+// under which the sink's exporters can do their work.
+type Policies struct {
+	IAM    *Policy      `json:"iam,omitempty"`    // identity policy of who writes: the role, else the principal
+	Bucket *Policy      `json:"bucket,omitempty"` // policy of the bucket; instead of iam within one account, besides it across accounts
+	KMS    *Policy      `json:"kms,omitempty"`    // statement to add to the policy of the key
+	Trust  *Policy      `json:"trust,omitempty"`  // trust policy of the role
+	Assume *Policy      `json:"assume,omitempty"` // identity policy of the principal: may assume the role
+	Notes  []PolicyNote `json:"notes,omitempty"`
+}
+
+// PolicyNote is something the reader of policies must know.
+type PolicyNote struct {
+	For  []string `json:"for"` // the fields of Policies that it is about
+	Text string   `json:"text"`
+}
+
+// Policy is a policy as AWS reads it.
+type Policy struct {
+	Version   string            `json:"Version"`
+	Statement []PolicyStatement `json:"Statement"`
+}
+
+// PolicyStatement is one rule of a policy.
+type PolicyStatement struct {
+	Sid       string                       `json:"Sid"`
+	Effect    string                       `json:"Effect"`
+	Principal *PolicyPrincipal             `json:"Principal,omitempty"`
+	Action    string                       `json:"Action"`
+	Resource  []string                     `json:"Resource,omitempty"`
+	Condition map[string]map[string]string `json:"Condition,omitempty"`
+}
+
+// PolicyPrincipal says whom a rule is for.
+type PolicyPrincipal struct {
+	AWS string `json:"AWS"`
 }
 
 // Exporter is a batch exporter as the API shows it.
@@ -150,14 +200,14 @@ type CreateExporter struct {
 	Stream                string     `json:"stream"`
 	Sink                  string     `json:"sink,omitempty"` // default the only sink
 	PathPrefix            string     `json:"pathPrefix,omitempty"`
-	Interval              string     `json:"interval,omitempty"` // "60s" or "60"; default the layout's, mostly 60s
-	Offset                string     `json:"intervalOffset,omitempty"`
+	Interval              string     `json:"interval,omitempty"`       // "60s" or "60"; default the layout's, mostly 60s
+	Offset                string     `json:"intervalOffset,omitempty"` // default the layout's, mostly 0
 	MaxBytes              int64      `json:"maxBytes,omitempty"`
-	MaxPacked             int64      `json:"maxPackedBytes,omitempty"` // of the events as the log keeps them (gzip)
+	MaxPacked             *int64     `json:"maxPackedBytes,omitempty"` // of the events as the log keeps them (gzip); default the layout's
 	MaxEvents             int64      `json:"maxEvents,omitempty"`
 	Layout                string     `json:"layout,omitempty"`      // default "strm"
 	Format                string     `json:"format,omitempty"`      // default "jsonl"
-	Compression           string     `json:"compression,omitempty"` // default "none"
+	Compression           string     `json:"compression,omitempty"` // default the layout's, mostly "none"
 	IncludeExistingEvents bool       `json:"includeExistingEvents,omitempty"`
 	From                  *time.Time `json:"from,omitempty"`
 }
@@ -211,6 +261,7 @@ type Batch struct {
 	Exporter    string     `json:"exporter"`
 	Stream      string     `json:"stream"`
 	Seq         int64      `json:"seq"`
+	Sink        string     `json:"sink,omitempty"`
 	State       string     `json:"state"` // planned, attempted, done, abandoned
 	Reason      string     `json:"reason"`
 	Replay      string     `json:"replay,omitempty"`
