@@ -98,11 +98,10 @@ func runSegmentClient(t *testing.T, plan map[string]any, argv ...string) (report
 	cmd.WaitDelay = 5 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	began := time.Now()
 	err = cmd.Run()
 	program := filepath.Base(argv[len(argv)-1])
-	if errs.Len() > 0 {
-		t.Logf("%s says:\n%s", program, errs.String())
-	}
+	t.Logf("%s ran for %v\n%s", program, time.Since(began).Round(100*time.Millisecond), errs.String())
 	if err == nil {
 		err = json.Unmarshal(out.Bytes(), &r)
 	}
