@@ -37,7 +37,7 @@ public final class Client {
     Analytics client =
         Analytics.builder(plan.get("writeKey").getAsString())
             .endpoint(plan.get("host").getAsString())
-            .flushQueueSize(load ? 5 : 250)
+            .flushQueueSize(load ? 20 : 250) // its retries are far apart
             .callback(
                 new Callback() {
                   @Override
