@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,13 +164,24 @@ func (s *session) download(cmd *cobra.Command, ref string, want download.Want, f
 	var lines []string
 	for _, x := range out.Failed {
 		doc.Failed = append(doc.Failed, render.DownloadFailed{Key: x.Key, Reason: x.Err.Error()})
-		lines = append(lines, x.Key+": "+x.Err.Error())
+		line := x.Err.Error()
+		if !strings.Contains(line, x.Key) {
+			line = x.Key + ": " + line
+		}
+		lines = append(lines, line)
 	}
 	if perr := s.print(render.Downloaded(doc)); perr != nil || len(lines) == 0 {
 		return errors.Join(perr, err)
 	}
-	return errors.Join(fmt.Errorf("%d of %d files could not be downloaded%s\n  %s", len(lines), len(files), readingHint(out.Failed, f.through), strings.Join(lines, "\n  ")), err)
+	shown := lines[:min(len(lines), maxReasons)]
+	if more := len(lines) - len(shown); more > 0 {
+		shown = append(slices.Clip(shown), fmt.Sprintf("and %d more (-o json shows all)", more))
+	}
+	return errors.Join(fmt.Errorf("%d of %d files could not be downloaded%s\n  %s", len(lines), len(files), readingHint(out.Failed, f.through), strings.Join(shown, "\n  ")), err)
 }
+
+// maxReasons is how many failures are told to a person.
+const maxReasons = 20
 
 // delivered returns the objects that are wanted, page by page of the ledger. What
 // was replayed is a copy elsewhere, and not asked for.

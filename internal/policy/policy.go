@@ -82,7 +82,11 @@ type Note struct {
 
 // Names of the documents.
 const (
-	IAM, Bucket, KMS, Trust, Assume = "iam", "bucket", "kms", "trust", "assume"
+	IAM    = "iam"
+	Bucket = "bucket"
+	KMS    = "kms"
+	Trust  = "trust"
+	Assume = "assume"
 )
 
 // Placeholder stands for a principal that nobody named.

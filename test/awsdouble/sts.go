@@ -72,7 +72,7 @@ func (c *Cloud) grant(w http.ResponseWriter, s *session) {
 	var out struct {
 		XMLName          xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
 		AssumeRoleResult struct {
-			AssumedRoleUser struct{ AssumedRoleId, Arn string } //nolint:revive // the protocol's spelling
+			AssumedRoleUser struct{ AssumedRoleId, Arn string }
 			Credentials     struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 		}
 	}
