@@ -153,7 +153,9 @@ func TestRoleRefused(t *testing.T) {
 		{"403 without words", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(403) }, objstore.Denied, "sts:AssumeRole"},
 		{"no STS", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(405) }, objstore.BadRequest, "does not serve sts:AssumeRole"},
 		{"a web page", func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = io.WriteString(w, "<html>hello</html>") }, objstore.BadRequest, "no answer of STS"},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) }, objstore.BadRequest, "does not serve"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request, _ int) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, objstore.BadRequest, "does not serve"},
 		{"ended already", granted(-time.Hour), objstore.ClockSkew, "ended already"},
 		{"the connection ends", func(http.ResponseWriter, *http.Request, int) { panic(http.ErrAbortHandler) }, objstore.Unreachable, "cannot be reached"},
 		{"echo", refused(400, "ValidationError", "you sent "+secret+" and "+token), objstore.BadRequest, "you sent *** and ***"},
