@@ -50,7 +50,7 @@ func TestSegmentServerLibraries(t *testing.T) {
 	t.Run("strm download of one day", func(t *testing.T) {
 		dir, person := t.TempDir(), *x.s.cli
 		person.Env = append(slices.Clone(person.Env), "AWS_ACCESS_KEY_ID="+rootKey, "AWS_SECRET_ACCESS_KEY="+rootSecret)
-		out, err := person.Run(t.Context(), "download", srcs[0].name, "--day", time.UnixMilli(atoi(t, day)).UTC().Format(time.DateOnly), "--dir", filepath.Join(dir, day))
+		out, err := person.Run(t.Context(), "download", srcs[0].name, "--day", time.UnixMilli(atoi(t, day)).UTC().Format(time.DateOnly), "--to", filepath.Join(dir, day))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,6 +290,7 @@ func TestSegmentFaults(t *testing.T) {
 		all = append(all, srcs[name])
 	}
 	logs := x.rawLogs(t, all...)
+	repeating := 0 // clients
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			p, l, want := proxies[name], logs[name], calls
@@ -301,12 +302,18 @@ func TestSegmentFaults(t *testing.T) {
 				t.Errorf("%d calls delivered and %d given up, of %d", delivered, failed, want)
 			}
 			repeats := p.repeats()
-			if repeats == 0 {
+			if repeats == 0 && failed == 0 { // the call whose answer was lost came again, or was given up
 				t.Error("strm took no call twice: the faults proved nothing")
+			}
+			if repeats > 0 {
+				repeating++
 			}
 			t.Logf("%d calls delivered, %d given up, %d lines in the bucket; %d calls taken again; faults: %s",
 				delivered, failed, len(l.lines), repeats, p.summary())
 		})
+	}
+	if repeating < len(names)-2 {
+		t.Errorf("only %d of %d clients had strm take a call twice", repeating, len(names))
 	}
 }
 

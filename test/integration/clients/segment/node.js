@@ -9,7 +9,7 @@ async function main () {
   const client = new Analytics({
     writeKey: plan.writeKey,
     host: plan.host,
-    ...(plan.mode === 'load' ? { flushAt: 5, flushInterval: 200 } : {}),
+    ...(plan.mode === 'load' ? { flushAt: 5, flushInterval: 200, maxRetries: 5 } : {}),
   })
   client.on('error', () => {}) // the callbacks tell the same
   const outcomes = calls(plan).map(([type, message], n) => new Promise((resolve) => {
