@@ -1,5 +1,6 @@
 """Shows a bucket through boto3, as JSON: for every object below a prefix its
-key, size, CRC-32, encryption and lines. Reads gzip by its first bytes, not by its name."""
+key, size, CRC-32, type, encoding, encryption and lines. Reads gzip by its first
+bytes, not by its name."""
 
 import base64
 import gzip
@@ -27,6 +28,8 @@ def main(bucket, prefix):
                 "crc32": base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode(),
                 "sse": got.get("ServerSideEncryption", ""),
                 "kms": got.get("SSEKMSKeyId", ""),
+                "type": got.get("ContentType", ""),
+                "encoding": got.get("ContentEncoding", ""),
                 "lines": text.decode("utf-8").splitlines(),
             })
     json.dump(out, sys.stdout)

@@ -135,6 +135,8 @@ type entry struct {
 	SSE   string `json:"sse"` // how it is encrypted, and with which key
 	KMS   string `json:"kms"`
 	Lines []string
+
+	Type, Encoding string // Content-Type and Content-Encoding
 }
 
 // bucket lists the objects below a prefix, validation objects left out; those

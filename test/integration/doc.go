@@ -1,8 +1,9 @@
 // Package integration proves strm against parts that are not ours: versitygw
 // with its IAM server as S3, Ceph's radosgw and moto for what it does not know
 // (conditions, roles, encryption), the AWS CLI and boto3 as the other pair of
-// eyes, a public data set as input, Python as the judge of the output. All of
-// them run as separate processes on loopback; install.sh fetches them, pinned.
+// eyes, a public data set as input, Python as the judge of the output, and the
+// vendors' own clients, in Chromium too, as senders. All of them run as separate
+// processes on loopback; install.sh fetches them, pinned.
 //
 // A refusal proves nothing by itself: beside each, the same request is allowed
 // to somebody else, or later. What no independent server enforces (a role's

@@ -2,7 +2,8 @@
 # Installs what the integration tests need, pinned, into .integration/ at the
 # root of the repository: independent servers (versitygw: S3 and IAM; Ceph's
 # radosgw: S3, IAM and STS; moto: S3, IAM, STS and KMS), the AWS CLI and boto3,
-# and a public data set. Quick when everything is there already.
+# a public data set, and the clients of other vendors that send to strm. jq,
+# Node.js, Java and Chromium are Debian's. Quick when everything is there already.
 set -euo pipefail
 
 versitygw=v1.8.0
@@ -95,6 +96,51 @@ if ! have dataset "$dataset" || [ ! -s "$dest/data/flights-200k.json" ]; then
   mkdir -p "$dest/data"
   mv "$tmp/package/data/flights-200k.json" "$dest/data/flights-200k.json"
   mark dataset "$dataset"
+fi
+
+missing=()
+for pair in jq:jq node:nodejs npm:npm chromium:chromium javac:default-jdk-headless mvn:maven; do
+  command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+[ ${#missing[@]} = 0 ] || system "${missing[@]}"
+
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || { echo "missing: please install Node.js 20 or newer; this is $(node --version)" >&2; exit 1; }
+
+clients=$here/clients/segment
+
+wanted=$(cat "$clients/package.json" "$clients/package-lock.json" | cksum)
+if ! have segment-npm "$wanted" || [ ! -d "$dest/npm/segment/node_modules" ]; then
+  echo "installing Segment's npm packages"
+  rm -rf "$dest/npm/segment" && mkdir -p "$dest/npm/segment"
+  cp "$clients/package.json" "$clients/package-lock.json" "$dest/npm/segment/"
+  (cd "$dest/npm/segment" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+  mark segment-npm "$wanted"
+fi
+
+wanted=$(cat "$clients"/go/* | cksum)
+if ! have segment-go "$wanted" || [ ! -x "$dest/bin/segment-go" ]; then
+  echo "building Segment's Go clients"
+  (cd "$clients/go" && GOFLAGS='' GOWORK=off go build -o "$dest/bin/segment-go" .)
+  mark segment-go "$wanted"
+fi
+
+wanted=$(cat "$clients"/java/* | cksum)
+if ! have segment-java "$wanted" || [ ! -f "$dest/java/segment/Client.class" ]; then
+  echo "building Segment's Java client"
+  rm -rf "$dest/java/segment" && mkdir -p "$dest/java/segment"
+  mvn --quiet --batch-mode --file "$clients/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dest/java/segment/lib"
+  javac -encoding UTF-8 -d "$dest/java/segment" -cp "$dest/java/segment/lib/*" "$clients/java/Client.java"
+  mark segment-java "$wanted"
+fi
+
+wanted=$(cksum <"$clients/requirements.txt")
+if ! have segment-python "$wanted" || ! "$dest/segment-venv/bin/python" -c 'import segment.analytics' 2>/dev/null; then
+  echo "installing Segment's Python client"
+  rm -rf "$dest/segment-venv"
+  python3 -m venv "$dest/segment-venv"
+  "$dest/segment-venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$clients/requirements.txt"
+  "$dest/segment-venv/bin/pip" check --disable-pip-version-check
+  mark segment-python "$wanted"
 fi
 
 echo "integration tools ready in $dest"
