@@ -63,7 +63,7 @@ func TestSegmentFaults(t *testing.T) {
 		all = append(all, srcs[name])
 	}
 	logs := x.rawLogs(t, all...)
-	repeating := 0 // clients
+	repeating, total := 0, 0 // clients, delivered calls
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			p, l, want := proxies[name], logs[name], calls
@@ -71,9 +71,10 @@ func TestSegmentFaults(t *testing.T) {
 				want /= 2
 			}
 			delivered, failed := l.once(t, events[name])
-			if delivered+failed != want || delivered == 0 {
+			if delivered+failed != want {
 				t.Errorf("%d calls delivered and %d given up, of %d", delivered, failed, want)
 			}
+			total += delivered
 			repeats := p.repeats()
 			if repeats == 0 && failed == 0 { // the call whose answer was lost came again, or was given up
 				t.Error("strm took no call twice: the faults proved nothing")
@@ -84,6 +85,10 @@ func TestSegmentFaults(t *testing.T) {
 			t.Logf("%d calls delivered, %d given up, %d lines in the bucket; %d calls taken again; faults: %s",
 				delivered, failed, len(l.lines), repeats, p.summary())
 		})
+	}
+	// One that soon gives up may lose all it has while a server is slow to start.
+	if least := calls * len(names) / 2; total < least {
+		t.Errorf("%d calls delivered by all clients together, want at least %d", total, least)
 	}
 	if repeating < len(names)-2 {
 		t.Errorf("only %d of %d clients had strm take a call twice", repeating, len(names))
