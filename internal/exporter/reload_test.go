@@ -50,12 +50,12 @@ func TestEventsDoNotWakeAPausedExporter(t *testing.T) {
 	reload := func() { w.must(p.runner.Reload(t.Context(), w.exp.ID)) }
 	reload()
 	before := w.looks.Load()
-	for range 200 {
+	for range 3000 {
 		w.append(1, w.exp.CreatedAt)
 	}
 	reload() // ends what runs
 	if looks := w.looks.Load() - before; looks > 6 {
-		t.Errorf("it looked %d times while 200 requests came", looks)
+		t.Errorf("it looked %d times while 3,000 requests came", looks)
 	}
 	w.exp.Paused = false
 	w.must(w.db.UpdateExporter(t.Context(), w.exp))
