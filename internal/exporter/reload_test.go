@@ -39,3 +39,27 @@ func TestAResumedExporterCanBeFlushedAtOnce(t *testing.T) {
 	}
 	w.check(p)
 }
+
+func TestEventsDoNotWakeAPausedExporter(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	p := w.start(nil, nil)
+	w.append(1, w.exp.CreatedAt)
+	w.flush(p)
+	w.exp.Paused = true
+	w.must(w.db.UpdateExporter(t.Context(), w.exp))
+	reload := func() { w.must(p.runner.Reload(t.Context(), w.exp.ID)) }
+	reload()
+	before := w.looks.Load()
+	for range 3000 {
+		w.append(1, w.exp.CreatedAt)
+	}
+	reload() // ends what runs
+	if looks := w.looks.Load() - before; looks > 6 {
+		t.Errorf("it looked %d times while 3,000 requests came", looks)
+	}
+	w.exp.Paused = false
+	w.must(w.db.UpdateExporter(t.Context(), w.exp))
+	reload()
+	w.flush(p)
+	w.check(p)
+}

@@ -240,6 +240,7 @@ func (r *Runner) ended(l *lane, pause rest, err error, before totals) {
 	g := r.streams[l.streamID]
 	l.wakeOn = before.marks(pause)
 	switch {
+	case pause.paused && !l.again:
 	case l.again || g.has.reached(l.wakeOn) || pause.until.IsZero() && g.has.events != before.events:
 		r.schedule(l, r.now())
 	case pause.until.IsZero():

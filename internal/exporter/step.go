@@ -14,6 +14,7 @@ import (
 
 // rest says what a lane waits for between steps.
 type rest struct {
+	paused bool      // for somebody to resume it: events do not matter
 	until  time.Time // zero: no timer
 	raw    int64     // so many more bytes in the stream; 0: no such rule
 	packed int64     // likewise, as the log keeps them
@@ -48,7 +49,7 @@ func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 		for kind := range troubles {
 			l.recovered(kind)
 		}
-		return rest{}, nil
+		return rest{paused: true}, nil
 	}
 	if !l.validated {
 		if wake, ok := r.revalidate(ctx, l, e); !ok {

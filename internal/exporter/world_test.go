@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,8 @@ type world struct {
 	stream  stream.Stream
 	exp     stream.Exporter
 	backoff exporter.Backoff
-	sent    int // events appended so far; their ids are 0..sent-1
+	sent    int          // events appended so far; their ids are 0..sent-1
+	looks   atomic.Int64 // how often the exporter was read from the catalog
 
 	process *process // the one that runs; a dead one reaches nothing any more
 }
@@ -120,7 +122,7 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 		b = bucket(p, b)
 	}
 	p.runner = exporter.New(exporter.Options{
-		Log: w.log, Ledger: l, Catalog: w.db, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Ledger: l, Catalog: counting{w.db, &w.looks}, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: slog.New(slog.DiscardHandler),
 		Open: func(_ context.Context, s stream.Sink) (objstore.Bucket, error) {
 			if s.Name == "dead" {
 				return deadBucket{}, nil
@@ -140,6 +142,17 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 	}()
 	w.process = p
 	return p
+}
+
+// counting counts reads of an exporter: every step of a lane begins with one.
+type counting struct {
+	exporter.Catalog
+	looks *atomic.Int64
+}
+
+func (c counting) Exporter(ctx context.Context, id string) (stream.Exporter, error) {
+	c.looks.Add(1)
+	return c.Catalog.Exporter(ctx, id)
 }
 
 // deadBucket never answers.
