@@ -19,7 +19,7 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan"},
+	{"problem", "durable", "jsontoken"},
 	{"stream", "credential", "seal"},
 	{"eventlog", "format", "layout", "objstore", "policy"},
 	{"catalog", "ingest", "exporter", "retention"},
@@ -47,7 +47,7 @@ var adapterPorts = map[string][]string{
 	"objstore/s3server": {},
 	"objstore":          {},
 	"exporter":          {"eventlog", "format", "layout", "objstore", "stream", "problem"},
-	"ingest":            {"eventlog", "stream", "problem", "jsonscan"},
+	"ingest":            {"eventlog", "stream", "problem", "jsontoken"},
 	"retention":         {"eventlog", "stream", "problem"},
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
@@ -56,7 +56,7 @@ var adapterPorts = map[string][]string{
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
 
-	"collect/segment/rawlog": {"eventlog", "problem", "jsonscan"},
+	"collect/segment/rawlog": {"eventlog", "problem", "jsontoken"},
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.

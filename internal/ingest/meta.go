@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 	"strm/internal/problem"
 )
 
@@ -214,7 +214,7 @@ var metaFields = [...]string{"schemaId", "eventContractRef", "consentLevels", "n
 // pair is a member of an object: the quoted key and the value, as they stand.
 type pair struct {
 	key, val []byte
-	flags    jsonscan.Flags
+	flags    jsontoken.Flags
 }
 
 func (p pair) field() int {
@@ -237,7 +237,7 @@ func member(obj []byte, i int) (pair, int) {
 	if start >= len(obj) || obj[start] != '"' {
 		return pair{}, start
 	}
-	end, flags := jsonscan.Text(obj, start+1)
+	end, flags := jsontoken.Text(obj, start+1)
 	val := space(obj, space(obj, end)+1)
 	after := skipValue(obj, val)
 	return pair{key: obj[start:end], val: obj[val:after], flags: flags}, after
@@ -249,7 +249,7 @@ func skipValue(b []byte, i int) int {
 	for i < len(b) {
 		switch b[i] {
 		case '"':
-			i, _ = jsonscan.Text(b, i+1)
+			i, _ = jsontoken.Text(b, i+1)
 			if depth == 0 {
 				return i
 			}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 	"strm/internal/problem"
 )
 
@@ -303,7 +303,7 @@ func appendCompact(dst, b []byte) []byte {
 		case ' ', '\t', '\n', '\r':
 			i++
 		case '"':
-			end, _ := jsonscan.Text(b, i+1)
+			end, _ := jsontoken.Text(b, i+1)
 			dst = append(dst, b[i:end]...)
 			i = end
 		default:

@@ -3,7 +3,7 @@ package ingest
 import (
 	"encoding/json"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 )
 
 // MaxDepth is how deep objects and arrays of one event may nest, the event
@@ -43,7 +43,7 @@ func (o *outline) scan(b []byte, i int) *flaw {
 		first  bool // nothing was read in it yet
 		mine   bool // the value being read is strmMeta's
 		start  int
-		f      jsonscan.Flags
+		f      jsontoken.Flags
 		ok     bool
 	)
 	*o = outline{newline: -1}
@@ -68,12 +68,12 @@ key:
 		return &flaw{i, "a key in quotes"}
 	}
 	start = i
-	i, f = jsonscan.Text(b, i+1)
+	i, f = jsontoken.Text(b, i+1)
 	if f != 0 {
-		if f&jsonscan.Flaw != 0 {
+		if f&jsontoken.Flaw != 0 {
 			return &flaw{i, f.Want()}
 		}
-		o.wide = o.wide || f&jsonscan.Wide != 0
+		o.wide = o.wide || f&jsontoken.Wide != 0
 	}
 	if depth == 1 && isKey(b[start:i], f, metaKeyText) {
 		if o.metas++; o.metas == 1 {
@@ -100,12 +100,12 @@ value:
 	}
 	switch b[i] {
 	case '"':
-		i, f = jsonscan.Text(b, i+1)
+		i, f = jsontoken.Text(b, i+1)
 		if f != 0 {
-			if f&jsonscan.Flaw != 0 {
+			if f&jsontoken.Flaw != 0 {
 				return &flaw{i, f.Want()}
 			}
-			o.wide = o.wide || f&jsonscan.Wide != 0
+			o.wide = o.wide || f&jsontoken.Wide != 0
 		}
 	case '{', '[':
 		if depth == MaxDepth {
@@ -131,19 +131,19 @@ value:
 		}
 		goto value
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		if i, ok = jsonscan.Number(b, i); !ok {
+		if i, ok = jsontoken.Number(b, i); !ok {
 			return &flaw{i, "a digit"}
 		}
 	case 't':
-		if i, ok = jsonscan.Word(b, i, "true"); !ok {
+		if i, ok = jsontoken.Word(b, i, "true"); !ok {
 			return &flaw{i, "true"}
 		}
 	case 'f':
-		if i, ok = jsonscan.Word(b, i, "false"); !ok {
+		if i, ok = jsontoken.Word(b, i, "false"); !ok {
 			return &flaw{i, "false"}
 		}
 	case 'n':
-		if i, ok = jsonscan.Word(b, i, "null"); !ok {
+		if i, ok = jsontoken.Word(b, i, "null"); !ok {
 			return &flaw{i, "null"}
 		}
 	default:
@@ -209,8 +209,8 @@ func (o *outline) space(b []byte, i int) int {
 }
 
 // isKey reports whether the quoted key, whose flags are f, spells name.
-func isKey(quoted []byte, f jsonscan.Flags, name string) bool {
-	if f&jsonscan.Escaped == 0 {
+func isKey(quoted []byte, f jsontoken.Flags, name string) bool {
+	if f&jsontoken.Escaped == 0 {
 		return len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name
 	}
 	var s string

@@ -1,6 +1,6 @@
 package rawlog
 
-import "strm/internal/jsonscan"
+import "strm/internal/jsontoken"
 
 // moment is a point in time in milliseconds since 1970, if ok. Only points in
 // the years 0 to 9999 UTC are: others cannot be printed.
@@ -135,7 +135,7 @@ func (p *timeParser) clock() int64 {
 
 // fraction reads one digit or more and returns the milliseconds of it.
 func (p *timeParser) fraction() int64 {
-	n := jsonscan.Digits(p.b, 0)
+	n := jsontoken.Digits(p.b, 0)
 	if n == 0 {
 		p.bad = true
 	}
@@ -181,7 +181,7 @@ func (p *timeParser) offset() int64 {
 // which three decimals are kept. What is below 1e8 (also March 1973) or has an
 // exponent is no time: it would be a guess.
 func parseEpoch(b []byte) moment {
-	n := jsonscan.Digits(b, 0)
+	n := jsontoken.Digits(b, 0)
 	if n < 9 || n > 15 {
 		return moment{}
 	}

@@ -4,7 +4,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 )
 
 const replacement = "\xef\xbf\xbd" // U+FFFD in UTF-8
@@ -64,7 +64,7 @@ func appendDecoded(dst, raw []byte) []byte {
 
 // hex4 returns the value of four hexadecimal digits.
 func hex4(b []byte) rune {
-	return jsonscan.HexDigit(b[0])<<12 | jsonscan.HexDigit(b[1])<<8 | jsonscan.HexDigit(b[2])<<4 | jsonscan.HexDigit(b[3])
+	return jsontoken.HexDigit(b[0])<<12 | jsontoken.HexDigit(b[1])<<8 | jsontoken.HexDigit(b[2])<<4 | jsontoken.HexDigit(b[3])
 }
 
 // appendMended appends raw with U+FFFD for each byte that is not UTF-8.

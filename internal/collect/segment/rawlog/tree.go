@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"unicode/utf8"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 )
 
 // kind is what a node is.
@@ -77,9 +77,9 @@ func (t *tree) parse(body []byte) *flaw {
 		top   *frame
 		n     node
 		ok    bool
-		f     jsonscan.Flags
+		f     jsontoken.Flags
 	)
-	i := jsonscan.Space(b, skipMark(b))
+	i := jsontoken.Space(b, skipMark(b))
 
 value:
 	if i >= len(b) {
@@ -89,14 +89,14 @@ value:
 	switch c := b[i]; c {
 	case '"':
 		n.kind = text
-		if i, f = jsonscan.Text(b, i+1); f != 0 {
-			if f&jsonscan.Flaw != 0 {
+		if i, f = jsontoken.Text(b, i+1); f != 0 {
+			if f&jsontoken.Flaw != 0 {
 				return &flaw{i, f.Want()}
 			}
-			if f&jsonscan.Escaped != 0 {
+			if f&jsontoken.Escaped != 0 {
 				n.flags |= escaped
 			}
-			if f&jsonscan.Wide != 0 && !utf8.Valid(b[n.off:i]) {
+			if f&jsontoken.Wide != 0 && !utf8.Valid(b[n.off:i]) {
 				n.flags |= sick
 			}
 		}
@@ -118,7 +118,7 @@ value:
 		depth++
 		i++
 		if i < len(b) && b[i] <= ' ' {
-			i, top.ragged = jsonscan.Space(b, i), true
+			i, top.ragged = jsontoken.Space(b, i), true
 		}
 		switch {
 		case i < len(b) && b[i] == c+2: // ']' and '}' stand two after '[' and '{'
@@ -130,22 +130,22 @@ value:
 		goto key
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		n.kind = number
-		if i, ok = jsonscan.Number(b, i); !ok {
+		if i, ok = jsontoken.Number(b, i); !ok {
 			return &flaw{i, "a digit"}
 		}
 	case 't':
 		n.kind = yes
-		if i, ok = jsonscan.Word(b, i, "true"); !ok {
+		if i, ok = jsontoken.Word(b, i, "true"); !ok {
 			return &flaw{i, "true"}
 		}
 	case 'f':
 		n.kind = no
-		if i, ok = jsonscan.Word(b, i, "false"); !ok {
+		if i, ok = jsontoken.Word(b, i, "false"); !ok {
 			return &flaw{i, "false"}
 		}
 	case 'n':
 		n.kind = null
-		if i, ok = jsonscan.Word(b, i, "null"); !ok {
+		if i, ok = jsontoken.Word(b, i, "null"); !ok {
 			return &flaw{i, "null"}
 		}
 	default:
@@ -166,14 +166,14 @@ value:
 
 after:
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = jsonscan.Space(b, i), true
+		i, top.ragged = jsontoken.Space(b, i), true
 	}
 	if top.list {
 		switch {
 		case i < len(b) && b[i] == ',':
 			i++
 			if i < len(b) && b[i] <= ' ' {
-				i, top.ragged = jsonscan.Space(b, i), true
+				i, top.ragged = jsontoken.Space(b, i), true
 			}
 			n = node{}
 			goto value
@@ -186,7 +186,7 @@ after:
 	case i < len(b) && b[i] == ',':
 		i++
 		if i < len(b) && b[i] <= ' ' {
-			i, top.ragged = jsonscan.Space(b, i), true
+			i, top.ragged = jsontoken.Space(b, i), true
 		}
 		goto key
 	case i < len(b) && b[i] == '}':
@@ -202,14 +202,14 @@ key:
 		return &flaw{i, "a key in quotes"}
 	}
 	n = node{key: uint32(i + 1)}
-	if i, f = jsonscan.Text(b, i+1); f != 0 {
-		if f&jsonscan.Flaw != 0 {
+	if i, f = jsontoken.Text(b, i+1); f != 0 {
+		if f&jsontoken.Flaw != 0 {
 			return &flaw{i, f.Want()}
 		}
-		if f&jsonscan.Escaped != 0 {
+		if f&jsontoken.Escaped != 0 {
 			n.flags |= oddKey
 		}
-		if f&jsonscan.Wide != 0 && !utf8.Valid(b[n.key:i]) {
+		if f&jsontoken.Wide != 0 && !utf8.Valid(b[n.key:i]) {
 			n.flags |= oddKey | sickKey
 			top.ragged = true
 		}
@@ -219,14 +219,14 @@ key:
 		t.follow(top, &n)
 	}
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = jsonscan.Space(b, i), true
+		i, top.ragged = jsontoken.Space(b, i), true
 	}
 	if i >= len(b) || b[i] != ':' {
 		return &flaw{i, "':' after the key"}
 	}
 	i++
 	if i < len(b) && b[i] <= ' ' {
-		i, top.ragged = jsonscan.Space(b, i), true
+		i, top.ragged = jsontoken.Space(b, i), true
 	}
 	goto value
 
@@ -266,7 +266,7 @@ func skipMark(b []byte) int {
 }
 
 func (t *tree) atEnd(i int) *flaw {
-	if i = jsonscan.Space(t.body, i); i < len(t.body) {
+	if i = jsontoken.Space(t.body, i); i < len(t.body) {
 		return &flaw{i, "nothing after the end of the JSON text"}
 	}
 	return nil

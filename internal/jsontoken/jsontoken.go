@@ -1,9 +1,9 @@
-// Package jsonscan reads the tokens of JSON from bytes: where a string, a number
+// Package jsontoken reads the tokens of JSON from bytes: where a string, a number
 // or a word ends, and what is wrong if it does not. It allocates nothing, looks at
 // strings eight bytes at a time, and leaves to its callers what lies between the
 // tokens. What it accepts is what encoding/json accepts; its callers' fuzz tests
 // hold it to that. UTF-8 is not looked at: see Wide.
-package jsonscan
+package jsontoken
 
 import (
 	"encoding/binary"

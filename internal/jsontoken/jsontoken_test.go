@@ -1,11 +1,11 @@
-package jsonscan_test
+package jsontoken_test
 
 import (
 	"encoding/json"
 	"math/rand/v2"
 	"testing"
 
-	"strm/internal/jsonscan"
+	"strm/internal/jsontoken"
 )
 
 // pieces are what tokens are likely to go wrong with.
@@ -27,8 +27,8 @@ func TestTokensAreThoseOfEncodingJSON(t *testing.T) {
 	texts, numbers := 0, 0
 	for range 200_000 {
 		in := append([]byte{'"'}, mixed(rng)...)
-		end, f := jsonscan.Text(in, 1)
-		if good := f&jsonscan.Flaw == 0; good {
+		end, f := jsontoken.Text(in, 1)
+		if good := f&jsontoken.Flaw == 0; good {
 			texts++
 			if !json.Valid(in[:end]) {
 				t.Fatalf("%q is called a string", in[:end])
@@ -37,7 +37,7 @@ func TestTokensAreThoseOfEncodingJSON(t *testing.T) {
 			for _, c := range in[:end] {
 				wide, escaped = wide || c > 0x7f, escaped || c == '\\'
 			}
-			if wide && f&jsonscan.Wide == 0 || escaped != (f&jsonscan.Escaped != 0) {
+			if wide && f&jsontoken.Wide == 0 || escaped != (f&jsontoken.Escaped != 0) {
 				t.Fatalf("%q: flags %b", in[:end], f)
 			}
 		} else {
@@ -54,7 +54,7 @@ func TestTokensAreThoseOfEncodingJSON(t *testing.T) {
 		if len(in) == 0 || in[0] != '-' && (in[0] < '0' || in[0] > '9') {
 			continue
 		}
-		if end, ok := jsonscan.Number(in, 0); ok {
+		if end, ok := jsontoken.Number(in, 0); ok {
 			numbers++
 			if !json.Valid(in[:end]) {
 				t.Fatalf("%q is called a number", in[:end])
@@ -86,21 +86,21 @@ func TestFlawsArePlaced(t *testing.T) {
 		`"0123456789ab\`:    {14, "a closing quote"},
 		`"0123456701234567`: {17, "a closing quote"},
 	} {
-		if at, f := jsonscan.Text([]byte(in), 1); f&jsonscan.Flaw == 0 || at != want.at || f.Want() != want.want {
+		if at, f := jsontoken.Text([]byte(in), 1); f&jsontoken.Flaw == 0 || at != want.at || f.Want() != want.want {
 			t.Errorf("%q: %d, %b, %q", in, at, f, f.Want())
 		}
 	}
 	for in, at := range map[string]int{"-": 1, "1.": 2, "1.e": 2, "1e": 2, "1e+": 3, "-x": 1} {
-		if got, ok := jsonscan.Number([]byte(in), 0); ok || got != at {
+		if got, ok := jsontoken.Number([]byte(in), 0); ok || got != at {
 			t.Errorf("%q: %d, %v", in, got, ok)
 		}
 	}
 	for in, at := range map[string]int{"true": 4, "trux": 3, "tr": 2} {
-		if got, ok := jsonscan.Word([]byte(in), 0, "true"); got != at || ok != (at == 4) {
+		if got, ok := jsontoken.Word([]byte(in), 0, "true"); got != at || ok != (at == 4) {
 			t.Errorf("%q: %d, %v", in, got, ok)
 		}
 	}
-	if at := jsonscan.Space([]byte(" \t\r\n\v x"), 0); at != 4 {
+	if at := jsontoken.Space([]byte(" \t\r\n\v x"), 0); at != 4 {
 		t.Errorf("white space ends at %d", at)
 	}
 }
