@@ -25,6 +25,19 @@ type node struct {
 	last   int
 }
 
+// forget lets go of the events that were read last.
+func (n *node) forget() {
+	if n == nil {
+		return
+	}
+	if n.lookup != nil {
+		n.lookup.Forget()
+	}
+	for _, kid := range n.kids {
+		kid.forget()
+	}
+}
+
 // leaf is a physical column.
 type leaf struct {
 	index      int
