@@ -16,7 +16,7 @@ import (
 // rows in turn, as a source with 1,000 streams does, flushing the one that holds
 // the most whenever all together hold more than the budget.
 func TestThousandFilesAtOnce(t *testing.T) {
-	const files, rounds, budget, limit = 1000, 150, 96 << 20, 320 << 20
+	const files, rounds, budget, limit = 1000, 90, 32 << 20, 240 << 20
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
 	for name, c := range map[string]struct {
 		f format.RowFormat
