@@ -108,6 +108,10 @@ type PutSink struct {
 	Type        string `json:"type,omitempty"`        // inferred from the credentials file when empty
 	Bucket      string `json:"bucket"`                // BUCKET or BUCKET/prefix
 	Credentials string `json:"credentials,omitempty"` // the credentials file, verbatim; empty for ambient
+	// KeepCredentials leaves an existing sink the credentials it has, as long as
+	// they go to the same service.
+	KeepCredentials bool `json:"keepCredentials,omitempty"`
+
 	Endpoint    string `json:"endpoint,omitempty"`
 	Region      string `json:"region,omitempty"`
 	PathStyle   bool   `json:"pathStyle,omitempty"`
@@ -116,6 +120,44 @@ type PutSink struct {
 	STSEndpoint string `json:"stsEndpoint,omitempty"`
 	Encryption  string `json:"encryption,omitempty"` // none, SSE-S3, SSE-KMS; empty: as the layout says
 	KMSKey      string `json:"kmsKey,omitempty"`
+}
+
+// Policies is the answer to GET /v1/sinks/{name}/policy: the least AWS policies
+// under which the sink's exporters can do their work.
+type Policies struct {
+	IAM    *Policy      `json:"iam,omitempty"`    // identity policy of who writes: the role, else the principal
+	Bucket *Policy      `json:"bucket,omitempty"` // policy of the bucket; instead of iam within one account, besides it across accounts
+	KMS    *Policy      `json:"kms,omitempty"`    // statement to add to the policy of the key
+	Trust  *Policy      `json:"trust,omitempty"`  // trust policy of the role
+	Assume *Policy      `json:"assume,omitempty"` // identity policy of the principal: may assume the role
+	Notes  []PolicyNote `json:"notes,omitempty"`
+}
+
+// PolicyNote is something the reader of policies must know.
+type PolicyNote struct {
+	For  []string `json:"for"` // the fields of Policies that it is about
+	Text string   `json:"text"`
+}
+
+// Policy is a policy as AWS reads it.
+type Policy struct {
+	Version   string            `json:"Version"`
+	Statement []PolicyStatement `json:"Statement"`
+}
+
+// PolicyStatement is one rule of a policy.
+type PolicyStatement struct {
+	Sid       string                       `json:"Sid"`
+	Effect    string                       `json:"Effect"`
+	Principal *PolicyPrincipal             `json:"Principal,omitempty"`
+	Action    string                       `json:"Action"`
+	Resource  []string                     `json:"Resource,omitempty"`
+	Condition map[string]map[string]string `json:"Condition,omitempty"`
+}
+
+// PolicyPrincipal says whom a rule is for.
+type PolicyPrincipal struct {
+	AWS string `json:"AWS"`
 }
 
 // Exporter is a batch exporter as the API shows it.
