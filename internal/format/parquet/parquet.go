@@ -169,7 +169,7 @@ func (f Format) Encode(w io.Writer, o stream.Output, in format.Input) (int64, er
 	}
 	if l.fields == nil {
 		var finder columns.Finder
-		if err := envelope.Find(in, &finder); err != nil {
+		if _, err := envelope.Find(in, &finder); err != nil {
 			return 0, err
 		}
 		l.fields = finder.Fields()

@@ -30,7 +30,7 @@ type writer struct {
 	run   format.Run
 	stage int64
 	out   sink
-	file  *parquet.Writer                   // nil until the first row group, or the end
+	file  fileWriter                        // nil until the first row group, or the end
 	group *parquet.ConcurrentRowGroupWriter // nil between row groups
 
 	schema    *parquet.Schema
@@ -41,7 +41,6 @@ type writer struct {
 	root   []*node
 	lookup *columns.Lookup
 	emit   emitter
-	meta   []byte
 
 	raw    []byte // rows that wait
 	rows   []staged
@@ -84,11 +83,18 @@ func (w *writer) options() []parquet.WriterOption {
 	}
 }
 
+// fileWriter is what is used of the library's writer. Its generic successor would
+// build a way in for Go values, which costs memory per file and is of no use here.
+type fileWriter interface {
+	BeginRowGroup() *parquet.ConcurrentRowGroupWriter
+	SetKeyValueMetadata(key, value string)
+	Close() error
+}
+
 // open makes the library's writer, which takes some 3 KB a column, as late as
 // can be.
 func (w *writer) open() {
 	if w.file == nil {
-		//nolint:staticcheck // its successor builds a way in for Go values, which costs memory per file and is of no use here
 		w.file = parquet.NewWriter(&w.out, w.options()...)
 	}
 }
