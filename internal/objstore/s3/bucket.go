@@ -105,8 +105,9 @@ func (b *Bucket) renew(refused *objstore.Error, began time.Time) bool {
 		return b.session.drop(began, false)
 	}
 	if refused.Reason == objstore.Denied {
-		// Sessions can be denied by their age. The next attempt uses a new one.
-		b.session.drop(began, true)
+		// Sessions can be denied by their age, and when their role is gone: then
+		// the second attempt tells the reason.
+		return b.session.drop(began, true)
 	}
 	return false
 }
