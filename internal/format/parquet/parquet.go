@@ -186,7 +186,7 @@ func (f Format) Encode(w io.Writer, o stream.Output, in format.Input) (int64, er
 // A writer collects Run.Stage bytes of rows before it makes columns of them. For
 // many files at once let Stage be as large as a row group, and Flush the writer
 // with the largest Buffered when all together hold too much: then a writer holds
-// its rows and about 25 KB, and only the one that is being flushed holds columns.
+// its rows and about 90 KB, and only the one that is being flushed holds columns.
 func (f Format) Rows(w io.Writer, o stream.Output, run format.Run) (format.RowWriter, error) {
 	if _, err := f.Variant(o); err != nil {
 		return nil, err
