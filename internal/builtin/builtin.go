@@ -9,7 +9,9 @@ import (
 
 	"strm/internal/credential"
 	"strm/internal/format"
+	"strm/internal/format/csv"
 	"strm/internal/format/jsonl"
+	"strm/internal/format/parquet"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/objstore/dir"
@@ -21,7 +23,7 @@ import (
 )
 
 // formats are the file formats.
-var formats = []format.Format{jsonl.Format{}}
+var formats = []format.Format{jsonl.Format{}, csv.Format{}, parquet.Format{}}
 
 // Format returns the format of that name.
 func Format(name string) (format.Format, error) {
@@ -68,13 +70,16 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 	if err != nil {
 		return o, err
 	}
-	v, err := f.Variant(o.Compression)
+	v, err := f.Variant(o)
 	if err != nil {
 		return o, err
 	}
 	o.Compression = v.Compression
 	if err := l.CheckForm(o.Format, o.Compression); err != nil {
 		return o, err
+	}
+	if l.Fixed() && (o.Envelope != stream.Envelope{} || o.Flattening != stream.FlattenDefault) {
+		return o, problem.New(problem.Invalid, "layout %s holds events as they are: envelope and flattening do not fit; leave them out", o.Layout)
 	}
 	if l.NeedsSource() {
 		if err := stream.CheckSourceID(o.Source); err != nil {
@@ -92,7 +97,7 @@ func Writes(o stream.Output) (policy.Keys, error) {
 	if err != nil {
 		return policy.Keys{}, err
 	}
-	v, err := f.Variant(o.Compression)
+	v, err := f.Variant(o)
 	if err != nil {
 		return policy.Keys{}, err
 	}

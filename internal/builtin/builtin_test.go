@@ -61,7 +61,9 @@ func TestCheckOutputOfLayoutSegment(t *testing.T) {
 	for text, o := range map[string]stream.Output{
 		"gzip JSON lines": {Layout: "segment", Source: "id", Compression: "none"},
 		"source id":       {Layout: "segment"},
-		"is not known":    {Layout: "segment", Source: "id", Format: "csv"},
+		"does not fit":    {Layout: "segment", Source: "id", Format: "csv"},
+		"as they are":     {Layout: "segment", Source: "id", Envelope: stream.Envelope{Style: stream.EnvelopeTarsal}},
+		"is not known":    {Format: "xml"},
 	} {
 		if _, err := CheckOutput(o, "", "demo", 1); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v, want %q", o, err, text)

@@ -185,7 +185,7 @@ func (r *Runner) target(ctx context.Context, e stream.Exporter, lay layout.Layou
 	if err != nil {
 		return out, format.Variant{}, err
 	}
-	v, err := f.Variant(out.Compression)
+	v, err := f.Variant(out)
 	if err != nil {
 		return out, v, err
 	}

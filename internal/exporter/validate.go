@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/problem"
@@ -53,13 +54,13 @@ func (r *Runner) testObject(e stream.Exporter, sinkPrefix string) (string, objst
 	if err != nil {
 		return "", objstore.Content{}, err
 	}
-	v, err := f.Variant(e.Output.Compression)
+	v, err := f.Variant(e.Output)
 	if err != nil {
 		return "", objstore.Content{}, err
 	}
 	var buf bytes.Buffer
-	none := func(func(stream.Block, error) bool) {}
-	if _, err := f.Encode(&buf, e.Output.Compression, none); err != nil {
+	none := format.Input{Blocks: func() format.Blocks { return func(func(stream.Block, error) bool) {} }}
+	if _, err := f.Encode(&buf, e.Output, none); err != nil {
 		return "", objstore.Content{}, err
 	}
 	key := lay.TestKey(layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, e.Output.PathPrefix), Ext: v.Ext}, e.TestID)

@@ -44,7 +44,7 @@ if ! have python "$wanted" || ! "$dest/venv/bin/python" -c 'import boto3, moto.s
   command -v python3 >/dev/null || system python3 python3-venv
   rm -rf "$dest/venv"
   python3 -m venv "$dest/venv" 2>/dev/null || { rm -rf "$dest/venv"; system python3-venv; python3 -m venv "$dest/venv"; }
-  echo "installing the AWS CLI, boto3 and moto"
+  echo "installing the AWS CLI, boto3, moto, pyarrow and DuckDB"
   "$dest/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/requirements.txt"
   "$dest/venv/bin/pip" check --disable-pip-version-check
   mark python "$wanted"

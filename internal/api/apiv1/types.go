@@ -178,6 +178,8 @@ type Exporter struct {
 	FromStart   bool      `json:"includeExistingEvents,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	Status      Status    `json:"status"`
+
+	Options *FileOptions `json:"options,omitempty"` // those that are not the default
 }
 
 // Status is how an exporter fares now.
@@ -210,6 +212,31 @@ type CreateExporter struct {
 	Compression           string     `json:"compression,omitempty"` // default the layout's, mostly "none"
 	IncludeExistingEvents bool       `json:"includeExistingEvents,omitempty"`
 	From                  *time.Time `json:"from,omitempty"`
+
+	Options *FileOptions `json:"options,omitempty"`
+}
+
+// FileOptions say how events become files. What is absent stays as it is; an
+// empty text, 0 and false are the default.
+type FileOptions struct {
+	Flattening    *string           `json:"flattening,omitempty"`    // none, root; default root for csv without an envelope, else none
+	Envelope      *string           `json:"envelope,omitempty"`      // tarsal, tarsal-prose, airbyte-0.x, airbyte-1.x
+	EnvelopeNames map[string]string `json:"envelopeNames,omitempty"` // of metadata, id, time, data, meta, generation
+	Schema        *string           `json:"schema,omitempty"`        // JSON Schema of an event, as text; default: columns are found in each object
+	StrictSchema  *bool             `json:"strictSchema,omitempty"`  // refuse types that are not known
+	ColumnOrder   *string           `json:"columnOrder,omitempty"`   // name, schema
+	CleanNames    *bool             `json:"cleanNames,omitempty"`    // parquet: column names of letters, digits and _
+
+	CSVDelimiter *string `json:"csvDelimiter,omitempty"` // default ","
+	CSVNull      *string `json:"csvNull,omitempty"`      // default ""
+	CSVQuote     *string `json:"csvQuote,omitempty"`     // all, non-numeric, needed
+	CSVNoHeader  *bool   `json:"csvNoHeader,omitempty"`
+
+	RowGroupBytes   *int64 `json:"rowGroupBytes,omitempty"`   // parquet: JSON bytes in a row group; default 16 MiB
+	RowGroupRows    *int64 `json:"rowGroupRows,omitempty"`    // default no bound
+	PageBytes       *int64 `json:"pageBytes,omitempty"`       // default 256 KiB
+	DictionaryBytes *int64 `json:"dictionaryBytes,omitempty"` // default 1 MiB
+	NoDictionary    *bool  `json:"noDictionary,omitempty"`
 }
 
 // UpdateExporter is the body of PATCH /v1/batch-exporters/{name}; absent fields
@@ -223,8 +250,10 @@ type UpdateExporter struct {
 	MaxPacked   *int64  `json:"maxPackedBytes,omitempty"`
 	MaxEvents   *int64  `json:"maxEvents,omitempty"`
 	Layout      *string `json:"layout,omitempty"`
-	Format      *string `json:"format,omitempty"`
+	Format      *string `json:"format,omitempty"` // another one drops the options of the one before
 	Compression *string `json:"compression,omitempty"`
+
+	Options *FileOptions `json:"options,omitempty"`
 }
 
 // Flush is the answer to POST /v1/batch-exporters/{name}/flush[?wait=30s].
