@@ -340,3 +340,26 @@ func TestNobodySendsPastASegmentSource(t *testing.T) {
 		}
 	}
 }
+
+func TestASegmentSourceJoinsNoStreamWithOthersEvents(t *testing.T) {
+	w := controltest.New(t)
+	rawStream(t, w, "used")
+	w.Append("used", 1, 3, time.Now())
+	_, err := w.CreateSource(t.Context(), control.NewSource{Name: "web", Stream: "used", Kind: "segment"})
+	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "none of this source's") {
+		t.Errorf("a stream with events: %v", err)
+	}
+	// One that is gone may come back where an exporter delivers its calls.
+	rawStream(t, w, "site")
+	mustSource(t, w, control.NewSource{Name: "site", Stream: "site", Kind: "segment", ID: "src"})
+	w.Append("site", 0, 3, time.Now())
+	mustSink(t, w, "s3")
+	if _, err := w.CreateExporter(t.Context(), control.NewExporter{Stream: "site", Sink: "s3", Output: stream.Output{Layout: "segment"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.DeleteSource(t.Context(), "site"); err != nil {
+		t.Fatal(err)
+	}
+	mustSource(t, w, control.NewSource{Name: "site", Stream: "site", Kind: "segment", ID: "src"})
+}
+

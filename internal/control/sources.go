@@ -165,9 +165,26 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 	if err != nil {
 		return err
 	}
+	goesOn := false // with the calls of a source that is gone
 	for _, e := range exporters {
-		if id := e.Output.Source; id != "" && id != src.ID {
+		switch id := e.Output.Source; {
+		case id == "":
+		case id != src.ID:
 			return problem.New(problem.Conflict, "batch exporter %q delivers stream %q as source id %s; create a source of kind %s with that id, or give this one another stream", e.Name, s.Name, id, stream.SourceSegment)
+		default:
+			goesOn = true
+		}
+	}
+	if !segment || goesOn {
+		return nil
+	}
+	bounds, err := c.log.Bounds(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, b := range bounds {
+		if b.End > 0 {
+			return problem.New(problem.Conflict, "stream %q has taken events that are none of this source's; give it a stream of its own (leave out --stream, or name a new one)", s.Name)
 		}
 	}
 	return nil

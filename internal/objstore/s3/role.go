@@ -29,7 +29,7 @@ func (c Config) roleSession(o awss3.Options) *session {
 		RetryMaxAttempts: 1,
 	}
 	if so.Region == "" {
-		so.Region = anyRegion
+		so.Region = stsRegion(c.Role.ARN)
 	}
 	if e := firstOf(c.Role.STSEndpoint, c.Endpoint); e != "" {
 		so.BaseEndpoint = aws.String(strings.TrimRight(e, "/"))
@@ -175,4 +175,16 @@ func (b *Bucket) judgeAssume(a *assumeError, status int, code, words string) (ob
 		return objstore.BadRequest, "the endpoint does not serve sts:AssumeRole (--sts-endpoint, else the sink's)"
 	}
 	return objstore.BadRequest, "STS refuses the request"
+}
+
+// stsRegion is where STS is asked when nobody has named a region: each of AWS's
+// separate clouds knows its own roles only.
+func stsRegion(roleARN string) string {
+	switch {
+	case strings.HasPrefix(roleARN, "arn:aws-cn:"):
+		return "cn-north-1"
+	case strings.HasPrefix(roleARN, "arn:aws-us-gov:"):
+		return "us-gov-west-1"
+	}
+	return anyRegion
 }
