@@ -362,4 +362,3 @@ func TestASegmentSourceJoinsNoStreamWithOthersEvents(t *testing.T) {
 	}
 	mustSource(t, w, control.NewSource{Name: "site", Stream: "site", Kind: "segment", ID: "src"})
 }
-
