@@ -142,6 +142,10 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 			h.serve(w, r, e)
 			return
 		}
+		if r.Method == http.MethodPost && redirected(r.URL.Path) {
+			h.nobody(w, r)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
