@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -75,6 +76,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 		h.drain(r)
 		return from, "", rf
 	}
+	if from.key == "" {
+		leave, rf := h.admitStranger(r)
+		if rf != nil {
+			h.drain(r)
+			return from, "", rf
+		}
+		defer leave()
+	}
 	held, err := h.Ingester.Reserve(r.Context(), body.First(r))
 	if err != nil {
 		h.drain(r)
@@ -93,6 +102,18 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 	arrived()
 	outcome, rf = h.store(r, e, *buf, &from, held)
 	return from, outcome, rf
+}
+
+// admitStranger waits for a share of the memory for bodies whose key is in them.
+func (h *Handler) admitStranger(r *http.Request) (leave func(), rf *refusal) {
+	n := body.First(r)
+	ctx, cancel := context.WithTimeout(r.Context(), strangersWait)
+	defer cancel()
+	if err := h.strangers.Acquire(ctx, n); err != nil {
+		return nil, &refusal{status: http.StatusTooManyRequests, kind: problem.Busy, code: "busy", retryAfter: 1, cause: err,
+			message: "too many requests without a write key in their header are being read: nothing was stored, send again"}
+	}
+	return func() { h.strangers.Release(n) }, nil
 }
 
 // store reads the calls of a body and appends their lines. Without a key in

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"strm/internal/collect/body"
 	"strm/internal/collect/segment/rawlog"
 )
 
@@ -67,6 +68,26 @@ func (h *Handler) find(p string) (endpoint, bool) {
 		}
 	}
 	return endpoint{}, false
+}
+
+// redirected reports whether a mux would answer a path that is none of find's
+// with a redirect to its clean spelling: an SDK whose host is set wrongly takes
+// that for success, and its calls are lost without a word.
+func redirected(p string) bool {
+	clean := path.Clean(p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return p == "/v1" || p != clean
+}
+
+// nobody refuses what would be redirected.
+func (h *Handler) nobody(w http.ResponseWriter, r *http.Request) {
+	share(w.Header(), r)
+	body.Hurry(w, h.Limits.ReadTimeout)
+	h.drain(r)
+	(&refusal{status: http.StatusNotFound, code: "not_found",
+		message: "there is nothing at this path: SDKs send to /v1/batch, /v1/import, /v1/b and /v1/{type}; see the SDK's host, path and proxy settings"}).write(w)
 }
 
 // below returns the one name that p has below dir, empty if p is dir itself.

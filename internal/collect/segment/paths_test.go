@@ -128,6 +128,23 @@ func TestNoRedirectBeforeAMux(t *testing.T) {
 	}
 }
 
+// A host set wrongly must not look like success either: what is nobody's is a 404
+// that a page can read, not the mux's redirect to a cleaner spelling of it.
+func TestNoRedirectWhereNobodyIs(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	srv := httptest.NewServer(segment.New(segment.Deps{}).Wrap(mux))
+	defer srv.Close()
+	for path, want := range map[string]string{
+		"/v1": "404", "//v1": "404", "/v1//none": "404", "/v1/b/../../x": "404", "//": "404", "/v1/none": "418", "/v1/none/": "418",
+	} {
+		got := talk(t, srv, "POST "+path+" HTTP/1.1\r\nHost: x\r\nOrigin: https://shop.example\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", false)
+		if !strings.HasPrefix(got, "HTTP/1.1 "+want+" ") || want == "404" && !strings.Contains(got, "Access-Control-Allow-Origin: https://shop.example") {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
 // talk sends text and returns all that comes back. With half it then says that
 // there is no more.
 func talk(t *testing.T, srv *httptest.Server, text string, half bool) string {

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"strm/internal/collect/body"
 	"strm/internal/collect/segment/rawlog"
 	"strm/internal/eventlog"
@@ -94,7 +96,18 @@ type Handler struct {
 	bodies body.Reader
 	works  sync.Pool // *work
 	tally  tally
+
+	// strangers is the memory that bodies may hold before it is known who sends
+	// them: the key is in the body. Without a bound of their own, a few hundred
+	// connections that send nothing more would leave no memory to anybody.
+	strangers *semaphore.Weighted
 }
+
+// The share of strangers, and how long one waits for room in it.
+const (
+	strangersShare = 16 << 20
+	strangersWait  = 5 * time.Second
+)
 
 // work is what one request needs while its calls are read and written anew.
 type work struct {
@@ -130,7 +143,8 @@ func New(d Deps) *Handler {
 	if d.Observer == nil {
 		d.Observer = silent{}
 	}
-	return &Handler{Deps: d, paths: paths(), works: sync.Pool{New: func() any { return new(work) }}, tally: tally{every: time.Minute}}
+	return &Handler{Deps: d, paths: paths(), works: sync.Pool{New: func() any { return new(work) }}, tally: tally{every: time.Minute},
+		strangers: semaphore.NewWeighted(strangersShare)}
 }
 
 // Wrap serves the paths of the tracking API and leaves all others to next. It
@@ -140,6 +154,10 @@ func (h *Handler) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e, ok := h.find(r.URL.Path); ok {
 			h.serve(w, r, e)
+			return
+		}
+		if r.Method == http.MethodPost && redirected(r.URL.Path) {
+			h.nobody(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

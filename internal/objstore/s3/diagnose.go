@@ -11,10 +11,10 @@ import (
 
 // Diagnose implements objstore.Diagnoser. A bucket's policy can demand the
 // encryption header or refuse it, and says "denied" either way. So key is put
-// with the header where the sink sends none, and without where it does; if that
-// is let through, and the sink's own setting still is not, header and policy do
-// not agree. At most four requests (five with SSE-KMS); if one of them fails for
-// another reason, the refusal stays as it is.
+// with each header that the sink does not send, and without where it does (with
+// aws:kms the account's own key serves); if one is let through, and the sink's
+// own setting still is not, header and policy do not agree. At most five
+// requests; if one of them fails for another reason, the next is tried.
 func (b *Bucket) Diagnose(ctx context.Context, key string, c objstore.Content, refused *objstore.Error) *objstore.Error {
 	if refused.Op != "put" || refused.Outcome != objstore.Rejected || refused.Reason != objstore.Denied || strings.HasPrefix(refused.Action, "kms:") {
 		return refused
@@ -54,12 +54,12 @@ func (b *Bucket) encryptions(wanted bool) (own Encryption, others []Encryption) 
 	}
 	switch own {
 	case SSES3:
-		return own, []Encryption{ByBucket}
+		return own, []Encryption{ByBucket, SSEKMS}
 	case SSEKMS:
 		return own, []Encryption{ByBucket, SSES3}
 	case ByBucket, ByContent:
 	}
-	return own, []Encryption{SSES3}
+	return own, []Encryption{SSES3, SSEKMS}
 }
 
 func header(e Encryption) string {
