@@ -1,11 +1,14 @@
 package segment_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -176,6 +179,54 @@ func TestConnection(t *testing.T) {
 		if got := talk(t, srv, text, false); !strings.HasPrefix(got, "HTTP/1.1 "+user+" ") {
 			t.Errorf("%s: %.200q", name, got)
 		}
+	}
+}
+
+// idle is a body that tells when it is read, and then has nothing until it ends.
+type idle struct {
+	read chan<- struct{}
+	ends <-chan struct{}
+}
+
+func (b idle) Read([]byte) (int, error) {
+	select {
+	case b.read <- struct{}{}:
+	case <-b.ends:
+	}
+	<-b.ends
+	return 0, io.ErrUnexpectedEOF
+}
+
+// Whoever shows no key before the body must not take the room of those who do.
+func TestStrangersLeaveRoomForSenders(t *testing.T) {
+	r := newRig(t, segment.Deps{}, ingest.Options{MaxInFlightBytes: 32 << 20, InFlightWait: time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	read, ends := make(chan struct{}), make(chan struct{})
+	var done sync.WaitGroup
+	for range 300 {
+		done.Go(func() {
+			req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/batch", idle{read, ends})
+			req.ContentLength = 500_000
+			r.h.ServeHTTP(httptest.NewRecorder(), req)
+		})
+	}
+	const share = 64 // bodies of 256 KiB at first, in 16 MiB
+	for range share {
+		<-read
+	}
+	if w := r.post("/v1/batch", batch); w.Code != http.StatusOK {
+		t.Errorf("a sender beside %d strangers: %d %s", share, w.Code, w.Body)
+	}
+	select {
+	case <-read:
+		t.Error("one more stranger was let in")
+	default:
+	}
+	cancel()
+	close(ends)
+	done.Wait()
+	if w := r.post("/v1/batch", strings.Replace(batch, "{", `{"writeKey":"right",`, 1), "Authorization", ""); w.Code != http.StatusOK {
+		t.Errorf("a sender with its key in the body, when they are gone: %d %s", w.Code, w.Body)
 	}
 }
 

@@ -127,10 +127,10 @@ func TestDiagnose(t *testing.T) {
 		{"key is taken already", s3.ByBucket, false, "test", demanding{header: "AES256", status: 412}, "--encryption SSE-S3", "test: test:AES256 test:"},
 		{"header refused", s3.ByContent, true, "batch", demanding{}, "--encryption none", "batch:AES256 test:AES256 test: test:AES256"},
 		{"KMS refused", s3.SSEKMS, false, "test", demanding{header: "AES256"}, "--encryption SSE-S3", "test:aws:kms test: test:AES256 test:aws:kms"},
-		{"KMS demanded", s3.SSES3, false, "test", demanding{header: "aws:kms"}, "", "test:AES256 test:"},
-		{"not permitted at all", s3.ByBucket, false, "test", demanding{header: "none of ours"}, "", "test: test:AES256"},
+		{"KMS demanded", s3.SSES3, false, "test", demanding{header: "aws:kms"}, "--encryption SSE-KMS", "test:AES256 test: test:aws:kms test:AES256"},
+		{"not permitted at all", s3.ByBucket, false, "test", demanding{header: "none of ours"}, "", "test: test:AES256 test:aws:kms"},
 		{"bound to the key", s3.ByBucket, false, "batch", demanding{suffix: "test"}, "", "batch: test:"},
-		{"the store fails meanwhile", s3.ByBucket, false, "test", demanding{header: "AES256", status: 503}, "", "test: test:AES256"},
+		{"the store fails meanwhile", s3.ByBucket, false, "test", demanding{header: "AES256", status: 503}, "", "test: test:AES256 test:aws:kms"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := tt.bucket
