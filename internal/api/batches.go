@@ -73,6 +73,7 @@ func showBatch(b stream.Batch, exporterName string) apiv1.Batch {
 		Events:      b.Events(),
 		Bytes:       b.Bytes(),
 		Ranges:      each(b.Ranges(), showRange),
+		PathPrefix:  b.Output.PathPrefix,
 		Objects:     each(b.Objects, showObject),
 		Encoder:     b.Encoder,
 		Attempts:    b.Attempts,

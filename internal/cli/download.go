@@ -116,9 +116,9 @@ func (f *downloadFlags) want() (download.Want, error) {
 	return w, nil
 }
 
-// place fills in what names and spans depend on: the exporter and its sink.
-func place(w *download.Want, e apiv1.Exporter, sink apiv1.Sink) {
-	w.Sink, w.Prefix, w.Span = e.Sink, stream.JoinPrefix(sink.Prefix, e.PathPrefix), 24*time.Hour
+// place fills in what names and spans depend on.
+func place(w *download.Want, e apiv1.Exporter) {
+	w.Sink, w.Span = e.Sink, 24*time.Hour
 	l, err := layout.Parse(e.Layout)
 	if err != nil {
 		return // of a newer server: names are longer than need be
@@ -136,11 +136,7 @@ func (s *session) download(cmd *cobra.Command, ref string, want download.Want, f
 	if err != nil {
 		return err
 	}
-	sink, err := s.Sink(s.ctx, e.Sink)
-	if err != nil {
-		return err
-	}
-	place(&want, e, sink)
+	place(&want, e)
 	files, err := s.delivered(ref, want)
 	if err != nil {
 		return err

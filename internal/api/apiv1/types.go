@@ -298,6 +298,7 @@ type Batch struct {
 	Events      int64      `json:"events"`
 	Bytes       int64      `json:"bytes"`
 	Ranges      []Range    `json:"ranges"`
+	PathPrefix  string     `json:"pathPrefix,omitempty"` // of the objects' keys, the sink's included
 	Objects     []Object   `json:"objects"`
 	Encoder     string     `json:"encoder"`
 	Attempts    int        `json:"attempts"`

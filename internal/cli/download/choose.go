@@ -19,9 +19,8 @@ type Want struct {
 	To   time.Time     // and before; zero: to the last
 	Span time.Duration // of the receipt times in an object that says when they begin
 
-	Sink   string // where a batch does not say
-	Prefix string // names begin behind it
-	Strip  int    // so many directories of a name are left out
+	Sink  string // where a batch does not say
+	Strip int    // so many directories of a name, behind the batch's prefix, are left out
 }
 
 // Files returns what a batch holds of what is wanted. An object whose layout
@@ -37,7 +36,7 @@ func (w Want) Files(b *apiv1.Batch) ([]File, error) {
 		if err != nil || len(sum) != 4 {
 			return nil, fmt.Errorf("batch %s: %q is no CRC-32", b.ID, o.CRC32)
 		}
-		f := File{Sink: b.Sink, Key: o.Key, Name: w.name(o.Key), Bytes: o.Bytes, CRC32: binary.BigEndian.Uint32(sum)}
+		f := File{Sink: b.Sink, Key: o.Key, Name: w.name(b.PathPrefix, o.Key), Bytes: o.Bytes, CRC32: binary.BigEndian.Uint32(sum)}
 		if f.Sink == "" {
 			f.Sink = w.Sink
 		}
@@ -57,11 +56,12 @@ func (w Want) wants(b *apiv1.Batch, o *apiv1.Object) bool {
 	return (w.From.IsZero() || !last.Before(w.From)) && (w.To.IsZero() || first.Before(w.To))
 }
 
-// name returns a key's name below the directory.
-func (w Want) name(key string) string {
+// name returns a key's name below the directory. The prefix is the batch's own:
+// that of the exporter or the sink may have changed since.
+func (w Want) name(prefix, key string) string {
 	name := key
-	if w.Prefix != "" {
-		name = strings.TrimPrefix(key, w.Prefix+"/")
+	if prefix != "" {
+		name = strings.TrimPrefix(key, prefix+"/")
 	}
 	for range w.Strip {
 		_, rest, ok := strings.Cut(name, "/")

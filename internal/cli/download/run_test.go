@@ -221,7 +221,7 @@ func TestWhatIsWanted(t *testing.T) {
 	object := func(key string, received *time.Time) apiv1.Object {
 		return apiv1.Object{Key: key, Bytes: 1, CRC32: crc, Stored: true, Received: received}
 	}
-	b := apiv1.Batch{ID: "b", CutAt: day(22).Add(40 * time.Minute), Objects: []apiv1.Object{
+	b := apiv1.Batch{ID: "b", PathPrefix: "p", CutAt: day(22).Add(40 * time.Minute), Objects: []apiv1.Object{
 		object("p/segment-logs/s/20/f.gz", at(day(20))), object("p/segment-logs/s/21/f.gz", at(day(21))), object("elsewhere/f.gz", nil),
 		{Key: "not stored"},
 	}}
@@ -229,15 +229,15 @@ func TestWhatIsWanted(t *testing.T) {
 		w    Want
 		want string
 	}{
-		"all":               {Want{Prefix: "p"}, "segment-logs/s/20/f.gz segment-logs/s/21/f.gz elsewhere/f.gz"},
-		"one day, stripped": {Want{Days: []time.Time{day(21)}, Prefix: "p", Strip: 3}, "f.gz"},
-		"two days":          {Want{Days: []time.Time{day(21), day(20)}}, "p/segment-logs/s/20/f.gz p/segment-logs/s/21/f.gz"},
-		"the day of a cut":  {Want{Days: []time.Time{day(22)}, Prefix: "p", Strip: 3}, "f.gz"},
+		"all":               {Want{}, "segment-logs/s/20/f.gz segment-logs/s/21/f.gz elsewhere/f.gz"},
+		"one day, stripped": {Want{Days: []time.Time{day(21)}, Strip: 3}, "f.gz"},
+		"two days":          {Want{Days: []time.Time{day(21), day(20)}}, "segment-logs/s/20/f.gz segment-logs/s/21/f.gz"},
+		"the day of a cut":  {Want{Days: []time.Time{day(22)}, Strip: 3}, "f.gz"},
 		"no such day":       {Want{Days: []time.Time{day(19)}}, ""},
-		"from":              {Want{From: day(20).Add(23 * time.Hour), Prefix: "p"}, "segment-logs/s/20/f.gz segment-logs/s/21/f.gz elsewhere/f.gz"},
-		"from the next":     {Want{From: day(21), Prefix: "p"}, "segment-logs/s/21/f.gz elsewhere/f.gz"},
-		"to":                {Want{To: day(21), Prefix: "p"}, "segment-logs/s/20/f.gz"},
-		"between":           {Want{From: day(21).Add(time.Hour), To: day(21).Add(2 * time.Hour), Prefix: "p"}, "segment-logs/s/21/f.gz"},
+		"from":              {Want{From: day(20).Add(23 * time.Hour)}, "segment-logs/s/20/f.gz segment-logs/s/21/f.gz elsewhere/f.gz"},
+		"from the next":     {Want{From: day(21)}, "segment-logs/s/21/f.gz elsewhere/f.gz"},
+		"to":                {Want{To: day(21)}, "segment-logs/s/20/f.gz"},
+		"between":           {Want{From: day(21).Add(time.Hour), To: day(21).Add(2 * time.Hour)}, "segment-logs/s/21/f.gz"},
 	} {
 		c.w.Span, c.w.Sink = 24*time.Hour, "s3"
 		files, err := c.w.Files(&b)
