@@ -53,6 +53,8 @@ func TestCommands(t *testing.T) {
 			{on: "DELETE /v1/streams/demo?recursive=true", status: 204},
 		}, "=Stream and dependent entities have been deleted\n", "", 0},
 		// Sources
+		{"update sink s3", nil, "=", "nothing to change", 2},
+		{"create source web --kind segment --write-key=", nil, "=", "--write-key is empty", 2},
 		{"create source web --stream demo --kind events", []call{{on: "POST /v1/sources", body: `{"name":"web","stream":"demo","kind":"events"}`, answer: strings.Replace(sourceJSON, `"kind"`, `"writeKey":"wk-1","kind"`, 1)}}, `"writeKey": "wk-1"`, "", 0},
 		{"create source web", nil, "=", "--stream is needed", 2},
 		{"list sources -o plain", []call{{on: "GET /v1/sources", answer: `{"sources":[` + sourceJSON + `]}`}}, "=web\n", "", 0},

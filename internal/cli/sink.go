@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"strm/internal/api/apiv1"
 	"strm/internal/cli/render"
@@ -149,6 +150,11 @@ it goes to another endpoint. An empty value ("") takes a setting back.`,
   strm update sink s3 other-bucket --region eu-west-1`,
 		Args: args(1, 2, "NAME and perhaps BUCKET"), ValidArgsFunction: a.names(1, sinkNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			some := len(args) > 1
+			cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) { some = some || fl.Changed })
+			if !some {
+				return usagef("nothing to change: give a BUCKET or one of the settings")
+			}
 			s, err := a.begin(cmd)
 			if err != nil {
 				return err

@@ -36,6 +36,9 @@ code, give the source the write key it uses, and the source id its files have.`,
 				}
 				in.Dedup = &age
 			}
+			if cmd.Flags().Changed("write-key") && in.WriteKey == "" {
+				return usagef("--write-key is empty; leave it out to have one made up")
+			}
 			s, err := a.begin(cmd)
 			if err != nil {
 				return err

@@ -48,7 +48,7 @@ func (c *Control) checkInterval(d time.Duration) error {
 // checkOffset refuses an offset that is not below the interval.
 func checkOffset(offset, interval time.Duration) error {
 	if offset < 0 || offset >= interval {
-		return problem.New(problem.Invalid, "interval offset %v must be at least 0 and below the interval, which is %v", offset, interval)
+		return problem.New(problem.Invalid, "interval offset %v must be at least 0 and below the interval, which is %v; give both (--interval-offset 0s cuts on the full interval)", offset, interval)
 	}
 	if offset%time.Second != 0 {
 		return problem.New(problem.Invalid, "interval offset %v must be whole seconds", offset)

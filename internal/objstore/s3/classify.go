@@ -136,7 +136,7 @@ func unanswered(err error, p *progress, ambient bool) verdict {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return verdict{objstore.NotSent, objstore.Unknown, "given up before anything was sent"}
 	case ambient:
-		return verdict{objstore.NotSent, objstore.BadCredentials, "the environment of the server gives no AWS credentials"}
+		return verdict{objstore.NotSent, objstore.BadCredentials, "this machine's environment gives no AWS credentials"}
 	}
 	return verdict{objstore.NotSent, objstore.BadRequest, "the request cannot be made"}
 }

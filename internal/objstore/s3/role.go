@@ -146,7 +146,7 @@ func (b *Bucket) judgeAssume(a *assumeError, status int, code, words string) (ob
 	case !a.sent && errors.Is(a.err, context.DeadlineExceeded):
 		return objstore.Unreachable, "the credentials that should assume the role were not there in time"
 	case !a.sent && b.cfg.Ambient:
-		return objstore.BadCredentials, "the environment of the server gives no AWS credentials to assume the role with"
+		return objstore.BadCredentials, "this machine's environment gives no AWS credentials to assume the role with"
 	case !a.sent:
 		return objstore.BadRequest, "the request to STS cannot be made"
 	case status == 0:
