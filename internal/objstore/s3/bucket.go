@@ -23,6 +23,7 @@ type Bucket struct {
 	client    *awss3.Client
 	transport *http.Transport
 	region    region
+	session   *session // of the assumed role; nil without one
 }
 
 // Open checks the configuration and returns the bucket. Nothing is sent: that
@@ -36,7 +37,13 @@ func Open(ctx context.Context, cfg Config) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{cfg: cfg, client: awss3.New(o), transport: transport, region: newRegion(cfg.Region)}, nil
+	b := &Bucket{cfg: cfg, transport: transport, region: newRegion(cfg.Region)}
+	if cfg.Role.ARN != "" {
+		b.session = cfg.roleSession(o)
+		o.Credentials = b.session
+	}
+	b.client = awss3.New(o)
+	return b, nil
 }
 
 // Close releases idle connections. Calls under way are not disturbed.
@@ -46,8 +53,8 @@ func (b *Bucket) Close() error {
 }
 
 // Create implements objstore.Bucket: one PutObject, and a second one only after
-// the store refused the first because of the region, in which case nothing was
-// stored. What if ...
+// the store refused the first because of the region, or because it no longer
+// takes the credentials of the assumed role; then nothing was stored. What if ...
 //
 //   - the request is lost: NotSent before a connection, Ambiguous after;
 //   - the answer is lost, the caller gives up, time runs out: Ambiguous;
@@ -70,27 +77,46 @@ func (b *Bucket) Create(ctx context.Context, key string, c objstore.Content) err
 		}
 		return &e
 	}
-	failed := b.put(ctx, region, key, c)
-	if failed == nil {
-		return nil
-	}
-	if failed.Reason == objstore.WrongRegion {
+	began := time.Now()
+	failed := b.put(ctx, region, key, c, b.cfg)
+	if failed != nil && failed.Reason == objstore.WrongRegion {
 		if other, ok := b.relocate(ctx, region, failed); ok {
-			failed = b.put(ctx, other, key, c)
+			region = other
+			failed = b.put(ctx, region, key, c, b.cfg)
 		}
 	}
-	if failed == nil {
-		return nil
+	if failed != nil && b.renew(failed, began) {
+		failed = b.put(ctx, region, key, c, b.cfg)
 	}
-	return failed
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+// renew drops the session of the assumed role if a store that refuses the
+// request may do so because of it, and reports whether another session is worth
+// a second attempt at once.
+func (b *Bucket) renew(refused *objstore.Error, began time.Time) bool {
+	if b.session == nil || refused.Outcome != objstore.Rejected {
+		return false
+	}
+	switch refused.Reason {
+	case objstore.BadCredentials:
+		return b.session.drop(began, false)
+	case objstore.Denied:
+		// Sessions can be denied by their age. The next attempt uses a new one.
+		b.session.drop(began, true)
+	}
+	return false
 }
 
 func timeLimit(size int64) time.Duration {
 	return requestBase + time.Duration(max(size, 0)/slowestBytesPer)*time.Second
 }
 
-// put makes one attempt.
-func (b *Bucket) put(ctx context.Context, region, key string, c objstore.Content) *objstore.Error {
+// put makes one attempt, encrypted as a configuration says.
+func (b *Bucket) put(ctx context.Context, region, key string, c objstore.Content, as Config) *objstore.Error {
 	body, err := c.Open()
 	if err != nil {
 		return &objstore.Error{Op: "put", Key: key, Outcome: objstore.NotSent, Err: fmt.Errorf("open content: %w", err)}
@@ -116,10 +142,11 @@ func (b *Bucket) put(ctx context.Context, region, key string, c objstore.Content
 	if !c.Overwrite {
 		in.IfNoneMatch = aws.String("*")
 	}
+	as.encrypt(in, c.Encrypt)
 	ctx, p := withProgress(ctx)
 	out, err := b.client.PutObject(ctx, in, inRegion(region), unsignedPayload)
 	if err != nil {
-		return b.classify(call{op: "put", key: key, action: "s3:PutObject", conditional: !c.Overwrite}, err, p)
+		return b.classify(call{op: "put", key: key, action: "s3:PutObject", conditional: !c.Overwrite, encryption: in.ServerSideEncryption}, err, p)
 	}
 	if aws.ToString(out.ETag) == "" {
 		// Every S3 store names an ETag. A proxy's or a web server's 200 is no

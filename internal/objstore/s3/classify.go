@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
 	"strm/internal/objstore"
@@ -18,6 +18,7 @@ type call struct {
 	op, key     string
 	action      string // the permission the call needs
 	conditional bool   // was sent with If-None-Match
+	encryption  types.ServerSideEncryption
 }
 
 // verdict is what an answer means.
@@ -95,13 +96,19 @@ var byCode = map[string]verdict{
 // classify turns the failure of a call into what it means for the caller. The
 // rule for doubt: an answer that does not surely say "refused" is Ambiguous.
 func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
+	var a *assumeError
+	if errors.As(err, &a) {
+		return b.assumeFailed(c, a)
+	}
 	e := &objstore.Error{Op: c.op, Key: c.key}
 	var re *awshttp.ResponseError
-	if errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
+	// Before the request was tried, an answer can only be that of a service for
+	// ambient credentials.
+	if p.tried.Load() && errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
 		e.Status = re.HTTPStatusCode()
 	}
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	if p.tried.Load() && errors.As(err, &api) {
 		e.Code = api.ErrorCode()
 	}
 	var v verdict
@@ -112,7 +119,7 @@ func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
 	}
 	e.Outcome, e.Reason = v.outcome, v.reason
 	if v.reason == objstore.Denied {
-		e.Action = b.action(c, message(api))
+		e.Action = b.action(c, e.Code, message(api))
 	}
 	e.Err = b.story(v, err, api)
 	return e
@@ -142,6 +149,9 @@ func answered(status int, code, text string, c call) verdict {
 		}
 		return v
 	}
+	if v, ok := encryptionRefused(status, code, text, c); ok {
+		return v
+	}
 	switch {
 	case c.conditional && (code == "NotImplemented" || status == http.StatusNotImplemented ||
 		(status == http.StatusBadRequest && strings.Contains(strings.ToLower(text), "if-none-match"))):
@@ -151,8 +161,6 @@ func answered(status int, code, text string, c call) verdict {
 			return verdict{objstore.Rejected, objstore.WrongRegion, "bucket %b must be addressed in another region"}
 		}
 		return verdict{objstore.Rejected, objstore.BadCredentials, "the access key has not the form the store expects"}
-	case strings.Contains(strings.ToUpper(code), "KMS") && status < 500:
-		return verdict{objstore.Rejected, objstore.BadRequest, "the bucket's encryption key (KMS) cannot be used"}
 	}
 	return byStatus(status, c)
 }
@@ -197,19 +205,4 @@ func byStatus(status int, c call) verdict {
 		return verdict{objstore.Rejected, objstore.BadRequest, "the store refuses the request"}
 	}
 	return verdict{objstore.Ambiguous, objstore.Unknown, "the store failed: it may or may not have happened"}
-}
-
-// unauthorized finds the action and resource AWS names in its refusals, which
-// may be another than ours: kms:GenerateDataKey for an encrypted bucket.
-var unauthorized = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z*]+)(?: on resource: "?(arn:[^" ]+))?`)
-
-func (b *Bucket) action(c call, text string) string {
-	if m := unauthorized.FindStringSubmatch(text); m != nil && m[2] != "" {
-		return m[1] + " on " + m[2]
-	}
-	arn := "arn:aws:s3:::" + b.cfg.Bucket
-	if c.key != "" {
-		arn += "/" + c.key
-	}
-	return c.action + " on " + arn
 }

@@ -31,9 +31,34 @@ type Config struct {
 	SessionToken    string
 	Ambient         bool
 
+	// Role, if it has an ARN, is assumed by those credentials, and writes.
+	Role    Role
+	Session string // name of the role's sessions, in the vendor's logs; default "strm"
+
+	Encryption Encryption
+	KMSKey     string // id or ARN, for SSE-KMS; empty: the account's own key for S3
+
 	// Transport replaces the HTTP transport, for tests; the caller closes it.
 	Transport http.RoundTripper
 }
+
+// Role is an IAM role and how to get it.
+type Role struct {
+	ARN         string // empty: no role
+	ExternalID  string
+	STSEndpoint string // URL; empty: Config.Endpoint, or AWS's own in the region
+}
+
+// Encryption says which header asks for encryption at rest.
+type Encryption string
+
+// The ways to encrypt.
+const (
+	ByContent Encryption = ""        // AES256 where the content asks for it
+	ByBucket  Encryption = "none"    // no header: the bucket's default decides
+	SSES3     Encryption = "SSE-S3"  // AES256
+	SSEKMS    Encryption = "SSE-KMS" // aws:kms, with KMSKey
+)
 
 // Time limits. A request may take the base plus its size at the slowest rate
 // that is still worth waiting for; without an answer by then it is ambiguous.
@@ -56,20 +81,42 @@ func (c Config) check() error {
 	if strings.ContainsAny(c.Bucket, "/ \t\r\n?#%") {
 		return fmt.Errorf("s3: %q cannot be the name of a bucket", c.Bucket)
 	}
-	if c.Endpoint != "" {
-		u, err := url.Parse(c.Endpoint)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return errors.New("s3: the endpoint is not a URL like https://host:port")
+	for _, e := range []string{c.Endpoint, c.Role.STSEndpoint} {
+		if err := checkEndpoint(e); err != nil {
+			return err
 		}
-		if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return errors.New("s3: the endpoint must be a URL without user, query or fragment")
+	}
+	if c.Role.ARN == "" && c.Role != (Role{}) {
+		return errors.New("s3: an external id or an STS endpoint is given, but no role")
+	}
+	switch c.Encryption {
+	case ByContent, ByBucket, SSES3:
+		if c.KMSKey != "" {
+			return errors.New("s3: a KMS key is given, but the encryption is not SSE-KMS")
 		}
+	case SSEKMS:
+	default:
+		return fmt.Errorf("s3: encryption %q is not known", c.Encryption)
 	}
 	switch {
 	case c.Ambient && (c.AccessKeyID != "" || c.SecretAccessKey != ""):
 		return errors.New("s3: both an access key and ambient credentials are given")
 	case !c.Ambient && (c.AccessKeyID == "" || c.SecretAccessKey == ""):
 		return errors.New("s3: the access key id or the secret access key is missing")
+	}
+	return nil
+}
+
+func checkEndpoint(e string) error {
+	if e == "" {
+		return nil
+	}
+	u, err := url.Parse(e)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("s3: the endpoint is not a URL like https://host:port")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("s3: the endpoint must be a URL without user, query or fragment")
 	}
 	return nil
 }

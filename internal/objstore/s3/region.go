@@ -101,7 +101,7 @@ func (b *Bucket) locate(ctx context.Context) (string, error) {
 		}
 		e := b.classify(c, err, p)
 		switch {
-		case e.Status == 0, e.Reason == objstore.NoBucket, e.Reason == objstore.ClockSkew:
+		case e.Outcome == objstore.NotSent, e.Status == 0, e.Reason == objstore.NoBucket, e.Reason == objstore.ClockSkew:
 			return "", e
 		case e.Outcome == objstore.Ambiguous && e.Status != http.StatusNotImplemented:
 			return "", e // the store is busy or broken: ask again later

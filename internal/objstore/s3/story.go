@@ -55,7 +55,11 @@ func root(err error) string {
 
 // clean makes foreign words fit to show: one line, short, without our secrets.
 func (b *Bucket) clean(s string) string {
-	for _, secret := range []string{b.cfg.SecretAccessKey, b.cfg.SessionToken} {
+	hidden := []string{b.cfg.SecretAccessKey, b.cfg.SessionToken}
+	if b.session != nil {
+		hidden = append(hidden, b.session.secrets()...)
+	}
+	for _, secret := range hidden {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
