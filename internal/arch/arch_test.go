@@ -19,12 +19,12 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable"},
-	{"stream", "credential", "seal"},
+	{"problem", "durable", "jsonscan"},
+	{"stream", "credential", "seal", "columns"},
 	{"eventlog", "format", "layout", "objstore"},
-	{"catalog", "ingest", "exporter", "retention"},
+	{"catalog", "ingest", "exporter", "retention", "format/envelope"},
 	{
-		"eventlog/embedded", "format/jsonl", "catalog/sqlite",
+		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 	},
 	{"api/apiv1", "simulate", "collect/segment/rawlog"},
@@ -37,7 +37,12 @@ var layers = [][]string{
 // adapters may use their own port and the vocabulary, nothing else of ours.
 var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
-	"format/jsonl":      {"format", "stream", "problem"},
+	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
+	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
+	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
+	"format/envelope":   {"format", "columns", "jsonscan", "stream", "problem"},
+	"columns":           {"jsonscan", "problem"},
+	"jsonscan":          {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore"},
 	"objstore/gcs":      {"objstore"},
@@ -71,6 +76,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":              {"cli"},
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/tink-crypto/tink-go/v2":   {"seal"},
+	"github.com/parquet-go/parquet-go":    {"format/parquet"},
 	"github.com/prometheus/client_golang": {"server"},
 	"testing":                             testOnly,
 }

@@ -9,7 +9,9 @@ import (
 
 	"strm/internal/credential"
 	"strm/internal/format"
+	"strm/internal/format/csv"
 	"strm/internal/format/jsonl"
+	"strm/internal/format/parquet"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/objstore/dir"
@@ -20,7 +22,7 @@ import (
 )
 
 // formats are the file formats.
-var formats = []format.Format{jsonl.Format{}}
+var formats = []format.Format{jsonl.Format{}, csv.Format{}, parquet.Format{}}
 
 // Format returns the format of that name.
 func Format(name string) (format.Format, error) {
@@ -53,7 +55,7 @@ func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Out
 	if err != nil {
 		return o, err
 	}
-	v, err := f.Variant(o.Compression)
+	v, err := f.Variant(o)
 	if err != nil {
 		return o, err
 	}

@@ -38,7 +38,7 @@ type content struct {
 // can be concatenated nothing is read yet; otherwise the object is encoded, into a
 // spool. The caller must call close.
 func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *stream.Object) (content, error) {
-	v, err := f.Variant(b.Output.Compression)
+	v, err := f.Variant(b.Output)
 	if err != nil {
 		return content{}, err
 	}
@@ -47,11 +47,11 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 	c.Metadata = metadata(b, o)
 
 	src := source{log: r.log, streamID: b.StreamID, ranges: o.Ranges}
-	if ok, err := src.concatenates(ctx, f, b.Output.Compression, o.Events, &c.Content); err != nil || ok {
+	if ok, err := src.concatenates(ctx, f, b.Output, o.Events, &c.Content); err != nil || ok {
 		return c, err
 	}
 	sp := &spool{dir: r.spoolDir, room: r.spooled, sum: crc32.NewIEEE()}
-	events, err := f.Encode(sp, b.Output.Compression, src.blocks(ctx))
+	events, err := f.Encode(sp, b.Output, src.input(ctx, b))
 	if err == nil && events != o.Events {
 		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d", events, o.Key, o.Events)
 	}
@@ -65,7 +65,7 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 		}
 		return &remade{size: c.Size, make: func() (io.ReadCloser, error) {
 			return encode(func(w io.Writer) error {
-				_, err := f.Encode(w, b.Output.Compression, src.blocks(ctx))
+				_, err := f.Encode(w, b.Output, src.input(ctx, b))
 				return err
 			}), nil
 		}}, nil
@@ -115,11 +115,16 @@ func (s source) blocks(ctx context.Context) iter.Seq2[stream.Block, error] {
 	}
 }
 
+// input is what an encoder makes the object of.
+func (s source) input(ctx context.Context, b *stream.Batch) format.Input {
+	return format.Input{Blocks: func() format.Blocks { return s.blocks(ctx) }, StreamID: s.streamID, Seq: b.Seq}
+}
+
 // concatenates fills c and returns true if the object's bytes are the stored
 // blocks one after the other.
-func (s source) concatenates(ctx context.Context, f format.Format, compression string, events int64, c *objstore.Content) (bool, error) {
+func (s source) concatenates(ctx context.Context, f format.Format, o stream.Output, events int64, c *objstore.Content) (bool, error) {
 	cat, ok := f.(format.Concatenator)
-	if !ok || !cat.Concatenates(compression, []stream.BlockHeader{{Raw: 1 << 30}}) {
+	if !ok || !cat.Concatenates(o, []stream.BlockHeader{{Raw: 1 << 30}}) {
 		return false, nil // no object of this variant concatenates: spare the look
 	}
 	var headers []stream.BlockHeader
@@ -138,7 +143,7 @@ func (s source) concatenates(ctx context.Context, f format.Format, compression s
 	if got != events {
 		return false, problem.New(problem.Corrupt, "the log holds %d events, the plan says %d", got, events)
 	}
-	if !cat.Concatenates(compression, headers) {
+	if !cat.Concatenates(o, headers) {
 		c.Size, c.CRC32 = 0, 0
 		return false, nil
 	}

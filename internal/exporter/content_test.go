@@ -63,7 +63,7 @@ func TestObjectHasTheSameBytesWhereverItIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			blocks := formattest.Blocks(t, c.events...)
 			var want bytes.Buffer
-			events, err := jsonl.Format{}.Encode(&want, c.compression, formattest.Seq(blocks))
+			events, err := jsonl.Format{}.Encode(&want, stream.Output{Compression: c.compression}, formattest.Input(blocks))
 			if err != nil {
 				t.Fatal(err)
 			}

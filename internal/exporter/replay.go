@@ -94,7 +94,7 @@ func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into str
 	if err != nil {
 		return nil, out, err
 	}
-	v, err := f.Variant(output.Compression)
+	v, err := f.Variant(output)
 	if err != nil {
 		return nil, out, err
 	}

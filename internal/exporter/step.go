@@ -141,7 +141,7 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 	if err != nil {
 		return err
 	}
-	v, err := f.Variant(e.Output.Compression)
+	v, err := f.Variant(e.Output)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"strm/internal/format"
 	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -43,13 +44,13 @@ func (r *Runner) testObject(e stream.Exporter) (string, objstore.Content, error)
 	if err != nil {
 		return "", objstore.Content{}, err
 	}
-	v, err := f.Variant(e.Output.Compression)
+	v, err := f.Variant(e.Output)
 	if err != nil {
 		return "", objstore.Content{}, err
 	}
 	var buf bytes.Buffer
-	none := func(func(stream.Block, error) bool) {}
-	if _, err := f.Encode(&buf, e.Output.Compression, none); err != nil {
+	none := format.Input{Blocks: func() format.Blocks { return func(func(stream.Block, error) bool) {} }}
+	if _, err := f.Encode(&buf, e.Output, none); err != nil {
 		return "", objstore.Content{}, err
 	}
 	key := ".strm_test_" + e.TestID + "." + v.Ext

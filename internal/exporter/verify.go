@@ -270,7 +270,7 @@ func (a *audit) content(body io.Reader, b *stream.Batch, o *stream.Object) (stri
 	}
 	sum := crc32.NewIEEE()
 	m := &meter{r: io.TeeReader(body, sum)}
-	events, countErr := f.Count(m, b.Output.Compression)
+	events, countErr := f.Count(m, b.Output)
 	if _, err := io.Copy(io.Discard, m); err != nil { // what the decoder left unread
 		return "", err
 	}

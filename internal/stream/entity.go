@@ -129,9 +129,15 @@ type Cut struct {
 type Output struct {
 	PathPrefix  string `json:"pathPrefix"`
 	Layout      string `json:"layout"`           // a named layout or a template
-	Format      string `json:"format"`           // "jsonl"
-	Compression string `json:"compression"`      // "none", "gzip", "zstd"
+	Format      string `json:"format"`           // "jsonl", "csv", "parquet"
+	Compression string `json:"compression"`      // "none", "gzip", "zstd"; for Parquet the codec of its pages
 	Source      string `json:"source,omitempty"` // source id, for layouts that name it
+
+	Flattening Flattening `json:"flattening,omitempty"`
+	Envelope   Envelope   `json:"envelope,omitzero"`
+	Table      Table      `json:"table,omitzero"`
+	CSV        CSV        `json:"csv,omitzero"`
+	Parquet    Parquet    `json:"parquet,omitzero"`
 }
 
 // Exporter carries one stream to one sink.

@@ -64,17 +64,36 @@ func Seq(blocks []stream.Block) format.Blocks {
 	}
 }
 
-// Run proves the port's promises for every compression named.
-func Run(t *testing.T, f format.Format, compressions []string) {
-	for _, c := range compressions {
-		t.Run(f.Name()+"/"+c, func(t *testing.T) { runVariant(t, f, c) })
+// Input makes an encoder's input of blocks.
+func Input(blocks []stream.Block) format.Input {
+	return format.Input{Blocks: func() format.Blocks { return Seq(blocks) }, StreamID: "0123456789abcdef", Seq: 7}
+}
+
+// Run proves the port's promises for every output given.
+func Run(t *testing.T, f format.Format, outputs ...stream.Output) {
+	for _, o := range outputs {
+		t.Run(fmt.Sprintf("%s/%s/%s%s", f.Name(), o.Compression, o.Envelope.Style, o.Flattening), func(t *testing.T) {
+			runVariant(t, f, o)
+			if rows, ok := f.(format.RowFormat); ok {
+				runRows(t, rows, o)
+			}
+		})
 	}
-	t.Run("unknown compression is invalid", func(t *testing.T) {
-		_, err := f.Variant("no-such")
-		if problem.KindOf(err) != problem.Invalid {
-			t.Errorf("got %v", err)
-		}
-	})
+	for name, o := range map[string]stream.Output{
+		"compression": {Compression: "no-such"},
+		"envelope":    {Envelope: stream.Envelope{Style: "no-such"}},
+		"flattening":  {Flattening: "no-such"},
+		"name":        {Envelope: stream.Envelope{MetaName: "of nothing"}},
+	} {
+		t.Run("unknown "+name+" is invalid", func(t *testing.T) {
+			if _, err := f.Variant(o); problem.KindOf(err) != problem.Invalid {
+				t.Errorf("got %v", err)
+			}
+			if _, err := f.Encode(io.Discard, o, Input(nil)); problem.KindOf(err) != problem.Invalid {
+				t.Errorf("encoding: %v", err)
+			}
+		})
+	}
 }
 
 // failing is a writer that always fails.
@@ -83,10 +102,10 @@ type failing struct{ err error }
 // Write fails.
 func (w failing) Write([]byte) (int, error) { return 0, w.err }
 
-func runVariant(t *testing.T, f format.Format, c string) {
+func runVariant(t *testing.T, f format.Format, c stream.Output) {
 	encode := func(blocks []stream.Block) []byte {
 		var buf bytes.Buffer
-		n, err := f.Encode(&buf, c, Seq(blocks))
+		n, err := f.Encode(&buf, c, Input(blocks))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +156,7 @@ func runVariant(t *testing.T, f format.Format, c string) {
 		blocks := Blocks(t, 3, 3)
 		blocks[1].Gzip = append([]byte(nil), blocks[1].Gzip...)
 		blocks[1].Gzip[len(blocks[1].Gzip)-5] ^= 0xff
-		if _, err := f.Encode(io.Discard, c, Seq(blocks)); problem.KindOf(err) != problem.Corrupt {
+		if _, err := f.Encode(io.Discard, c, Input(blocks)); problem.KindOf(err) != problem.Corrupt {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -149,14 +168,14 @@ func runVariant(t *testing.T, f format.Format, c string) {
 	})
 	t.Run("a full disk is not a damaged block", func(t *testing.T) {
 		full := errors.New("no space left")
-		_, err := f.Encode(failing{full}, c, Seq(Blocks(t, 4000, 3, 3, 4000)))
+		_, err := f.Encode(failing{full}, c, Input(Blocks(t, 4000, 3, 3, 4000)))
 		if !errors.Is(err, full) || problem.KindOf(err) == problem.Corrupt {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a failing source fails the encoding", func(t *testing.T) {
 		bad := func(yield func(stream.Block, error) bool) { yield(stream.Block{}, io.ErrUnexpectedEOF) }
-		if _, err := f.Encode(io.Discard, c, bad); err == nil {
+		if _, err := f.Encode(io.Discard, c, format.Input{Blocks: func() format.Blocks { return bad }}); err == nil {
 			t.Error("no error")
 		}
 	})

@@ -2,7 +2,8 @@
 //
 // With gzip, stored blocks go into the file as they are, since concatenated
 // gzip members are a gzip file. Only runs of small blocks are packed anew, by a
-// fixed rule (see pack), because small members compress badly.
+// fixed rule (see pack), because small members compress badly. With an envelope
+// around each event, and row by row, members are written as format.Packer does.
 package jsonl
 
 import (
@@ -13,22 +14,23 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"strm/internal/format"
+	"strm/internal/format/envelope"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
 
 // The compressions.
 const (
-	none  = "none"
-	gz    = "gzip"
-	zstd1 = "zstd"
+	none  = format.None
+	gz    = format.Gzip
+	zstd1 = format.Zstd
 )
 
 // Format is newline-delimited JSON.
 type Format struct{}
 
 var (
-	_ format.Format       = Format{}
+	_ format.RowFormat    = Format{}
 	_ format.Concatenator = Format{}
 )
 
@@ -39,45 +41,66 @@ func (Format) Name() string { return "jsonl" }
 //
 // The version after the slash pins the bytes; TestEncodersArePinned fails when
 // they change, and the version must then rise.
-func (Format) Variant(compression string) (format.Variant, error) {
-	switch compression {
-	case "", none:
-		return format.Variant{Compression: none, Ext: "jsonl", ContentType: "application/x-ndjson", Encoder: "jsonl/1"}, nil
-	case gz:
-		return format.Variant{Compression: gz, Ext: "jsonl.gz", ContentType: "application/gzip", Encoder: "jsonl-gzip/1"}, nil
-	case zstd1:
-		return format.Variant{Compression: zstd1, Ext: "jsonl.zst", ContentType: "application/zstd", Encoder: "jsonl-zstd/1"}, nil
+func (Format) Variant(o stream.Output) (format.Variant, error) {
+	env, err := envelope.Of(o, false)
+	if err != nil {
+		return format.Variant{}, err
 	}
-	return format.Variant{}, problem.New(problem.Invalid, "compression %q is not known for jsonl; use none, gzip or zstd", compression)
+	if o.CSV != (stream.CSV{}) || o.Parquet != (stream.Parquet{}) {
+		return format.Variant{}, problem.New(problem.Invalid, "options of csv or parquet are set, but the format is jsonl; leave them out, or choose that format")
+	}
+	var v format.Variant
+	switch o.Compression {
+	case "", none:
+		v = format.Variant{Compression: none, Ext: "jsonl", ContentType: "application/x-ndjson", Encoder: "jsonl/1"}
+	case gz:
+		v = format.Variant{Compression: gz, Ext: "jsonl.gz", ContentType: "application/gzip", Encoder: "jsonl-gzip/1"}
+	case zstd1:
+		v = format.Variant{Compression: zstd1, Ext: "jsonl.zst", ContentType: "application/zstd", Encoder: "jsonl-zstd/1"}
+	default:
+		return v, problem.New(problem.Invalid, "compression %q is not known for jsonl; use none, gzip or zstd", o.Compression)
+	}
+	if env.Style != stream.EnvelopeNone {
+		v.Encoder = "enveloped-" + v.Encoder
+	}
+	return v, nil
 }
 
 // Encode writes the events of the blocks, one a line.
-func (f Format) Encode(w io.Writer, compression string, blocks format.Blocks) (int64, error) {
-	switch compression {
-	case "", none:
-		return decodeTo(w, blocks)
+func (f Format) Encode(w io.Writer, o stream.Output, in format.Input) (int64, error) {
+	v, err := f.Variant(o)
+	if err != nil {
+		return 0, err
+	}
+	if o.Envelope.Style != stream.EnvelopeNone {
+		rows, err := newRows(w, o, v, envelope.RunOf(in))
+		if err != nil {
+			return 0, err
+		}
+		return rows.env.Rows(in, rows)
+	}
+	switch v.Compression {
 	case gz:
-		return pack(w, blocks)
+		return pack(w, in.Blocks())
 	case zstd1:
 		// One goroutine: the bytes must not depend on how work is divided.
 		enc, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(1<<20))
 		if err != nil {
 			return 0, err
 		}
-		n, err := decodeTo(enc, blocks)
+		n, err := decodeTo(enc, in.Blocks())
 		if err != nil {
 			return n, err
 		}
 		return n, enc.Close()
 	}
-	_, err := f.Variant(compression)
-	return 0, err
+	return decodeTo(w, in.Blocks())
 }
 
 // Concatenates reports whether the gzip file of these blocks is the blocks
 // themselves: pack would find no run of two small ones.
-func (Format) Concatenates(compression string, headers []stream.BlockHeader) bool {
-	if compression != gz || len(headers) == 0 {
+func (Format) Concatenates(o stream.Output, headers []stream.BlockHeader) bool {
+	if o.Compression != gz || o.Envelope.Style != stream.EnvelopeNone || len(headers) == 0 {
 		return false
 	}
 	for i := 1; i < len(headers); i++ {
@@ -146,26 +169,16 @@ func damaged(h stream.BlockHeader, err error) error {
 }
 
 // Count returns the number of lines.
-func (f Format) Count(r io.Reader, compression string) (int64, error) {
-	switch compression {
-	case "", none:
-	case gz:
-		zr, err := gzip.NewReader(r)
-		if err != nil {
-			return 0, problem.New(problem.Corrupt, "not a gzip file: %w", err)
-		}
-		r = zr
-	case zstd1:
-		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
-		if err != nil {
-			return 0, problem.New(problem.Corrupt, "not a zstd file: %w", err)
-		}
-		defer zr.Close()
-		r = zr
-	default:
-		_, err := f.Variant(compression)
+func (f Format) Count(r io.Reader, o stream.Output) (int64, error) {
+	v, err := f.Variant(o)
+	if err != nil {
 		return 0, err
 	}
+	r, end, err := format.Unpacked(r, v.Compression)
+	if err != nil {
+		return 0, problem.New(problem.Corrupt, "not a %s file: %w", v.Compression, err)
+	}
+	defer end()
 	return countLines(r)
 }
 

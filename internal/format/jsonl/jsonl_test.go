@@ -16,7 +16,19 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	formattest.Run(t, jsonl.Format{}, []string{"none", "gzip", "zstd"})
+	formattest.Run(t, jsonl.Format{}, outputs()...)
+}
+
+func outputs() []stream.Output {
+	var out []stream.Output
+	for _, c := range []string{"none", "gzip", "zstd"} {
+		out = append(out, stream.Output{Compression: c})
+		for _, e := range []stream.EnvelopeStyle{stream.EnvelopeTarsal, stream.EnvelopeAirbyte0, stream.EnvelopeAirbyte1} {
+			out = append(out, stream.Output{Compression: c, Envelope: stream.Envelope{Style: e}})
+		}
+		out = append(out, stream.Output{Compression: c, Envelope: stream.Envelope{Style: stream.EnvelopeAirbyte1}, Flattening: stream.FlattenRoot})
+	}
+	return out
 }
 
 // The bytes behind each Encoder version. When one of these changes (a new
@@ -28,10 +40,10 @@ func TestEncodersArePinned(t *testing.T) {
 		"zstd": "jsonl-zstd/1 629da98485d8adda",
 	} {
 		var buf bytes.Buffer
-		if _, err := (jsonl.Format{}).Encode(&buf, c, formattest.Seq(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
+		if _, err := (jsonl.Format{}).Encode(&buf, stream.Output{Compression: c}, formattest.Input(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
 			t.Fatal(err)
 		}
-		v, _ := jsonl.Format{}.Variant(c)
+		v, _ := jsonl.Format{}.Variant(stream.Output{Compression: c})
 		sum := sha256.Sum256(buf.Bytes())
 		if got := v.Encoder + " " + hex.EncodeToString(sum[:8]); got != want {
 			t.Errorf("%s: got %q, want %q", c, got, want)
@@ -39,10 +51,12 @@ func TestEncodersArePinned(t *testing.T) {
 	}
 }
 
+var zipped = stream.Output{Compression: "gzip"}
+
 func TestRunsOfSmallBlocksArePackedAndLargeOnesKeptAsStored(t *testing.T) {
 	blocks := formattest.Blocks(t, 100, 100, 100, 4000, 100, 4000)
 	var buf bytes.Buffer
-	if _, err := (jsonl.Format{}).Encode(&buf, "gzip", formattest.Seq(blocks)); err != nil {
+	if _, err := (jsonl.Format{}).Encode(&buf, zipped, formattest.Input(blocks)); err != nil {
 		t.Fatal(err)
 	}
 	if n := members(t, buf.Bytes()); n != 4 {
@@ -53,10 +67,10 @@ func TestRunsOfSmallBlocksArePackedAndLargeOnesKeptAsStored(t *testing.T) {
 			t.Errorf("block %d was not kept as stored", i)
 		}
 	}
-	if (jsonl.Format{}).Concatenates("gzip", headers(blocks)) {
+	if (jsonl.Format{}).Concatenates(zipped, headers(blocks)) {
 		t.Error("a run of small blocks does not concatenate")
 	}
-	if !(jsonl.Format{}).Concatenates("gzip", headers(blocks[2:])) {
+	if !(jsonl.Format{}).Concatenates(zipped, headers(blocks[2:])) {
 		t.Error("lone small blocks concatenate")
 	}
 }

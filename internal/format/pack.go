@@ -1,0 +1,145 @@
+package format
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// The compressions of files of lines.
+const (
+	None = "none"
+	Gzip = "gzip"
+	Zstd = "zstd"
+)
+
+// packRaw is how many bytes a Packer collects before it writes a member.
+// Members of 128 KiB make a file 1 to 2 % larger than one long one.
+const packRaw = 128 << 10
+
+// Shared holds compressors for writers that are open at the same time. Each
+// costs about a megabyte, so 1,000 writers cannot have their own. The zero value
+// is ready; one goroutine uses it.
+type Shared struct {
+	gz  *gzip.Writer
+	zs  *zstd.Encoder
+	out bytes.Buffer
+}
+
+// Packer writes text in compressed members: gzip members or zstd frames, each of
+// which is a file of its own, so that between members a writer holds no compressor.
+type Packer struct {
+	Buf []byte // what is to be written next: append to it, then call Spill
+
+	w           io.Writer
+	compression string
+	shared      *Shared
+	written     bool
+}
+
+// NewPacker returns a Packer for a compression that the caller has checked.
+func NewPacker(w io.Writer, compression string, shared *Shared) *Packer {
+	if shared == nil {
+		shared = &Shared{}
+	}
+	return &Packer{w: w, compression: compression, shared: shared}
+}
+
+// Spill writes a member once enough has been collected.
+func (p *Packer) Spill() error {
+	if len(p.Buf) < packRaw {
+		return nil
+	}
+	return p.Flush()
+}
+
+// Buffered returns the size of what waits.
+func (p *Packer) Buffered() int64 { return int64(cap(p.Buf)) }
+
+// Flush writes what waits and gives its memory back.
+func (p *Packer) Flush() error {
+	if len(p.Buf) == 0 {
+		return nil
+	}
+	err := p.member(p.Buf)
+	if cap(p.Buf) > 2*packRaw {
+		p.Buf = nil
+	}
+	p.Buf = p.Buf[:0]
+	return err
+}
+
+// Close writes what waits. A file of nothing is one that readers of the
+// compression accept.
+func (p *Packer) Close() error {
+	if err := p.Flush(); err != nil {
+		return err
+	}
+	p.Buf = nil
+	if p.written || p.compression == None {
+		return nil
+	}
+	return p.member(nil)
+}
+
+func (p *Packer) member(raw []byte) error {
+	p.written = true
+	s := p.shared
+	switch p.compression {
+	case Gzip:
+		s.out.Reset()
+		if s.gz == nil {
+			gz, err := gzip.NewWriterLevel(&s.out, gzip.BestSpeed)
+			if err != nil {
+				return err
+			}
+			s.gz = gz
+		} else {
+			s.gz.Reset(&s.out)
+		}
+		if _, err := s.gz.Write(raw); err != nil {
+			return err
+		}
+		if err := s.gz.Close(); err != nil {
+			return err
+		}
+	case Zstd:
+		if s.zs == nil {
+			// One goroutine: the bytes must not depend on how work is divided.
+			zs, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+				zstd.WithWindowSize(1<<20), zstd.WithZeroFrames(true))
+			if err != nil {
+				return err
+			}
+			s.zs = zs
+		}
+		s.out.Reset()
+		s.out.Write(s.zs.EncodeAll(raw, s.out.AvailableBuffer()))
+	default:
+		_, err := p.w.Write(raw)
+		return err
+	}
+	_, err := p.w.Write(s.out.Bytes())
+	if s.out.Cap() > 4*packRaw {
+		s.out = bytes.Buffer{}
+	}
+	return err
+}
+
+// Unpacked returns a reader of what a file holds, and a function that ends it.
+func Unpacked(r io.Reader, compression string) (io.Reader, func(), error) {
+	switch compression {
+	case Gzip:
+		zr, err := gzip.NewReader(r)
+		return zr, func() {}, err
+	case Zstd:
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+		if err != nil {
+			return nil, nil, err
+		}
+		return zr, zr.Close, nil
+	}
+	return r, func() {}, nil
+}
