@@ -33,13 +33,14 @@ type Deps struct {
 
 type server struct {
 	Deps
-	tails chan struct{} // one token per reading of events
+	tails   chan struct{} // one token per reading of events
+	objects chan struct{} // one per reading of an object
 }
 
 // New returns the handler of the control plane, to be mounted at /v1/ and
 // /openapi.json and /openapi.yaml. It starts nothing.
 func New(d Deps) (http.Handler, error) {
-	s := &server{Deps: d, tails: make(chan struct{}, maxTails)}
+	s := &server{Deps: d, tails: make(chan struct{}, maxTails), objects: make(chan struct{}, maxObjects)}
 	mux := http.NewServeMux()
 	api := newHuma(mux, d.Version)
 	s.streams(api)
@@ -51,6 +52,8 @@ func New(d Deps) (http.Handler, error) {
 	s.info(api)
 	mux.HandleFunc("GET "+eventsPath, s.events)
 	describeEvents(api.OpenAPI())
+	mux.HandleFunc("GET "+objectsPath, s.object)
+	describeObjects(api.OpenAPI())
 	describeIntake(api.OpenAPI())
 
 	public := http.NewServeMux()

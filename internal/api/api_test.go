@@ -277,3 +277,49 @@ func TestTimesAreUTC(t *testing.T) {
 		t.Errorf("%q, %v", raw.CreatedAt, err)
 	}
 }
+
+func TestSegmentSourceAndExporter(t *testing.T) {
+	s := newSite(t)
+	zero := "0"
+	var src apiv1.Source
+	s.want(201, "POST", "/v1/sources", apiv1.CreateSource{Name: "web", Kind: "segment", SourceID: "id-1", WriteKey: "old-write-key", Dedup: &zero}, &src)
+	if src.Stream != "web" || !src.NewStream || src.SourceID != "id-1" || src.WriteKey != "old-write-key" || src.Dedup != "0s" {
+		t.Errorf("created %+v", src)
+	}
+	s.want(200, "GET", "/v1/sources/web", nil, &src)
+	if src.WriteKey != "" || src.NewStream || src.Dedup != "0s" || src.SourceID != "id-1" {
+		t.Errorf("got %+v", src)
+	}
+	week := "168h"
+	s.want(200, "PATCH", "/v1/sources/web", apiv1.UpdateSource{Dedup: &week, RotateKey: true}, &src)
+	if src.Dedup != "168h0m0s" || !strings.HasPrefix(src.WriteKey, "strm_") {
+		t.Errorf("updated %+v", src)
+	}
+	bad := "soon"
+	s.refused(400, "PATCH", "/v1/sources/web", apiv1.UpdateSource{Dedup: &bad})
+	s.refused(404, "PATCH", "/v1/sources/nope", apiv1.UpdateSource{RotateKey: true})
+	s.refused(409, "POST", "/v1/sources", apiv1.CreateSource{Name: "x", Stream: "web"})
+
+	s.want(201, "PUT", "/v1/sinks/s3", apiv1.PutSink{Bucket: "b", Credentials: controltest.Credentials}, nil)
+	var e apiv1.Exporter
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Stream: "web", Layout: "segment"}, &e)
+	if e.Interval != "3600s" || e.Offset != "2400s" || e.MaxPacked != 100_000_000 || e.Format != "jsonl" || e.Compression != "gzip" {
+		t.Errorf("created %+v", e)
+	}
+	none, off, n := int64(0), "0s", int64(7)
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "x", Stream: "web", Layout: "segment", Interval: "24h", Offset: "0s", MaxPacked: &none}, &e)
+	if e.Interval != "86400s" || e.Offset != "" || e.MaxPacked != 0 {
+		t.Errorf("created %+v", e)
+	}
+	late := "30m"
+	s.want(200, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &late, MaxPacked: &n}, &e)
+	if e.Interval != "86400s" || e.Offset != "1800s" || e.MaxPacked != 7 {
+		t.Errorf("updated %+v", e)
+	}
+	s.want(200, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &off}, &e)
+	if e.Offset != "" || e.MaxPacked != 7 {
+		t.Errorf("updated %+v", e)
+	}
+	s.refused(400, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &bad})
+	s.refused(400, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "y", Stream: "web", Layout: "segment", Compression: "none"})
+}

@@ -65,6 +65,7 @@ func showBatch(b stream.Batch, exporterName string) apiv1.Batch {
 		Exporter:    exporterName,
 		Stream:      b.Stream,
 		Seq:         b.Seq,
+		Sink:        b.Sink,
 		State:       string(b.State),
 		Reason:      string(b.Reason),
 		Replay:      b.Replay,
@@ -89,7 +90,7 @@ func showRange(r stream.Range) apiv1.Range {
 }
 
 func showObject(o stream.Object) apiv1.Object {
-	out := apiv1.Object{Key: o.Key, Events: o.Events, Stored: o.Stored, Ranges: each(o.Ranges, showRange)}
+	out := apiv1.Object{Key: o.Key, Events: o.Events, Stored: o.Stored, Received: moment(o.Received), Ranges: each(o.Ranges, showRange)}
 	if o.Stored {
 		out.Bytes = o.Bytes
 		out.CRC32 = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, o.CRC32))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"strm/internal/api/apiv1"
+	"strm/internal/problem"
 )
 
 func TestReadEvents(t *testing.T) {
@@ -118,5 +119,38 @@ func TestReadEventsBusy(t *testing.T) {
 	a := s.send("GET", "/v1/streams/demo/events", nil)
 	if p := s.problem(429, a); p.Kind != "busy" || a.header.Get("Retry-After") == "" {
 		t.Errorf("%+v, %v", p, a.header)
+	}
+}
+
+func TestReadObject(t *testing.T) {
+	s := filled(t)
+	const path = "/v1/batch-exporters/s3-demo/objects"
+	s.Runner.Objects = map[string]string{"events/a b+c.gz": "\x1f\x8bbytes as they are"}
+	a := s.send("GET", path+"?key=events%2Fa+b%2Bc.gz", nil)
+	if a.status != 200 || string(a.body) != "\x1f\x8bbytes as they are" || a.header.Get("Content-Type") != "application/octet-stream" || a.header.Get("Content-Encoding") != "" {
+		t.Errorf("%d %v %q", a.status, a.header, a.body)
+	}
+	s.refused(404, "GET", path+"?key=events/other", nil)
+	s.refused(404, "GET", "/v1/batch-exporters/nope/objects?key=x", nil)
+	s.refused(400, "GET", path, nil)
+	s.refused(400, "GET", path+"?key=x&list=all", nil)
+	s.Runner.ObjectErr = problem.New(problem.Forbidden, "needs s3:GetObject")
+	if p := s.refused(403, "GET", path+"?key=x", nil); !strings.Contains(p.Detail, "s3:GetObject") {
+		t.Errorf("%+v", p)
+	}
+	// Less than the store announced: the answer breaks, so that nobody takes it for the whole.
+	s.Runner.ObjectErr, s.Runner.Missing = nil, 5
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+path+"?key=events%2Fa+b%2Bc.gz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := s.client.Do(req)
+	if err == nil {
+		_, err = io.ReadAll(res.Body)
+		err = errors.Join(err, res.Body.Close())
+	}
+	if err == nil {
+		t.Error("a short object looks whole")
 	}
 }

@@ -132,7 +132,13 @@ func readExporter(b apiv1.CreateExporter) (control.NewExporter, error) {
 	}
 	var err error
 	if b.Interval != "" {
-		n.Cut.Interval, err = readInterval(b.Interval)
+		if n.Cut.Interval, err = readInterval(b.Interval); err != nil {
+			return n, err
+		}
+	}
+	n.MaxPacked = b.MaxPacked
+	if b.Offset != "" {
+		n.Offset, err = readDuration("interval offset", &b.Offset)
 	}
 	return n, err
 }
@@ -142,6 +148,7 @@ func readExporterChange(b apiv1.UpdateExporter) (control.ExporterChange, error) 
 		Sink:        b.Sink,
 		PathPrefix:  b.PathPrefix,
 		MaxBytes:    b.MaxBytes,
+		MaxPacked:   b.MaxPacked,
 		MaxEvents:   b.MaxEvents,
 		Layout:      b.Layout,
 		Format:      b.Format,
@@ -154,7 +161,18 @@ func readExporterChange(b apiv1.UpdateExporter) (control.ExporterChange, error) 
 		}
 		ch.Interval = &d
 	}
-	return ch, nil
+	var err error
+	ch.Offset, err = readDuration("interval offset", b.Offset)
+	return ch, err
+}
+
+// readDuration reads a duration that may be absent.
+func readDuration(what string, s *string) (*time.Duration, error) {
+	if s == nil {
+		return nil, nil
+	}
+	d, err := control.ParseDuration(what, *s)
+	return &d, err
 }
 
 // readInterval refuses zero here, as further in it means the default.
@@ -166,15 +184,24 @@ func readInterval(s string) (time.Duration, error) {
 	return d, err
 }
 
+// seconds writes a duration as the seeds do.
+func seconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d/time.Second)) }
+
 func showExporter(x control.Exporter) apiv1.Exporter {
+	offset := ""
+	if x.Cut.Offset > 0 {
+		offset = seconds(x.Cut.Offset)
+	}
 	return apiv1.Exporter{
+		Offset:      offset,
 		Name:        x.Name,
 		ID:          x.ID,
 		Stream:      x.Stream,
 		Sink:        x.Sink,
 		PathPrefix:  x.Output.PathPrefix,
-		Interval:    fmt.Sprintf("%ds", int64(x.Cut.Interval/time.Second)),
+		Interval:    seconds(x.Cut.Interval),
 		MaxBytes:    x.Cut.MaxBytes,
+		MaxPacked:   x.Cut.MaxPacked,
 		MaxEvents:   x.Cut.MaxEvents,
 		Layout:      x.Output.Layout,
 		Format:      x.Output.Format,

@@ -58,4 +58,5 @@ func describeIntake(doc *huma.OpenAPI) {
 		"429": {Description: "No room now; send again after Retry-After seconds"},
 	}
 	doc.AddOperation(&one)
+	describeSegment(doc)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"strm/internal/api/apiv1"
+	"strm/internal/control"
 	"strm/internal/stream"
 )
 
@@ -32,7 +33,29 @@ func (s *server) sources(api huma.API) {
 	create.DefaultStatus = http.StatusCreated
 	register(s, api, create,
 		func(ctx context.Context, in *struct{ Body apiv1.CreateSource }) (*body[apiv1.Source], error) {
-			src, key, err := s.Control.CreateSource(ctx, in.Body.Name, in.Body.Stream, in.Body.Kind)
+			b := in.Body
+			dedup, err := readDuration("dedup window", b.Dedup)
+			if err != nil {
+				return nil, err
+			}
+			made, err := s.Control.CreateSource(ctx, control.NewSource{
+				Name: b.Name, Stream: b.Stream, Kind: b.Kind, ID: b.SourceID, WriteKey: b.WriteKey, Dedup: dedup,
+			})
+			out := showSource(made.Source)
+			out.WriteKey, out.NewStream = made.WriteKey, made.MadeStream
+			return &body[apiv1.Source]{out}, err
+		})
+
+	register(s, api, operation(http.MethodPatch, one, "update-source", tag, "Change a source's dedup window or write key; the answer shows a new key, once"),
+		func(ctx context.Context, in *struct {
+			SourcePath
+			Body apiv1.UpdateSource
+		}) (*body[apiv1.Source], error) {
+			dedup, err := readDuration("dedup window", in.Body.Dedup)
+			if err != nil {
+				return nil, err
+			}
+			src, key, err := s.Control.UpdateSource(ctx, in.Name, control.SourceChange{Dedup: dedup, RotateKey: in.Body.RotateKey, WriteKey: in.Body.WriteKey})
 			out := showSource(src)
 			out.WriteKey = key
 			return &body[apiv1.Source]{out}, err
@@ -51,5 +74,9 @@ func (s *server) sources(api huma.API) {
 }
 
 func showSource(s stream.Source) apiv1.Source {
-	return apiv1.Source{Name: s.Name, Stream: s.Stream, Kind: string(s.Kind), CreatedAt: s.CreatedAt.UTC()}
+	out := apiv1.Source{Name: s.Name, Stream: s.Stream, Kind: string(s.Kind), SourceID: s.ID, CreatedAt: s.CreatedAt.UTC()}
+	if s.Kind == stream.SourceSegment {
+		out.Dedup = s.DedupWindow.String()
+	}
+	return out
 }

@@ -88,6 +88,14 @@ func (c *Client) CreateSource(ctx context.Context, in apiv1.CreateSource) (apiv1
 	return out, err
 }
 
+// UpdateSource changes the fields that are set; the answer alone carries a new
+// write key.
+func (c *Client) UpdateSource(ctx context.Context, name string, in apiv1.UpdateSource) (apiv1.Source, error) {
+	var out apiv1.Source
+	err := c.call(ctx, request{method: http.MethodPatch, path: []string{"v1", "sources", name}, body: in, out: &out})
+	return out, err
+}
+
 // DeleteSource removes a source; its write key stops working.
 func (c *Client) DeleteSource(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "sources", name}})

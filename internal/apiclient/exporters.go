@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -129,6 +130,19 @@ func (c *Client) Verify(ctx context.Context, ref string) (apiv1.Verification, er
 	var out apiv1.Verification
 	err := c.call(ctx, request{method: http.MethodPost, path: path, query: q, out: &out, limit: -1})
 	return out, err
+}
+
+// Object opens a delivered object as it is stored, read by the server. The
+// caller closes it; a body that ends early is an error of its reader.
+func (c *Client) Object(ctx context.Context, ref, key string) (io.ReadCloser, error) {
+	path, q := exporter(ref, "objects")
+	q.Set("key", key)
+	res, err := c.send(ctx, request{method: http.MethodGet, path: path, query: q}, nil,
+		http.Header{"Accept": {"application/octet-stream, application/problem+json"}, "Accept-Encoding": {"identity"}})
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
 }
 
 // BatchQuery narrows a list of batches. Zero fields do not narrow.

@@ -27,10 +27,10 @@ var layers = [][]string{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 	},
-	{"api/apiv1", "simulate", "collect/segment/rawlog"},
-	{"builtin", "control", "collect/events", "apiclient"},
+	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
+	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
 	{"api"},
-	{"server", "cli/render", "cli/upload"},
+	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
 }
 
@@ -57,6 +57,7 @@ var adapterPorts = map[string][]string{
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
 	"simulate":          {},
+	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
 	"airbyte":           {"airbyte/config", "airbyte/paths", "airbyte/protocol", "columns", "format", "objstore", "stream", "problem"},
 	"airbyte/config":    {"airbyte/paths", "stream", "problem"},

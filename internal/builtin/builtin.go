@@ -26,27 +26,41 @@ var formats = []format.Format{jsonl.Format{}, csv.Format{}, parquet.Format{}}
 
 // Format returns the format of that name.
 func Format(name string) (format.Format, error) {
-	var names []string
 	for _, f := range formats {
 		if f.Name() == name {
 			return f, nil
 		}
+	}
+	return nil, problem.New(problem.Invalid, "format %q is not known; use one of %s", name, strings.Join(FormatNames(), ", "))
+}
+
+// FormatNames returns what --format takes.
+func FormatNames() []string {
+	var names []string
+	for _, f := range formats {
 		names = append(names, f.Name())
 	}
 	sort.Strings(names)
-	return nil, problem.New(problem.Invalid, "format %q is not known; use one of %s", name, strings.Join(names, ", "))
+	return names
 }
 
-// CheckOutput fills the defaults of an output (layout strm, format jsonl, no
-// compression) and refuses what no layout or format can do, and what could make
-// a key longer than stores take for a stream of this name and number of
-// partitions.
-func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Output, error) {
+// CheckOutput fills the defaults of an output (layout strm, and the format and
+// compression that the layout goes with) and refuses what no layout or format
+// can do, and what could make a key longer than stores take below the sink's
+// prefix for a stream of this name and number of partitions.
+func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error) {
 	if o.Layout == "" {
 		o.Layout = "strm"
 	}
+	l, err := layout.Parse(o.Layout)
+	if err != nil {
+		return o, err
+	}
 	if o.Format == "" {
-		o.Format = "jsonl"
+		o.Format = l.Defaults().Format
+	}
+	if o.Compression == "" {
+		o.Compression = l.Defaults().Compression
 	}
 	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
 		return o, err
@@ -60,11 +74,19 @@ func CheckOutput(o stream.Output, streamName string, partitions int) (stream.Out
 		return o, err
 	}
 	o.Compression = v.Compression
-	l, err := layout.Parse(o.Layout)
-	if err != nil {
+	if err := l.CheckForm(o.Format, o.Compression); err != nil {
 		return o, err
 	}
-	return o, l.CheckLength(o.PathPrefix, streamName, partitions, v.Ext)
+	if l.Fixed() && (o.Envelope != stream.Envelope{} || o.Flattening != stream.FlattenDefault) {
+		return o, problem.New(problem.Invalid, "layout %s holds events as they are: envelope and flattening do not fit; leave them out", o.Layout)
+	}
+	if l.NeedsSource() {
+		if err := stream.CheckSourceID(o.Source); err != nil {
+			return o, err
+		}
+	}
+	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: streamName, Source: o.Source, Ext: v.Ext}
+	return o, l.CheckLength(facts, partitions)
 }
 
 // OpenBucket opens the bucket of a sink with its unsealed credentials.

@@ -23,18 +23,49 @@ func TestCheckOutputKnowsTheStream(t *testing.T) {
 		{"demo", 256, 830},
 		{strings.Repeat("s", stream.MaxName), 256, 734},
 	} {
-		if _, err := CheckOutput(out(tt.longest), tt.name, tt.partitions); err != nil {
+		if _, err := CheckOutput(out(tt.longest), "", tt.name, tt.partitions); err != nil {
 			t.Errorf("%d bytes of prefix, %d of name, %d partitions: %v", tt.longest, len(tt.name), tt.partitions, err)
 		}
-		if _, err := CheckOutput(out(tt.longest+1), tt.name, tt.partitions); problem.KindOf(err) != problem.Invalid {
+		if _, err := CheckOutput(out(tt.longest+1), "", tt.name, tt.partitions); problem.KindOf(err) != problem.Invalid {
 			t.Errorf("%d bytes of prefix, %d of name, %d partitions: %v", tt.longest+1, len(tt.name), tt.partitions, err)
 		}
 	}
 }
 
 func TestCheckOutputFillsDefaults(t *testing.T) {
-	got, err := CheckOutput(stream.Output{}, "demo", 1)
+	got, err := CheckOutput(stream.Output{}, "", "demo", 1)
 	if want := (stream.Output{Layout: "strm", Format: "jsonl", Compression: "none"}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// The sink's prefix is a part of every key.
+func TestCheckOutputKnowsTheSinksPrefix(t *testing.T) {
+	o := stream.Output{PathPrefix: strings.Repeat("p", 800)}
+	if _, err := CheckOutput(o, strings.Repeat("q", 100), "demo", 1); err != nil {
+		t.Error(err)
+	}
+	if _, err := CheckOutput(o, strings.Repeat("q", 200), "demo", 1); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCheckOutputOfLayoutSegment(t *testing.T) {
+	want := stream.Output{Layout: "segment", Format: "jsonl", Compression: "gzip", Source: "id"}
+	for _, o := range []stream.Output{{Layout: "segment", Source: "id"}, want} {
+		if got, err := CheckOutput(o, "", "demo", 1); err != nil || got != want {
+			t.Errorf("%+v: got %+v, %v", o, got, err)
+		}
+	}
+	for text, o := range map[string]stream.Output{
+		"gzip JSON lines": {Layout: "segment", Source: "id", Compression: "none"},
+		"source id":       {Layout: "segment"},
+		"does not fit":    {Layout: "segment", Source: "id", Format: "csv"},
+		"as they are":     {Layout: "segment", Source: "id", Envelope: stream.Envelope{Style: stream.EnvelopeTarsal}},
+		"is not known":    {Format: "xml"},
+	} {
+		if _, err := CheckOutput(o, "", "demo", 1); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), text) {
+			t.Errorf("%+v: %v, want %q", o, err, text)
+		}
 	}
 }

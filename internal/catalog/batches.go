@@ -24,6 +24,7 @@ const (
 
 	sqlUnfinished = batchesOpen + `exporter_id = $1 AND state IN ('planned', 'attempted')` + batchesClose + `, o.num`
 	sqlBatch      = batchesOpen + `exporter_id = $1 AND seq = $2` + batchesClose + `, o.num`
+	sqlStored     = batchesOpen + `exporter_id = $1 AND seq = (SELECT max(seq) FROM batch_object WHERE bucket = $2 AND object_key = $3 AND bucket <> '' AND exporter_id = $1 AND stored)` + batchesClose + `, o.num`
 	sqlAfter      = batchesOpen + `exporter_id = $1 AND seq > $2 ORDER BY seq LIMIT $3` + batchesClose + `, o.num`
 )
 
@@ -99,6 +100,23 @@ func (db *DB) Batch(ctx context.Context, id string) (stream.Batch, error) {
 		return stream.Batch{}, problem.New(problem.NotFound, "there is no batch %s", id)
 	}
 	return found[0], nil
+}
+
+// StoredObject returns the object that the exporter has stored under a key in a
+// place (stream.Sink.Place). Kind NotFound if the ledger has none.
+func (db *DB) StoredObject(ctx context.Context, exporterID, place, key string) (stream.Object, error) {
+	found, err := collect(ctx, db.read, sqlStored, exporterID, place, key)
+	if err != nil {
+		return stream.Object{}, db.fault(ctx, err, "look up object "+key)
+	}
+	for _, b := range found {
+		for _, o := range b.Objects {
+			if o.Key == key && o.Stored {
+				return o, nil
+			}
+		}
+	}
+	return stream.Object{}, problem.New(problem.NotFound, "the ledger has no stored object %q of this batch exporter in its sink's bucket", key)
 }
 
 // BatchQuery chooses batches; zero fields choose all.

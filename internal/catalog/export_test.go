@@ -3,6 +3,7 @@ package catalog
 // Queries for the test of their plans.
 var (
 	SQLUnfinished = sqlUnfinished
+	SQLStored     = sqlStored
 	SQLBatch      = sqlBatch
 	SQLAfter      = sqlAfter
 	SQLTotals     = sqlTotals

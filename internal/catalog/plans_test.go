@@ -42,6 +42,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	queries := []query{
 		{"unfinished", "batch_unfinished", catalog.SQLUnfinished, []any{"e"}},
 		{"one batch", "sqlite_autoindex_batch_1", catalog.SQLBatch, []any{"e", 1}},
+		{"stored object", "batch_object_key", catalog.SQLStored, []any{"e", "p", "k"}},
 		{"each batch", "sqlite_autoindex_batch_1", catalog.SQLAfter, []any{"e", 1, 10}},
 		{"totals", "batch_unfinished", catalog.SQLTotals, []any{"e"}},
 		{"held next", "exporter_name", catalog.SQLHeldNext, []any{"s"}},

@@ -49,6 +49,24 @@ func (db *DB) CreateSource(ctx context.Context, s stream.Source) error {
 	})
 }
 
+// UpdateSource stores DedupWindow and KeyHash of the source of that name; every
+// other field stays as it is. Kind Conflict if another source has the key.
+func (db *DB) UpdateSource(ctx context.Context, s stream.Source) error {
+	if s.KeyHash == "" {
+		return problem.New(problem.Invalid, "source %s needs a write key", s.Name)
+	}
+	return db.change(ctx, "update source "+s.Name, func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `UPDATE source SET dedup_window = $2, key_hash = $3 WHERE name = $1`, s.Name, int64(s.DedupWindow), s.KeyHash)
+		switch {
+		case err != nil && db.dialect.Duplicate(err):
+			return problem.New(problem.Conflict, "another source has that write key; give each source a key of its own")
+		case err == nil && n == 0:
+			return problem.New(problem.NotFound, `source %s does not exist; see "strm list sources"`, s.Name)
+		}
+		return err
+	})
+}
+
 // Source returns the source with this name.
 func (db *DB) Source(ctx context.Context, name string) (stream.Source, error) {
 	s, ok, err := one(ctx, db.read, scanSource, selectSource+` WHERE o.name = $1`, name)

@@ -1,32 +1,38 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"strm/internal/api/apiv1"
+	"strm/internal/builtin"
 	"strm/internal/cli/render"
+	"strm/internal/layout"
 )
 
 // exporterFlags are the settings of an exporter that create and update share.
 type exporterFlags struct {
-	sink, prefix, interval, layout, format, compression, maxBytes string
-	maxEvents                                                     int64
+	sink, prefix, interval, offset, layout, format, compression, maxBytes, maxPacked string
+	maxEvents                                                                        int64
 }
 
-func (f *exporterFlags) add(a *app, c *cobra.Command, interval string) {
+func (f *exporterFlags) add(a *app, c *cobra.Command) {
 	c.Flags().StringVar(&f.sink, "sink", "", "the sink to deliver to (default: the only one)")
 	c.Flags().StringVar(&f.prefix, "path-prefix", "", "put the objects under this prefix in the bucket")
-	c.Flags().StringVar(&f.interval, "interval", interval, "deliver at least this often: 60, 60s or 1m; from 30s to 1h")
-	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects (default strm)")
-	c.Flags().StringVar(&f.format, "format", "", "format of the objects (default jsonl)")
-	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd (default none)")
+	c.Flags().StringVar(&f.interval, "interval", "", "deliver at least this often: 60, 60s or 1m; from 30s to 24h (a new one's default is 60s, and 1h with layout segment)")
+	c.Flags().StringVar(&f.offset, "interval-offset", "", "cut so long after the full interval: with --interval 1h, 40m cuts at :40; below the interval (a new one's default is 0, and 40m with layout segment)")
+	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects: "+strings.Join(layout.Names(), ", ")+", or a template such as {stream}/{date}/{batch}.{ext} (a new one's default is strm)")
+	c.Flags().StringVar(&f.format, "format", "", "format of the objects: "+strings.Join(builtin.FormatNames(), ", ")+" (a new one's default is jsonl)")
+	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd (a new one's default is none; layout segment is always gzip)")
 	c.Flags().StringVar(&f.maxBytes, "max-bytes", "", "close a batch at this size before compression (100MB, 64MiB; 0 for no bound), at the end of a stored block: at most this much, but at least one block of up to 256 KiB")
+	c.Flags().StringVar(&f.maxPacked, "max-packed-bytes", "", "close a batch at this size as stored, which is the size of a gzip object (100MB, 64MiB; 0 for no bound; a new one's default is no bound, and 100MB with layout segment); at the end of a stored block, as --max-bytes")
 	c.Flags().Int64Var(&f.maxEvents, "max-events", 0, "close a batch at this many events (0 for no bound), at the end of a stored block: one request, or several that came together")
 	completeWith(c, "sink", a.names(-1, sinkNames))
-	complete(c, "layout", "strm")
-	complete(c, "format", "jsonl")
+	complete(c, "layout", layout.Names()...)
+	complete(c, "format", builtin.FormatNames()...)
 	complete(c, "compression", "none", "gzip", "zstd")
-	for _, free := range []string{"path-prefix", "interval", "max-bytes", "max-events"} {
+	for _, free := range []string{"path-prefix", "interval", "interval-offset", "max-bytes", "max-packed-bytes", "max-events"} {
 		complete(c, free)
 	}
 }
@@ -37,6 +43,15 @@ func (f *exporterFlags) bytes() (int64, error) {
 		return 0, nil
 	}
 	return parseSize(f.maxBytes)
+}
+
+// packed returns --max-packed-bytes as a number, nil if it was not given.
+func (f *exporterFlags) packed() (*int64, error) {
+	if f.maxPacked == "" {
+		return nil, nil
+	}
+	n, err := parseSize(f.maxPacked)
+	return &n, err
 }
 
 func (a *app) createExporter() *cobra.Command {
@@ -50,11 +65,17 @@ func (a *app) createExporter() *cobra.Command {
 		Long: `Create a batch exporter, which delivers the events of a stream to a sink, in
 batches. It begins with the events that come from now on, unless told otherwise.
 
+With --layout segment the objects are those of Segment's Amazon S3 destination:
+segment-logs/SOURCE-ID/DAY/NAME.gz, DAY being the day of receipt as Unix
+milliseconds, cut at :40 of each hour or at 100 MB. The stream needs a source of
+kind segment (strm create source NAME --kind segment).
+
 The bucket is tried with an empty object, .strm_test_<uuid>.jsonl, under the
-prefix. If that fails the exporter exists all the same and goes on trying; the
+prefix (and segment-logs/, with that layout). If that fails the exporter exists all the same and goes on trying; the
 command then says what is wrong and exits with 1.`,
 		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
-  strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events`,
+  strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events
+  strm create batch-exporter web --sink s3 --layout segment`,
 		Args: args(1, 1, "one STREAM"), ValidArgsFunction: a.names(1, streamNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := apiv1.CreateExporter{
@@ -62,10 +83,20 @@ command then says what is wrong and exits with 1.`,
 				Layout: f.layout, Format: f.format, Compression: f.compression, IncludeExistingEvents: existing,
 			}
 			var err error
-			if in.Interval, err = parseInterval(f.interval); err != nil {
-				return err
+			if f.interval != "" {
+				if in.Interval, err = parseInterval(f.interval); err != nil {
+					return err
+				}
+			}
+			if f.offset != "" {
+				if in.Offset, err = parseOffset(f.offset); err != nil {
+					return err
+				}
 			}
 			if in.MaxBytes, err = f.bytes(); err != nil {
+				return err
+			}
+			if in.MaxPacked, err = f.packed(); err != nil {
 				return err
 			}
 			if from != "" {
@@ -87,7 +118,7 @@ command then says what is wrong and exits with 1.`,
 			return undelivered(out)
 		},
 	}
-	f.add(a, c, "60s")
+	f.add(a, c)
 	c.Flags().StringVar(&name, "name", "", "name of the batch exporter (default SINK-STREAM)")
 	c.Flags().BoolVar(&existing, "include-existing-events", false, "begin with the oldest event that the stream still has")
 	c.Flags().StringVar(&from, "from", "", "begin with the events received from this time on (2026-01-31T15:04:05Z)")
@@ -101,8 +132,9 @@ func (a *app) updateExporter() *cobra.Command {
 	c := &cobra.Command{
 		Use: "batch-exporter NAME", Aliases: []string{"batch-exporters"}, Short: "Change a batch exporter's settings",
 		Long: `Change a batch exporter's settings. Batches that are planned already keep the
-settings they were planned with. Where several streams have a batch exporter of
-this name, write STREAM/NAME.`,
+settings they were planned with. What is not given stays; only layout segment
+brings its format and compression with it. Where several streams have a batch
+exporter of this name, write STREAM/NAME.`,
 		Example: `  strm update batch-exporter s3-demo --interval 5m
   strm update batch-exporter demo/archive --sink other --path-prefix archive`,
 		Args: args(1, 1, "one NAME"), ValidArgsFunction: a.names(1, exporterNames),
@@ -122,7 +154,7 @@ this name, write STREAM/NAME.`,
 			return s.print(render.Exporter(s.inst, out))
 		},
 	}
-	f.add(a, c, "")
+	f.add(a, c)
 	return c
 }
 
@@ -148,6 +180,20 @@ func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error)
 		}
 		in.Interval, some = &v, true
 	}
+	if set("interval-offset") {
+		v, err := parseOffset(f.offset)
+		if err != nil {
+			return in, err
+		}
+		in.Offset, some = &v, true
+	}
+	if set("max-packed-bytes") {
+		n, err := parseSize(f.maxPacked)
+		if err != nil {
+			return in, err
+		}
+		in.MaxPacked, some = &n, true
+	}
 	if set("max-bytes") {
 		n, err := f.bytes()
 		if err != nil {
@@ -159,7 +205,7 @@ func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error)
 		in.MaxEvents, some = &f.maxEvents, true
 	}
 	if !some {
-		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --layout, --format, --compression, --max-bytes, --max-events")
+		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --interval-offset, --layout, --format, --compression, --max-bytes, --max-packed-bytes, --max-events")
 	}
 	return in, nil
 }

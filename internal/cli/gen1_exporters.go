@@ -35,7 +35,7 @@ func (a *app) gen1CreateExporter() *cobra.Command {
 				}
 			}
 			if interval <= 0 {
-				return usagef("--interval (-i) is needed: seconds, from 30 to 3600")
+				return usagef("--interval (-i) is needed: seconds, from 30 to 86400")
 			}
 			s, err := a.begin(cmd)
 			if err != nil {
@@ -60,7 +60,7 @@ func (a *app) gen1CreateExporter() *cobra.Command {
 	fl.StringVar(&name, "exporter-name", "", "name of the exporter (also -en)")
 	fl.StringVar(&sink, "sink-name", "", "the sink to deliver to (also -sn)")
 	fl.StringVar(&kind, "sink-type", "", "its type (also -st)")
-	fl.IntVarP(&interval, "interval", "i", 0, "seconds between batches, 30 to 3600")
+	fl.IntVarP(&interval, "interval", "i", 0, "seconds between batches, 30 to 86400")
 	fl.StringVar(&prefix, "path-prefix", "", "put the objects under this prefix (also -pp)")
 	completeWith(c, "sink-name", a.names(-1, sinkNames))
 	complete(c, "sink-type", gen1TypeNames()...)

@@ -63,6 +63,18 @@ func parseInterval(s string) (string, error) {
 	return d.String(), nil
 }
 
+// parseOffset reads an interval or 0.
+func parseOffset(s string) (string, error) {
+	if s == "0" || s == "0s" {
+		return "0s", nil
+	}
+	v, err := parseInterval(s)
+	if err != nil {
+		return "", usagef("%q is not an offset: write 0, 40m or 2400s", s)
+	}
+	return v, nil
+}
+
 // parseAge reads a duration that may also be in days: 168h, 7d.
 func parseAge(s string) (string, error) {
 	if n, ok := strings.CutSuffix(s, "d"); ok {

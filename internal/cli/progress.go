@@ -32,12 +32,17 @@ func newProgress(w io.Writer) *progress {
 
 // update draws the state of things, now and then.
 func (p *progress) update(u upload.Progress) {
+	p.draw(func(elapsed time.Duration) string { return barLine(u, elapsed) })
+}
+
+// draw draws a line, now and then.
+func (p *progress) draw(line func(elapsed time.Duration) string) {
 	now := time.Now()
 	if !p.live || now.Sub(p.drawn) < drawEvery {
 		return
 	}
 	p.drawn = now
-	_, _ = io.WriteString(p.w, "\r\x1b[K"+barLine(u, now.Sub(p.since))) // a bar that cannot be drawn harms nobody
+	_, _ = io.WriteString(p.w, "\r\x1b[K"+line(now.Sub(p.since))) // a bar that cannot be drawn harms nobody
 }
 
 // say writes a line above the bar.
@@ -53,17 +58,24 @@ func (p *progress) clear() {
 	}
 }
 
+// bar returns a bar and how far it is.
+func bar(done, size int64) string {
+	const width = 20
+	part := 1.0
+	if size > 0 {
+		part = min(float64(done)/float64(size), 1)
+	}
+	full := int(part * width)
+	return fmt.Sprintf("[%s%s] %3.0f %%", strings.Repeat("#", full), strings.Repeat(".", width-full), part*100)
+}
+
 // barLine returns the bar for a state after some time.
 func barLine(u upload.Progress, elapsed time.Duration) string {
 	rate := float64(u.Fresh) / max(elapsed.Seconds(), 0.001)
 	if u.Size <= 0 {
 		return fmt.Sprintf("%s  %d events  %s  %.0f events/s", u.File, u.Events, render.Bytes(u.Read), rate)
 	}
-	const width = 20
-	part := min(float64(u.Read)/float64(u.Size), 1)
-	full := int(part * width)
-	line := fmt.Sprintf("%s  [%s%s] %3.0f %%  %s of %s  %.0f events/s", u.File, strings.Repeat("#", full), strings.Repeat(".", width-full),
-		part*100, render.Bytes(u.Read), render.Bytes(u.Size), rate)
+	line := fmt.Sprintf("%s  %s  %s of %s  %.0f events/s", u.File, bar(u.Read, u.Size), render.Bytes(u.Read), render.Bytes(u.Size), rate)
 	if left := u.Size - u.Read; left > 0 && u.Begun < u.Read && elapsed > time.Second {
 		eta := time.Duration(float64(elapsed) * float64(left) / float64(u.Read-u.Begun))
 		line += "  " + eta.Round(time.Second).String() + " left"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ func (a *app) serve() *cobra.Command {
 		cfg                 server.Config
 		maxBody, maxEvent   = size(16 << 20), size(1 << 20)
 		logMax, minFree     = size(0), size(1 << 30)
+		proxies             prefixes
 		logFormat, logLevel string
 	)
 	cmd := &cobra.Command{
@@ -56,6 +58,7 @@ start. kill -9 is safe too.`,
 			if err != nil {
 				return err
 			}
+			cfg.TrustedProxies = proxies
 			cfg.Data, cfg.Version, cfg.Logger = a.settings.Data, a.deps.Version, logger
 			if cfg.Data == "" {
 				cfg.Data = defaultData
@@ -82,10 +85,15 @@ start. kill -9 is safe too.`,
 	f.Var(&minFree, "min-free-disk", "bytes that stay free on the disk; near them delivered events go early, below them intake answers 429 (0: no reserve, a full disk then ends the process)")
 	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered, 1m or more")
 	f.DurationVar(&cfg.Grace, "grace", 10*time.Second, "how long requests and uploads under way may go on when stopping")
+	f.StringVar(&cfg.PublicURL, "public-url", "", "where browsers and phones reach this server, as https://events.example.org; their Segment SDKs are told so (default: what they asked)")
+	f.StringVar(&cfg.AnalyticsJS, "analytics-js", "", "directory of the unpacked npm package @segment/analytics-next: serve it to pages with Segment's HTML snippet")
+	f.Var(&proxies, "trusted-proxies", "addresses or networks of proxies, with commas between, whose X-Forwarded-For, -Proto and -Host count (or Forwarded)")
+	f.BoolVar(&cfg.SegmentWriteKeyInLines, "segment-write-key-in-lines", false, "keep the write key in the raw-log lines of Segment sources")
 	f.StringVar(&logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	_ = cmd.MarkFlagFilename("tls-cert", "pem", "crt") // the flags exist: they were made above
 	_ = cmd.MarkFlagFilename("tls-key", "pem", "key")
+	_ = cmd.MarkFlagDirname("analytics-js")
 	complete(cmd, "log-format", "text", "json")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	return cmd
@@ -127,6 +135,43 @@ func (s *size) Set(text string) error {
 
 // Type names the flag's value in the help.
 func (s *size) Type() string { return "size" }
+
+// prefixes is a flag that takes addresses and networks.
+type prefixes []netip.Prefix
+
+// String, Set and Type implement pflag.Value.
+func (p *prefixes) String() string {
+	var texts []string
+	for _, one := range *p {
+		texts = append(texts, one.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// Set adds those of 10.0.0.0/8,192.0.2.7,::1.
+func (p *prefixes) Set(text string) error {
+	all := *p
+	for _, one := range strings.Split(text, ",") {
+		one = strings.TrimSpace(one)
+		if one == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			a, addrErr := netip.ParseAddr(one)
+			if addrErr != nil || a.Zone() != "" {
+				return usagef("%q: use an address or a network, as 192.0.2.7 or 10.0.0.0/8", one)
+			}
+			prefix = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		all = append(all, prefix.Masked())
+	}
+	*p = all
+	return nil
+}
+
+// Type names the flag's value in the help.
+func (p *prefixes) Type() string { return "networks" }
 
 func newLogger(cmd *cobra.Command, format, level string) (*slog.Logger, error) {
 	var l slog.Level

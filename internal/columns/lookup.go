@@ -67,6 +67,12 @@ func (l *Lookup) Read(object []byte) bool {
 	return m.OK()
 }
 
+// Forget lets go of the text that was read last.
+func (l *Lookup) Forget() {
+	clear(l.Vals)
+	clear(l.More[:cap(l.More)])
+}
+
 func (l *Lookup) find(key []byte, escaped bool) int {
 	if !escaped && l.guess < len(l.keys) && l.keys[l.guess] == string(key) && l.guess != l.rest {
 		l.guess++

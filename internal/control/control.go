@@ -29,9 +29,9 @@ type Deps struct {
 	Runner  Runner
 	Sealer  Sealer
 	// CheckOutput fills the defaults of an output and refuses what no layout
-	// or format can do, and what could make a key too long for a stream of this
-	// name and number of partitions.
-	CheckOutput func(o stream.Output, streamName string, partitions int) (stream.Output, error)
+	// or format can do, and what could make a key too long below the sink's
+	// prefix for a stream of this name and number of partitions.
+	CheckOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	// Trimming is held by whoever trims the log, from reading the exporters'
 	// positions until the trim is done. Control holds it from reading where a
 	// new exporter starts until the exporter is stored, and from reading what a
@@ -48,7 +48,7 @@ type Control struct {
 	log         Log
 	runner      Runner
 	sealer      Sealer
-	checkOutput func(stream.Output, string, int) (stream.Output, error)
+	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	trimming    sync.Locker
 	options     Options
 	keys        *Sources

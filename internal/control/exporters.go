@@ -3,9 +3,11 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
+	"strm/internal/layout"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -23,10 +25,14 @@ type Exporter struct {
 type NewExporter struct {
 	Name   string // default <sink>-<stream>
 	Stream string
-	Sink   string // default the only sink
-	Cut    stream.Cut
-	Output stream.Output
+	Sink   string        // default the only sink
+	Cut    stream.Cut    // Offset and MaxPacked are those below
+	Output stream.Output // Source is the stream's own
 	Start  Start
+
+	// nil: the layout's.
+	Offset    *time.Duration // for an interval of its own, where it is below that
+	MaxPacked *int64
 }
 
 // CreateExporter creates a batch exporter and tries its sink. It returns the
@@ -98,23 +104,25 @@ func (c *Control) describeExporter(ctx context.Context, n NewExporter) (stream.E
 		Name:      n.Name,
 		Stream:    s.Name,
 		StreamID:  s.ID,
-		Sink:      sink,
-		Cut:       n.Cut,
+		Sink:      sink.Name,
+		Output:    n.Output,
 		TestID:    uuid.NewString(),
 		FromStart: n.Start.Existing,
 		CreatedAt: t,
 		UpdatedAt: t,
 	}
 	if e.Name == "" {
-		e.Name = defaultName(sink, s.Name)
+		e.Name = defaultName(sink.Name, s.Name)
 	}
 	if err := stream.CheckName("batch exporter", e.Name); err != nil {
 		return fail(err)
 	}
-	if e.Cut.Interval == 0 {
-		e.Cut.Interval = DefaultInterval
+	l, err := layout.Parse(n.Output.Layout)
+	if err != nil {
+		return fail(err)
 	}
-	if e.Output, err = c.settings(e.Cut, n.Output, s.Name, s.Partitions); err != nil {
+	e.Cut, e.Output.Source = n.cut(l.Defaults().Cut), ""
+	if e.Output, err = c.settings(ctx, e, s.Partitions, sink.Prefix); err != nil {
 		return fail(err)
 	}
 	if err := n.Start.check(t); err != nil {
@@ -129,32 +137,58 @@ func (c *Control) describeExporter(ctx context.Context, n NewExporter) (stream.E
 	return e, s, nil
 }
 
+// cut returns when to close batches: as asked for, else as the layout has it.
+func (n NewExporter) cut(def stream.Cut) stream.Cut {
+	cut := n.Cut
+	if cut.Interval == 0 {
+		cut.Interval = def.Interval
+	}
+	cut.Offset, cut.MaxPacked = 0, def.MaxPacked
+	switch {
+	case n.Offset != nil:
+		cut.Offset = *n.Offset
+	case def.Offset < cut.Interval:
+		cut.Offset = def.Offset
+	}
+	if n.MaxPacked != nil {
+		cut.MaxPacked = *n.MaxPacked
+	}
+	return cut
+}
+
 // defaultName is "<sink>-<stream>", cut where it would be too long for a name.
 func defaultName(sink, streamName string) string {
 	name := sink + "-" + streamName
 	return name[:min(len(name), stream.MaxName)]
 }
 
-func (c *Control) chooseSink(ctx context.Context, name string) (string, error) {
+func (c *Control) chooseSink(ctx context.Context, name string) (stream.Sink, error) {
 	if name != "" {
-		s, err := c.catalog.Sink(ctx, name)
-		return s.Name, err
+		return c.catalog.Sink(ctx, name)
 	}
 	sinks, err := c.catalog.Sinks(ctx)
 	if err != nil {
-		return "", err
+		return stream.Sink{}, err
 	}
 	if len(sinks) != 1 {
-		return "", problem.New(problem.Invalid, "You must provide a sink name when creating a batch exporter")
+		return stream.Sink{}, problem.New(problem.Invalid, "You must provide a sink name when creating a batch exporter")
 	}
-	return sinks[0].Name, nil
+	return sinks[0], nil
 }
 
-// settings checks what an exporter of a stream can be told and fills the
-// output's defaults.
-func (c *Control) settings(cut stream.Cut, out stream.Output, streamName string, partitions int) (stream.Output, error) {
+// settings checks what an exporter was told and returns its output with its
+// defaults and its source filled in. The source that e names stays if the stream
+// has none any more. The caller holds c.change.
+func (c *Control) settings(ctx context.Context, e stream.Exporter, partitions int, sinkPrefix string) (stream.Output, error) {
+	cut, out := e.Cut, e.Output
 	if err := c.checkInterval(cut.Interval); err != nil {
 		return out, err
+	}
+	if err := checkOffset(cut.Offset, cut.Interval); err != nil {
+		return out, err
+	}
+	if cut.MaxPacked < 0 || cut.MaxPacked > MaxBatchBytes {
+		return out, problem.New(problem.Invalid, "max packed bytes: %d is not between 0 (no bound) and %d (what one object can hold)", cut.MaxPacked, int64(MaxBatchBytes))
 	}
 	if cut.MaxBytes < 0 || cut.MaxBytes > MaxBatchBytes {
 		return out, problem.New(problem.Invalid, "max bytes: %d is not between 0 (no bound) and %d (what one object can hold)", cut.MaxBytes, int64(MaxBatchBytes))
@@ -165,7 +199,14 @@ func (c *Control) settings(cut stream.Cut, out stream.Output, streamName string,
 	if err := stream.CheckPathPrefix(out.PathPrefix); err != nil {
 		return out, err
 	}
-	return c.checkOutput(out, streamName, partitions)
+	l, err := layout.Parse(out.Layout)
+	if err != nil {
+		return out, err
+	}
+	if out.Source, err = c.sourceOf(ctx, l, e.StreamID, e.Stream, out.Source); err != nil {
+		return out, err
+	}
+	return c.checkOutput(out, sinkPrefix, e.Stream, partitions)
 }
 
 // start tries the sink of an exporter that is in the catalog and makes the

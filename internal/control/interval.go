@@ -7,12 +7,11 @@ import (
 	"strm/internal/problem"
 )
 
-// The bounds of an exporter's interval, and its default.
+// The bounds of an exporter's interval. Its default is the layout's.
 const (
 	MinInterval      = 30 * time.Second
 	MinShortInterval = time.Second // with Options.AllowShortIntervals
-	MaxInterval      = time.Hour
-	DefaultInterval  = 60 * time.Second
+	MaxInterval      = 24 * time.Hour
 )
 
 // ParseDuration reads a duration as people give it: a whole number of seconds
@@ -42,6 +41,17 @@ func (c *Control) checkInterval(d time.Duration) error {
 	}
 	if d%time.Second != 0 {
 		return problem.New(problem.Invalid, "interval %v must be whole seconds", d)
+	}
+	return nil
+}
+
+// checkOffset refuses an offset that is not below the interval.
+func checkOffset(offset, interval time.Duration) error {
+	if offset < 0 || offset >= interval {
+		return problem.New(problem.Invalid, "interval offset %v must be at least 0 and below the interval, which is %v", offset, interval)
+	}
+	if offset%time.Second != 0 {
+		return problem.New(problem.Invalid, "interval offset %v must be whole seconds", offset)
 	}
 	return nil
 }

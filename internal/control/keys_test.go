@@ -14,10 +14,15 @@ import (
 	"strm/internal/stream"
 )
 
+func createSource(t testing.TB, c *control.Control, name, of, kind string) (stream.Source, string, error) {
+	out, err := c.CreateSource(t.Context(), control.NewSource{Name: name, Stream: of, Kind: kind})
+	return out.Source, out.WriteKey, err
+}
+
 func TestWriteKey(t *testing.T) {
 	w := controltest.New(t)
 	mustStream(t, w, "demo", 1)
-	src, key, err := w.CreateSource(t.Context(), "web", "demo", "")
+	src, key, err := createSource(t, w.Control, "web", "demo", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +43,7 @@ func TestWriteKey(t *testing.T) {
 func TestCreateSourceRefuses(t *testing.T) {
 	w := controltest.New(t)
 	mustStream(t, w, "demo", 1)
-	if _, _, err := w.CreateSource(t.Context(), "taken", "demo", "events"); err != nil {
+	if _, _, err := createSource(t, w.Control, "taken", "demo", "events"); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -53,7 +58,7 @@ func TestCreateSourceRefuses(t *testing.T) {
 		{"taken", "taken", "demo", "", problem.Conflict, "taken"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := w.CreateSource(t.Context(), tt.source, tt.stream, tt.kind)
+			_, _, err := createSource(t, w.Control, tt.source, tt.stream, tt.kind)
 			wantKind(t, err, tt.want, tt.text)
 		})
 	}
@@ -64,7 +69,7 @@ func TestWriteKeysFollowChanges(t *testing.T) {
 	w := controltest.New(t)
 	keys := w.WriteKeys()
 	mustStream(t, w, "demo", 1)
-	_, key, err := w.CreateSource(t.Context(), "web", "demo", "")
+	_, key, err := createSource(t, w.Control, "web", "demo", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +93,7 @@ func TestWriteKeysFollowChanges(t *testing.T) {
 	wantKind(t, err, problem.NotFound, "unknown")
 	w.Faults.Clear()
 
-	if _, key, err = w.CreateSource(t.Context(), "web", "demo", ""); err != nil {
+	if _, key, err = createSource(t, w.Control, "web", "demo", ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := lookup(); err != nil {
@@ -121,7 +126,7 @@ func TestWriteKeysFlood(t *testing.T) {
 func TestWriteKeysCatalogFails(t *testing.T) {
 	w := controltest.New(t)
 	mustStream(t, w, "demo", 1)
-	_, key, err := w.CreateSource(t.Context(), "web", "demo", "")
+	_, key, err := createSource(t, w.Control, "web", "demo", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +148,7 @@ func TestWriteKeysRace(t *testing.T) {
 	slow := &slowSources{Catalog: d.Catalog, entered: make(chan struct{}), leave: make(chan struct{})}
 	d.Catalog = slow
 	c := control.New(d)
-	_, key, err := c.CreateSource(t.Context(), "web", "demo", "")
+	_, key, err := createSource(t, w.Control, "web", "demo", "") // by another Control, as it reads the sources too
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +188,7 @@ func BenchmarkWriteKeys(b *testing.B) {
 	if _, err := w.CreateStream(b.Context(), control.NewStream{Name: "demo"}); err != nil {
 		b.Fatal(err)
 	}
-	_, key, err := w.CreateSource(b.Context(), "web", "demo", "")
+	_, key, err := createSource(b, w.Control, "web", "demo", "")
 	if err != nil {
 		b.Fatal(err)
 	}

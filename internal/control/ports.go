@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"io"
 	"iter"
 	"time"
 
@@ -31,6 +32,9 @@ type Catalog interface {
 	CreateSource(ctx context.Context, s stream.Source) error
 	Source(ctx context.Context, name string) (stream.Source, error)
 	Sources(ctx context.Context) ([]stream.Source, error)
+	// UpdateSource stores DedupWindow and KeyHash of the source of that name;
+	// Conflict if another has the key.
+	UpdateSource(ctx context.Context, s stream.Source) error
 	DeleteSource(ctx context.Context, name string) error
 
 	PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error)
@@ -87,6 +91,7 @@ type Runner interface {
 	WaitDelivered(ctx context.Context, exporterID string, target stream.Position) (bool, error)
 	Replay(ctx context.Context, exporterID, into string, from, to time.Time) (exporter.Replay, error)
 	Verify(ctx context.Context, exporterID string) (exporter.Verification, error)
+	Object(ctx context.Context, exporterID, key string) (body io.ReadCloser, size int64, err error)
 }
 
 // Sealer encrypts what must not be read from the disk.

@@ -74,6 +74,11 @@ func (c *Control) putSinkRow(ctx context.Context, s stream.Sink) (stored stream.
 	case problem.KindOf(err) != problem.NotFound:
 		return stream.Sink{}, false, false, err
 	}
+	if err == nil && old.Prefix != s.Prefix {
+		if err := c.keysFit(ctx, s); err != nil {
+			return stream.Sink{}, false, false, err
+		}
+	}
 	if moved {
 		users, err := c.catalog.ExportersOfSink(ctx, s.Name)
 		if err != nil {
@@ -83,6 +88,21 @@ func (c *Control) putSinkRow(ctx context.Context, s stream.Sink) (stored stream.
 	}
 	stored, created, err = c.catalog.PutSink(ctx, s)
 	return stored, created, moved, err
+}
+
+// keysFit refuses a prefix below which the keys of the sink's exporters would
+// not fit. Planning looks again: a replay's prefix is known only then.
+func (c *Control) keysFit(ctx context.Context, s stream.Sink) error {
+	users, err := c.catalog.ExportersOfSink(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	for _, e := range users {
+		if _, err := c.checkOutput(e.Output, s.Prefix, e.Stream, len(e.Start)); err != nil {
+			return problem.New(problem.KindOf(err), "batch exporter %q would not fit below the prefix: %w", e.Name, err)
+		}
+	}
+	return nil
 }
 
 // SinkSecret returns the associated data that a sink's credentials are sealed

@@ -142,6 +142,15 @@ func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange
 	if ch.StrmMeta != nil {
 		s.StrmMeta = *ch.StrmMeta
 	}
+	if s.StrmMeta {
+		src, ok, err := c.segmentSource(ctx, s.ID)
+		if err != nil {
+			return stream.Stream{}, err
+		}
+		if ok {
+			return stream.Stream{}, problem.New(problem.Conflict, "stream %q belongs to the source %q of kind %s: strmMeta has no place in a raw log", s.Name, src.Name, src.Kind)
+		}
+	}
 	if ch.Description != nil {
 		s.Description = *ch.Description
 	}

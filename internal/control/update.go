@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"strm/internal/layout"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -14,7 +15,9 @@ type ExporterChange struct {
 	Sink        *string
 	PathPrefix  *string
 	Interval    *time.Duration
+	Offset      *time.Duration
 	MaxBytes    *int64
+	MaxPacked   *int64
 	MaxEvents   *int64
 	Layout      *string
 	Format      *string
@@ -61,18 +64,39 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 		}
 		e.Sink = s.Name
 	}
+	sink, err := c.catalog.Sink(ctx, e.Sink)
+	if err != nil {
+		return err
+	}
+	if err := ch.adopt(e); err != nil {
+		return err
+	}
 	set(&e.Output.PathPrefix, ch.PathPrefix)
 	set(&e.Cut.Interval, ch.Interval)
+	set(&e.Cut.Offset, ch.Offset)
 	set(&e.Cut.MaxBytes, ch.MaxBytes)
+	set(&e.Cut.MaxPacked, ch.MaxPacked)
 	set(&e.Cut.MaxEvents, ch.MaxEvents)
 	set(&e.Output.Layout, ch.Layout)
 	set(&e.Output.Format, ch.Format)
 	set(&e.Output.Compression, ch.Compression)
-	out, err := c.settings(e.Cut, e.Output, e.Stream, len(e.Start))
+	e.Output, err = c.settings(ctx, *e, len(e.Start), sink.Prefix)
+	return err
+}
+
+// adopt gives an exporter that gets a layout with a form of its own that form.
+// Given another one, the change is refused further on.
+func (ch ExporterChange) adopt(e *stream.Exporter) error {
+	if ch.Layout == nil || *ch.Layout == e.Output.Layout {
+		return nil
+	}
+	l, err := layout.Parse(*ch.Layout)
 	if err != nil {
 		return err
 	}
-	e.Output = out
+	if d := l.Defaults(); l.Fixed() {
+		e.Output.Format, e.Output.Compression = d.Format, d.Compression
+	}
 	return nil
 }
 
@@ -103,6 +127,8 @@ func (c *Control) PutExporter(ctx context.Context, n NewExporter) (x Exporter, c
 		Sink:        given(n.Sink),
 		PathPrefix:  &n.Output.PathPrefix,
 		Interval:    given(n.Cut.Interval),
+		Offset:      n.Offset,
+		MaxPacked:   n.MaxPacked,
 		MaxBytes:    given(n.Cut.MaxBytes),
 		MaxEvents:   given(n.Cut.MaxEvents),
 		Layout:      given(n.Output.Layout),

@@ -17,6 +17,7 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/format"
+	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -42,8 +43,12 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 	if err != nil {
 		return content{}, err
 	}
+	lay, err := layout.Parse(b.Output.Layout)
+	if err != nil {
+		return content{}, err
+	}
 	c := content{close: func() error { return nil }}
-	c.ContentType, c.Encoding = v.ContentType, v.Encoding
+	present(&c.Content, lay.Form(), v)
 	c.Metadata = metadata(b, o)
 
 	src := source{log: r.log, streamID: b.StreamID, ranges: o.Ranges}
@@ -71,6 +76,15 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 		}}, nil
 	}
 	return c, nil
+}
+
+// present says how an object is to be shown and kept: as the layout has it,
+// else as the format does.
+func present(c *objstore.Content, form layout.Form, v format.Variant) {
+	c.ContentType, c.Encoding, c.Encrypt = v.ContentType, v.Encoding, form.Encrypt
+	if form.ContentType != "" {
+		c.ContentType, c.Encoding = form.ContentType, form.Encoding
+	}
 }
 
 func joinClose(err, closeErr error) error {

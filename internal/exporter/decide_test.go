@@ -20,6 +20,7 @@ var noon = time.Date(2026, 3, 26, 12, 0, 0, 0, time.UTC)
 
 func TestBatchesAreCutByTheFirstRuleThatHolds(t *testing.T) {
 	cut := stream.Cut{Interval: time.Minute, MaxBytes: 1000, MaxEvents: 10}
+	hourly := stream.Cut{Interval: time.Hour, Offset: 40 * time.Minute, MaxPacked: 100}
 	at := noon.Add(30 * time.Second)
 	for name, c := range map[string]struct {
 		cut    stream.Cut
@@ -43,6 +44,12 @@ func TestBatchesAreCutByTheFirstRuleThatHolds(t *testing.T) {
 		"stamped ahead, seen before it":         {cut, waiting{events: 1, oldest: at.AddDate(1, 0, 0), seen: at}, false, noon.Add(time.Minute), stream.CutInterval, noon.Add(time.Minute), time.Time{}},
 		"stamped ahead, seen ahead":             {cut, waiting{events: 1, oldest: at.AddDate(1, 0, 0), seen: at.Add(time.Hour)}, false, at, "", time.Time{}, noon.Add(time.Minute)},
 		"not ahead: when seen does not matter":  {cut, waiting{events: 1, oldest: at, seen: noon.Add(-time.Hour)}, false, at, "", time.Time{}, noon.Add(time.Minute)},
+		"offset, before it":                     {hourly, waiting{events: 1, oldest: at}, false, at, "", time.Time{}, noon.Add(40 * time.Minute)},
+		"offset, at it":                         {hourly, waiting{events: 1, oldest: at}, false, noon.Add(40 * time.Minute), stream.CutInterval, noon.Add(40 * time.Minute), time.Time{}},
+		"offset, after it: that of the next":    {hourly, waiting{events: 1, oldest: noon.Add(40 * time.Minute)}, false, noon.Add(time.Hour), "", time.Time{}, noon.Add(100 * time.Minute)},
+		"offset, hours late: the newest":        {hourly, waiting{events: 1, oldest: at}, false, noon.Add(5 * time.Hour), stream.CutInterval, noon.Add(4*time.Hour + 40*time.Minute), time.Time{}},
+		"packed bytes":                          {hourly, waiting{events: 1, raw: 900, packed: 100, oldest: at}, false, at, stream.CutBytes, at, time.Time{}},
+		"packed bytes, not yet":                 {hourly, waiting{events: 1, raw: 9000, packed: 99, oldest: at}, false, at, "", time.Time{}, noon.Add(40 * time.Minute)},
 		"an event on the boundary waits a turn": {cut, waiting{events: 1, oldest: noon}, false, noon, "", time.Time{}, noon.Add(time.Minute)},
 	} {
 		reason, cutAt, wake := due(c.cut, c.w, c.flush, c.now)
@@ -154,5 +161,64 @@ func TestAnUploadWithoutAnAnswerIsSpokenOfAfterAWhile(t *testing.T) {
 	}
 	if reason, _ := (putting{}).slow(noon); reason != "" {
 		t.Errorf("nothing is under way: %q", reason)
+	}
+}
+
+func TestBoundsOfABatch(t *testing.T) {
+	for _, c := range []struct {
+		cut stream.Cut
+		raw int64
+	}{
+		{stream.Cut{}, 256 << 20},
+		{stream.Cut{MaxBytes: 7, MaxPacked: 100_000_000}, 7},
+		{stream.Cut{MaxPacked: 1000}, 256 << 20},
+		{stream.Cut{MaxPacked: 100_000_000}, 1_600_000_000},
+		{stream.Cut{MaxPacked: 5 << 30}, 4 << 30},
+	} {
+		if got := limitsOf(c.cut); got.raw != c.raw || got.packed != c.cut.MaxPacked {
+			t.Errorf("%+v: got %+v, want %d raw bytes", c.cut, got, c.raw)
+		}
+	}
+	// At most the packed size, but always one block.
+	l := limitsOf(stream.Cut{MaxPacked: 100})
+	if got := l.stops(waiting{}, stream.BlockHeader{Events: 1, Packed: 500}); got != "" {
+		t.Errorf("the first block: %q", got)
+	}
+	if got := l.stops(waiting{events: 1, packed: 60}, stream.BlockHeader{Events: 1, Packed: 40}); got != "" {
+		t.Errorf("what fits exactly: %q", got)
+	}
+	if got := l.stops(waiting{events: 1, packed: 60}, stream.BlockHeader{Events: 1, Packed: 41}); got != stream.CutBytes {
+		t.Errorf("what does not fit: %q", got)
+	}
+	if l.full(waiting{events: 1, packed: 99}) || !l.full(waiting{events: 1, packed: 100}) {
+		t.Error("full at the packed size, not before")
+	}
+}
+
+// A lane that waits for a size is woken when the log says that it is reached.
+func TestLanesAreWokenAtTheSizesTheyWaitFor(t *testing.T) {
+	before := totals{raw: 100, packed: 10, events: 1}
+	m := before.marks(rest{raw: 50, packed: 5})
+	if m != (totals{raw: 150, packed: 15}) {
+		t.Fatalf("marks %+v", m)
+	}
+	for _, c := range []struct {
+		at   totals
+		want bool
+	}{
+		{totals{raw: 149, packed: 14, events: 1000}, false},
+		{totals{raw: 150}, true},
+		{totals{packed: 15}, true},
+	} {
+		if got := c.at.reached(m); got != c.want {
+			t.Errorf("%+v: %v", c.at, got)
+		}
+	}
+	var low totals
+	for _, x := range []totals{m, {raw: 200, events: 7}, {}} {
+		low.lowest(x)
+	}
+	if low != (totals{raw: 150, packed: 15, events: 7}) {
+		t.Errorf("lowest %+v", low)
 	}
 }

@@ -10,6 +10,7 @@ import (
 type waiting struct {
 	events int64
 	raw    int64            // bytes, uncompressed
+	packed int64            // bytes as the log keeps them
 	blocks int              // that hold them
 	oldest time.Time        // received time of the first of them
 	seen   time.Time        // when the lane learned of them; stands in for oldest if that is after now
@@ -26,6 +27,8 @@ func due(cut stream.Cut, w waiting, flush bool, now time.Time) (reason stream.Cu
 	case w.limit != "":
 		return w.limit, now, time.Time{}
 	case cut.MaxBytes > 0 && w.raw >= cut.MaxBytes:
+		return stream.CutBytes, now, time.Time{}
+	case cut.MaxPacked > 0 && w.packed >= cut.MaxPacked:
 		return stream.CutBytes, now, time.Time{}
 	case cut.MaxEvents > 0 && w.events >= cut.MaxEvents:
 		return stream.CutEvents, now, time.Time{}
@@ -63,6 +66,7 @@ const maxDivisions = 64
 // limits bounds one batch.
 type limits struct {
 	raw    int64
+	packed int64
 	events int64
 	blocks int
 }
@@ -75,10 +79,18 @@ const maxBlocks = 1 << 16
 // up after a long stop makes objects of a size that readers can take.
 const defaultMaxRaw = 256 << 20
 
+// rawPerPacked is what an exporter with a packed size alone may take of raw
+// bytes for each packed one. JSON packs to a twentieth at the very best, mostly
+// to a tenth; what packs better still may make no object too large to unpack.
+const rawPerPacked = 16
+
+// maxRaw bounds what rawPerPacked leads to.
+const maxRaw = 4 << 30
+
 func limitsOf(cut stream.Cut) limits {
-	l := limits{raw: cut.MaxBytes, events: cut.MaxEvents, blocks: maxBlocks}
+	l := limits{raw: cut.MaxBytes, packed: cut.MaxPacked, events: cut.MaxEvents, blocks: maxBlocks}
 	if l.raw <= 0 {
-		l.raw = defaultMaxRaw
+		l.raw = max(defaultMaxRaw, min(l.packed, maxRaw/rawPerPacked)*rawPerPacked)
 	}
 	return l
 }
@@ -89,7 +101,7 @@ func (l limits) stops(taken waiting, h stream.BlockHeader) stream.CutReason {
 	switch {
 	case taken.events == 0:
 		return ""
-	case taken.raw+h.Raw > l.raw, taken.blocks >= l.blocks:
+	case taken.raw+h.Raw > l.raw, l.packed > 0 && taken.packed+h.Packed > l.packed, taken.blocks >= l.blocks:
 		return stream.CutBytes
 	case l.events > 0 && taken.events+h.Events > l.events:
 		return stream.CutEvents
@@ -99,5 +111,5 @@ func (l limits) stops(taken waiting, h stream.BlockHeader) stream.CutReason {
 
 // full reports whether nothing more is worth adding.
 func (l limits) full(taken waiting) bool {
-	return taken.raw >= l.raw || l.events > 0 && taken.events >= l.events
+	return taken.raw >= l.raw || l.packed > 0 && taken.packed >= l.packed || l.events > 0 && taken.events >= l.events
 }

@@ -44,8 +44,7 @@ type lane struct {
 	gone    bool          // no further steps
 	cancel  func()        // ends the running step
 	ended   chan struct{} // closed when the running step ends
-	rawAt   int64         // wake when the stream's totals reach these; 0: no such rule
-	eventAt int64
+	wakeOn  totals        // wake when the stream's totals reach these; 0: no such rule
 }
 
 // kind of trouble. Replays have their own, so that neither they nor the export

@@ -54,6 +54,7 @@ func survey(ctx context.Context, log eventlog.Log, streamID string, from, to str
 		}
 		w.events += h.block.Events
 		w.raw += h.block.Raw
+		w.packed += h.block.Packed
 		w.blocks++
 		took = append(took, h.block)
 		if err := h.advance(); err != nil {
@@ -98,7 +99,7 @@ type planned struct {
 	cutAt    time.Time
 	now      time.Time
 	replay   string
-	output   stream.Output
+	output   stream.Output // with the path prefix below the sink's
 	layout   layout.Layout
 	variant  format.Variant
 }
@@ -122,9 +123,9 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 		PlannedAt:  in.now.UTC().Truncate(time.Millisecond),
 	}
 	for _, d := range divide(blocks, in.layout.Division()) {
-		o := stream.Object{Ranges: d.ranges(), Events: d.events}
+		o := stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start}
 		facts := layout.Facts{
-			Prefix: in.output.PathPrefix, Stream: in.exporter.Stream, Batch: b.ID, CutAt: b.CutAt, Received: d.start, Ext: in.variant.Ext,
+			Prefix: in.output.PathPrefix, Stream: in.exporter.Stream, Source: in.output.Source, Batch: b.ID, CutAt: b.CutAt, Received: d.start, Ext: in.variant.Ext,
 		}
 		for i, r := range o.Ranges {
 			if i == 0 || r.Partition != o.Ranges[i-1].Partition {

@@ -27,7 +27,7 @@ const planRetries = 20
 const maxReplayBatches = 10_000
 
 // Replay plans the events received in [from, to) once more, into another path
-// prefix, with the exporter's present settings. Zero times mean the earliest
+// prefix below the sink's, with the exporter's present settings. Zero times mean the earliest
 // event kept, and now. They select whole blocks: exact to the events of one
 // request or of those merged with it, some milliseconds. All batches are planned
 // in one ledger transaction: if the answer is lost, the replay is either in the
@@ -81,20 +81,15 @@ func (r *Runner) adopt(exporterID string) {
 
 func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into string, from, to time.Time) ([]stream.Batch, Replay, error) {
 	out := Replay{ID: id}
-	output := e.Output
-	output.PathPrefix = into
 	if into == e.Output.PathPrefix {
 		return nil, out, problem.New(problem.Invalid, "replay into another path prefix than the exporter's own (%q), or readers there would see events twice", into)
 	}
-	lay, err := layout.Parse(output.Layout)
+	lay, err := layout.Parse(e.Output.Layout)
 	if err != nil {
 		return nil, out, err
 	}
-	f, err := r.format(output.Format)
-	if err != nil {
-		return nil, out, err
-	}
-	v, err := f.Variant(output)
+	// Both prefixes are below the sink's, so they are the same place if they are the same.
+	output, v, err := r.target(ctx, e, lay, into)
 	if err != nil {
 		return nil, out, err
 	}
@@ -105,9 +100,6 @@ func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into str
 	for p := range end {
 		// Again: nothing from before the exporter's own start.
 		start[p] = min(max(start[p], e.Start[p]), end[p])
-	}
-	if err := lay.CheckLength(into, e.Stream, len(end), v.Ext); err != nil {
-		return nil, out, err
 	}
 	now := r.now()
 	var batches []stream.Batch

@@ -71,12 +71,41 @@ type Runner struct {
 // growth counts what a stream has taken since the process began, and knows
 // which lanes to wake for it.
 type growth struct {
-	raw    int64
-	events int64
+	has    totals
 	lanes  map[*lane]struct{}
 	asleep map[*lane]struct{} // without a timer: any event arms them
-	rawAt  int64              // the lowest lane.rawAt, 0: none
-	evAt   int64
+	wakeOn totals             // the lowest of each lane.wakeOn, 0: none
+}
+
+// totals are amounts of events: what a stream has taken, or shall have taken.
+type totals struct{ raw, packed, events int64 }
+
+// reached reports whether one of the marks is reached; 0 is none.
+func (t totals) reached(marks totals) bool {
+	return marks.raw > 0 && t.raw >= marks.raw || marks.packed > 0 && t.packed >= marks.packed || marks.events > 0 && t.events >= marks.events
+}
+
+// marks returns where the stream will be when it has grown by so much.
+func (t totals) marks(pause rest) totals {
+	var m totals
+	for _, x := range []struct {
+		mark      *int64
+		now, grow int64
+	}{{&m.raw, t.raw, pause.raw}, {&m.packed, t.packed, pause.packed}, {&m.events, t.events, pause.events}} {
+		if x.grow > 0 {
+			*x.mark = x.now + x.grow
+		}
+	}
+	return m
+}
+
+// lowest lowers marks to those of another; 0 is none.
+func (t *totals) lowest(of totals) {
+	for _, x := range [][2]*int64{{&t.raw, &of.raw}, {&t.packed, &of.packed}, {&t.events, &of.events}} {
+		if *x[1] > 0 && (*x[0] == 0 || *x[1] < *x[0]) {
+			*x[0] = *x[1]
+		}
+	}
 }
 
 // sinkShare is the part of the parallel steps that one sink may take: a quarter.
@@ -180,19 +209,19 @@ func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duratio
 		l.cancel = cancel
 		r.atWork++
 		g := r.streams[l.streamID]
-		raw, events := g.raw, g.events
+		before := g.has
 		wg.Go(func() {
 			defer cancel()
 			pause, err := r.step(ctx, l)
-			r.ended(l, pause, err, raw, events)
+			r.ended(l, pause, err, before)
 		})
 	}
 	return time.Hour // a kick comes first
 }
 
-// ended puts a lane to rest. raw and events are the stream's totals from before
-// the step: whatever came since may not have been seen by it.
-func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
+// ended puts a lane to rest. before are the stream's totals from before the
+// step: whatever came since may not have been seen by it.
+func (r *Runner) ended(l *lane, pause rest, err error, before totals) {
 	if err != nil && !errors.Is(err, errGone) {
 		// The ledger may know more than the lane now: an answer may be lost.
 		l.loaded = false
@@ -209,23 +238,16 @@ func (r *Runner) ended(l *lane, pause rest, err error, raw, events int64) {
 		return
 	}
 	g := r.streams[l.streamID]
-	l.rawAt, l.eventAt = 0, 0
-	if pause.raw > 0 {
-		l.rawAt = raw + pause.raw
-	}
-	if pause.events > 0 {
-		l.eventAt = events + pause.events
-	}
-	reached := l.rawAt > 0 && g.raw >= l.rawAt || l.eventAt > 0 && g.events >= l.eventAt
+	l.wakeOn = before.marks(pause)
 	switch {
-	case l.again || reached || pause.until.IsZero() && g.events != events:
+	case l.again || g.has.reached(l.wakeOn) || pause.until.IsZero() && g.has.events != before.events:
 		r.schedule(l, r.now())
 	case pause.until.IsZero():
 		g.asleep[l] = struct{}{}
 	default:
 		r.schedule(l, pause.until)
 	}
-	g.target(l)
+	g.wakeOn.lowest(l.wakeOn)
 }
 
 // unpark ends a step for a sink and lets those go that wait for it. The caller
@@ -257,15 +279,6 @@ func (r *Runner) faulted(l *lane, err error) rest {
 	return pause
 }
 
-func (g *growth) target(l *lane) {
-	if l.rawAt > 0 && (g.rawAt == 0 || l.rawAt < g.rawAt) {
-		g.rawAt = l.rawAt
-	}
-	if l.eventAt > 0 && (g.evAt == 0 || l.eventAt < g.evAt) {
-		g.evAt = l.eventAt
-	}
-}
-
 // advanced is called by the log after every append. Its cost does not depend
 // on the number of exporters, but when one of them is to be woken.
 func (r *Runner) advanced(a eventlog.Advance) {
@@ -275,8 +288,9 @@ func (r *Runner) advanced(a eventlog.Advance) {
 	if g == nil {
 		return
 	}
-	g.raw += a.Raw
-	g.events += a.Events
+	g.has.raw += a.Raw
+	g.has.packed += a.Packed
+	g.has.events += a.Events
 	if len(g.asleep) > 0 {
 		for l := range g.asleep {
 			delete(g.asleep, l)
@@ -284,15 +298,15 @@ func (r *Runner) advanced(a eventlog.Advance) {
 		}
 		r.poke()
 	}
-	if g.rawAt > 0 && g.raw >= g.rawAt || g.evAt > 0 && g.events >= g.evAt {
-		g.rawAt, g.evAt = 0, 0
+	if g.has.reached(g.wakeOn) {
+		g.wakeOn = totals{}
 		for l := range g.lanes {
-			if !l.running && (l.rawAt > 0 && g.raw >= l.rawAt || l.eventAt > 0 && g.events >= l.eventAt) {
-				l.rawAt, l.eventAt = 0, 0
+			if !l.running && g.has.reached(l.wakeOn) {
+				l.wakeOn = totals{}
 				r.schedule(l, r.now())
 				continue
 			}
-			g.target(l)
+			g.wakeOn.lowest(l.wakeOn)
 		}
 		r.poke()
 	}
@@ -303,7 +317,7 @@ func (r *Runner) advanced(a eventlog.Advance) {
 // is missing.
 func (r *Runner) firstCut(l *lane, a eventlog.Advance) time.Time {
 	e := l.exporter()
-	if e.Cut.Interval <= 0 || e.Cut.MaxBytes > 0 || e.Cut.MaxEvents > 0 {
+	if e.Cut.Interval <= 0 || e.Cut.MaxBytes > 0 || e.Cut.MaxPacked > 0 || e.Cut.MaxEvents > 0 {
 		return r.now()
 	}
 	if a.First.After(r.now()) {

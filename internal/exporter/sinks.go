@@ -21,6 +21,9 @@ type Catalog interface {
 	SetSinkFound(ctx context.Context, name string, revision int64, region string, conditional stream.Support) error
 	// EachBatch calls fn for every batch of an exporter in order of Seq.
 	EachBatch(ctx context.Context, exporterID string, fn func(*stream.Batch) error) error
+	// StoredObject returns what the exporter has stored under a key in a
+	// stream.Sink.Place; kind NotFound if the ledger has none.
+	StoredObject(ctx context.Context, exporterID, place, key string) (stream.Object, error)
 }
 
 // Opener opens a sink's bucket: unseals the credentials and makes a client. It

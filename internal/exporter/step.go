@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -15,6 +16,7 @@ import (
 type rest struct {
 	until  time.Time // zero: no timer
 	raw    int64     // so many more bytes in the stream; 0: no such rule
+	packed int64     // likewise, as the log keeps them
 	events int64     // so many more events; 0: no such rule
 }
 
@@ -128,6 +130,9 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 	reason, cutAt, wake := due(cut, w, l.wantsFlush(), now)
 	if reason == "" {
 		pause := rest{until: wake, raw: cut.MaxBytes - w.raw}
+		if cut.MaxPacked > 0 {
+			pause.packed = cut.MaxPacked - w.packed
+		}
 		if cut.MaxEvents > 0 {
 			pause.events = cut.MaxEvents - w.events
 		}
@@ -137,16 +142,12 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 }
 
 func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay layout.Layout, blocks []stream.BlockHeader, reason stream.CutReason, cutAt time.Time) error {
-	f, err := r.format(e.Output.Format)
-	if err != nil {
-		return err
-	}
-	v, err := f.Variant(e.Output)
+	out, v, err := r.target(ctx, e, lay, e.Output.PathPrefix)
 	if err != nil {
 		return err
 	}
 	b := plan(planned{
-		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: e.Output, layout: lay, variant: v,
+		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: out, layout: lay, variant: v,
 	}, blocks)
 	next := after(e.Next, blocks)
 	// If the answer is lost, the next step reads the exporter's position and the
@@ -166,6 +167,28 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 	l.mu.Unlock()
 	r.observe.BatchPlanned(&b)
 	return nil
+}
+
+// target returns what to plan with: the exporter's output with a path prefix
+// below that of its sink as it is now, and the format's variant. It refuses a
+// prefix that could make a key longer than stores take: the sink's may have
+// changed since the exporter's was accepted.
+func (r *Runner) target(ctx context.Context, e stream.Exporter, lay layout.Layout, prefix string) (stream.Output, format.Variant, error) {
+	out := e.Output
+	sink, err := r.catalog.Sink(ctx, e.Sink)
+	if err != nil {
+		return out, format.Variant{}, err
+	}
+	out.PathPrefix = stream.JoinPrefix(sink.Prefix, prefix)
+	f, err := r.format(out.Format)
+	if err != nil {
+		return out, format.Variant{}, err
+	}
+	v, err := f.Variant(out)
+	if err != nil {
+		return out, v, err
+	}
+	return out, v, lay.CheckLength(layout.Facts{Prefix: out.PathPrefix, Stream: e.Stream, Source: out.Source, Ext: v.Ext}, len(e.Start))
 }
 
 func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did bool, err error) {

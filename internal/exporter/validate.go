@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"strm/internal/format"
+	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -15,8 +16,9 @@ import (
 
 // Validate checks that an exporter can write where it is told to, by creating
 // an object without events under its prefix, as the STRM seeds describe:
-// .strm_test_<uuid>.jsonl (or the extension that the exporter writes, since the
-// permission may be bound to it). The name is the exporter's own and stays the
+// .strm_test_<uuid>.jsonl, in the directories that all its keys begin with and
+// with the extension that it writes, since the permission may be bound to
+// either. The name is the exporter's own and stays the
 // same, so there is one such object per exporter, not one per start. The error
 // says what is missing.
 func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
@@ -24,7 +26,7 @@ func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", e.Sink, err)
 	}
-	key, c, err := r.testObject(e)
+	key, c, err := r.testObject(e, sink.Prefix)
 	if err != nil {
 		return err
 	}
@@ -39,7 +41,11 @@ func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	return nil
 }
 
-func (r *Runner) testObject(e stream.Exporter) (string, objstore.Content, error) {
+func (r *Runner) testObject(e stream.Exporter, sinkPrefix string) (string, objstore.Content, error) {
+	lay, err := layout.Parse(e.Output.Layout)
+	if err != nil {
+		return "", objstore.Content{}, err
+	}
 	f, err := r.format(e.Output.Format)
 	if err != nil {
 		return "", objstore.Content{}, err
@@ -53,12 +59,9 @@ func (r *Runner) testObject(e stream.Exporter) (string, objstore.Content, error)
 	if _, err := f.Encode(&buf, e.Output, none); err != nil {
 		return "", objstore.Content{}, err
 	}
-	key := ".strm_test_" + e.TestID + "." + v.Ext
-	if e.Output.PathPrefix != "" {
-		key = e.Output.PathPrefix + "/" + key
-	}
+	key := lay.TestKey(layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, e.Output.PathPrefix), Ext: v.Ext}, e.TestID)
 	c := objstore.Bytes(buf.Bytes())
-	c.ContentType, c.Encoding = v.ContentType, v.Encoding
+	present(&c, lay.Form(), v)
 	return key, c, nil
 }
 

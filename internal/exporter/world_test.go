@@ -85,7 +85,7 @@ func newWorld(t *testing.T, output stream.Output, partitions int) *world {
 	w.must(db.CreateStream(ctx, w.stream))
 	_, _, err = db.PutSink(ctx, stream.Sink{Name: "s3", Type: stream.SinkDir, Bucket: "/bucket"})
 	w.must(err)
-	output, err = builtin.CheckOutput(output, "demo", partitions)
+	output, err = builtin.CheckOutput(output, "", "demo", partitions)
 	w.must(err)
 	w.exp = stream.Exporter{
 		ID: "1a2b3c4d", Name: "s3-demo", Stream: "demo", StreamID: w.stream.ID, Sink: "s3", Cut: stream.Cut{Interval: time.Hour}, Output: output,

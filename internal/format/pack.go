@@ -52,7 +52,7 @@ func (p *Packer) Spill() error {
 	if len(p.Buf) < packRaw {
 		return nil
 	}
-	return p.Flush()
+	return p.write()
 }
 
 // Buffered returns the size of what waits.
@@ -60,6 +60,12 @@ func (p *Packer) Buffered() int64 { return int64(cap(p.Buf)) }
 
 // Flush writes what waits and gives its memory back.
 func (p *Packer) Flush() error {
+	err := p.write()
+	p.Buf = nil
+	return err
+}
+
+func (p *Packer) write() error {
 	if len(p.Buf) == 0 {
 		return nil
 	}
@@ -77,7 +83,6 @@ func (p *Packer) Close() error {
 	if err := p.Flush(); err != nil {
 		return err
 	}
-	p.Buf = nil
 	if p.written || p.compression == None {
 		return nil
 	}

@@ -119,15 +119,42 @@ func (g *Ingester) Admit(ctx context.Context, s *stream.Stream, n int64) (*Reser
 	return r, nil
 }
 
-func (g *Ingester) admit(ctx context.Context, s *stream.Stream, n int64) (*Reservation, error) {
-	if err := g.rooms.check(ctx, s, time.Now()); err != nil {
+// Reserve reserves n bytes of the memory for requests in work, for callers that
+// learn only from the body which stream it is for; they ask Room then. Release
+// the reservation when the request is done. Errors: kind Busy (ErrInFlight), and
+// those of ctx.
+func (g *Ingester) Reserve(ctx context.Context, n int64) (*Reservation, error) {
+	r, err := g.reserve(ctx, n)
+	if err != nil {
+		g.refused("", err)
 		return nil, err
 	}
+	return r, nil
+}
+
+// Room checks that the stream has room. Errors: kind Busy (ErrStreamFull), and
+// those of the log.
+func (g *Ingester) Room(ctx context.Context, s *stream.Stream) error {
+	err := g.rooms.check(ctx, s, time.Now())
+	if err != nil {
+		g.refused(s.Name, err)
+	}
+	return err
+}
+
+func (g *Ingester) reserve(ctx context.Context, n int64) (*Reservation, error) {
 	r := &Reservation{sem: g.sem, size: g.opts.MaxInFlightBytes, wait: g.opts.InFlightWait}
 	if err := r.Grow(ctx, n); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+func (g *Ingester) admit(ctx context.Context, s *stream.Stream, n int64) (*Reservation, error) {
+	if err := g.rooms.check(ctx, s, time.Now()); err != nil {
+		return nil, err
+	}
+	return g.reserve(ctx, n)
 }
 
 // Ingest appends the events of the request durably, all of them or none.
@@ -154,6 +181,8 @@ func (g *Ingester) Ingest(ctx context.Context, req Request) (Result, error) {
 	}()
 	res, size, err := g.ingest(ctx, w, &req)
 	switch {
+	case errors.Is(err, eventlog.ErrLate):
+		return Result{}, err // no refusal: the caller stamps the events anew and goes on
 	case err != nil:
 		g.refused(req.Stream.Name, err)
 		return Result{}, err

@@ -10,6 +10,8 @@
 //	{date} {year} {month} {day} {hour}
 //	              when the events were received, UTC. A batch becomes one object
 //	              for each day (or hour) that its events fall into
+//	{day_ms}      the same day as Unix milliseconds of its beginning: 1795132800000
+//	{source}      the id of the segment source that the stream belongs to
 //	{ext}         jsonl, jsonl.gz, ...
 //
 // Keys are relative to the exporter's path prefix.
@@ -18,7 +20,6 @@ package layout
 import (
 	"fmt"
 	"math"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -26,24 +27,6 @@ import (
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
-
-// The named layouts.
-var named = map[string]string{
-	// As the STRM seeds name files, with the stream's name instead of an
-	// internal id, and the batch so that two cuts in one second differ.
-	"strm": "{time}-{stream}-{batch}---{partitions}.{ext}",
-	"hive": "{stream}/dt={date}/hour={hour}/{time}-{batch}.{ext}",
-}
-
-// Names returns the named layouts, sorted.
-func Names() []string {
-	out := make([]string, 0, len(named))
-	for n := range named {
-		out = append(out, n)
-	}
-	sort.Strings(out)
-	return out
-}
 
 // Division says into how many objects a batch falls.
 type Division uint8
@@ -73,15 +56,18 @@ func (d Division) Start(t time.Time) time.Time {
 type Facts struct {
 	Prefix     string
 	Stream     string
+	Source     string // id of the segment source; empty where the layout does not name one
 	Batch      string
 	CutAt      time.Time
 	Received   time.Time // start of the division; zero for Whole
 	Partitions []stream.Partition
-	Ext        string
+	Ext        string // the format's; a layout may have its own
 }
 
 // Layout is a parsed template. Its methods are pure.
 type Layout struct {
+	name     string // empty for a template
+	preset   preset
 	parts    []part
 	division Division
 }
@@ -103,17 +89,19 @@ func Parse(text string) (Layout, error) {
 	if text == "" {
 		text = "strm"
 	}
-	if t, ok := named[text]; ok {
-		text = t
-	} else if !strings.Contains(text, "{") {
+	name, set := text, preset{defaults: plain}
+	if known, ok := named[text]; ok {
+		text, set = known.template, known
+	} else if name = ""; !strings.Contains(text, "{") {
 		return Layout{}, problem.New(problem.Invalid, "layout %q is not known; use one of %s, or a template such as %q",
-			text, strings.Join(Names(), ", "), named["hive"])
+			text, strings.Join(Names(), ", "), named["hive"].template)
 	}
 	text = strings.TrimPrefix(text, "{prefix}/")
 	l, err := parseTemplate(text)
 	if err != nil {
 		return Layout{}, err
 	}
+	l.name, l.preset = name, set
 	return l, l.check(text)
 }
 
@@ -138,14 +126,14 @@ func parseTemplate(text string) (Layout, error) {
 		}
 		v := rest[1:end]
 		switch v {
-		case "stream", "time", "batch", "partitions", "ext":
-		case "date", "year", "month", "day":
+		case "stream", "source", "time", "batch", "partitions", "ext":
+		case "date", "year", "month", "day", "day_ms":
 			l.division = max(l.division, ByDay)
 		case "hour":
 			l.division = ByHour
 		default:
 			return Layout{}, problem.New(problem.Invalid,
-				"layout %q: unknown variable {%s}; known are {stream} {time} {batch} {partitions} {date} {year} {month} {day} {hour} {ext}", text, v)
+				"layout %q: unknown variable {%s}; known are {stream} {source} {time} {batch} {partitions} {date} {year} {month} {day} {day_ms} {hour} {ext}", text, v)
 		}
 		l.parts = append(l.parts, part{variable: v})
 		rest = rest[end+1:]
@@ -161,10 +149,10 @@ func (l Layout) check(text string) error {
 	if n := len(l.parts); n < 2 || l.parts[n-1].variable != "ext" || !strings.HasSuffix(l.parts[n-2].literal, ".") {
 		return problem.New(problem.Invalid, "layout %q: end it with .{ext}", text)
 	}
-	if day := l.has("date") || l.has("year") && l.has("month") && l.has("day"); l.division != Whole && !day {
-		return problem.New(problem.Invalid, "layout %q: name the whole day ({date}, or {year} {month} {day}), or two of them would get one key", text)
+	if day := l.has("date") || l.has("day_ms") || l.has("year") && l.has("month") && l.has("day"); l.division != Whole && !day {
+		return problem.New(problem.Invalid, "layout %q: name the whole day ({date}, {day_ms}, or {year} {month} {day}), or two of them would get one key", text)
 	}
-	if err := stream.CheckPathPrefix(l.Key(sample("", "s", 1))); err != nil {
+	if err := stream.CheckPathPrefix(l.Key(sample(Facts{Stream: "s", Source: "i", Ext: "jsonl"}, 1))); err != nil {
 		return problem.New(problem.Invalid, "layout %q makes bad keys: %w", text, err)
 	}
 	return nil
@@ -182,23 +170,40 @@ func (l Layout) has(variable string) bool {
 // Division says how the layout divides a batch.
 func (l Layout) Division() Division { return l.division }
 
-// CheckLength refuses a prefix and stream whose longest possible key would not
-// fit, whatever the batch, its number and the partitions that have events in it.
-func (l Layout) CheckLength(prefix, streamName string, partitions int, ext string) error {
-	f := sample(prefix, streamName, partitions)
-	f.Ext = ext
+// CheckLength refuses a prefix, stream, source and extension (the other facts
+// do not matter) whose longest possible key would not fit, whatever the batch,
+// its number and the partitions that have events in it.
+func (l Layout) CheckLength(f Facts, partitions int) error {
+	f = sample(f, partitions)
 	f.Batch = stream.BatchID("00000000", math.MaxInt64)
 	// The longest list is that of the highest partitions, as many as are listed.
 	f.Partitions = f.Partitions[max(0, len(f.Partitions)-maxListed):]
-	if n := len(l.Key(f)); n > maxKey {
+	if n := max(len(l.Key(f)), len(l.TestKey(f, sampleUUID))); n > maxKey {
 		return problem.New(problem.Invalid, "keys would be up to %d bytes long, S3 takes %d: shorten the path prefix or the layout", n, maxKey)
 	}
 	return nil
 }
 
-func sample(prefix, streamName string, partitions int) Facts {
+const sampleUUID = "00000000-0000-0000-0000-000000000000"
+
+// TestKey returns the key of the validation object that has this UUID: below
+// the directories that every key begins with, and with the ending of all.
+func (l Layout) TestKey(f Facts, uuid string) string {
+	ext := f.Ext
+	if own := l.preset.form.Ext; own != "" {
+		ext = own
+	}
+	key := l.Constant() + ".strm_test_" + uuid + "." + ext
+	if f.Prefix != "" {
+		key = f.Prefix + "/" + key
+	}
+	return key
+}
+
+// sample fills in what a key of some batch may have.
+func sample(f Facts, partitions int) Facts {
 	t := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
-	f := Facts{Prefix: prefix, Stream: streamName, Batch: stream.BatchID("00000000", 1e9), CutAt: t, Received: t, Ext: "jsonl"}
+	f.Batch, f.CutAt, f.Received, f.Partitions = stream.BatchID("00000000", 1e9), t, t, nil
 	for p := range max(partitions, 1) {
 		f.Partitions = append(f.Partitions, stream.Partition(p))
 	}
@@ -217,6 +222,8 @@ func (l Layout) Key(f Facts) string {
 			b = append(b, p.literal...)
 		case "stream":
 			b = append(b, f.Stream...)
+		case "source":
+			b = append(b, f.Source...)
 		case "time":
 			b = f.CutAt.UTC().AppendFormat(b, "2006-01-02T15-04-05Z")
 		case "batch":
@@ -231,9 +238,15 @@ func (l Layout) Key(f Facts) string {
 			b = f.Received.UTC().AppendFormat(b, "01")
 		case "day":
 			b = f.Received.UTC().AppendFormat(b, "02")
+		case "day_ms":
+			b = strconv.AppendInt(b, ByDay.Start(f.Received).UnixMilli(), 10)
 		case "hour":
 			b = f.Received.UTC().AppendFormat(b, "15")
 		case "ext":
+			if own := l.preset.form.Ext; own != "" {
+				b = append(b, own...)
+				continue
+			}
 			b = append(b, f.Ext...)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 func facts() layout.Facts {
 	return layout.Facts{
-		Prefix: "events", Stream: "demo", Batch: "1a2b3c4d-000042", Ext: "jsonl",
+		Prefix: "events", Stream: "demo", Source: "4mKq7ZtRw2VbXc9LsPdE1f", Batch: "1a2b3c4d-000042", Ext: "jsonl",
 		CutAt:      time.Date(2021, 3, 26, 9, 56, 30, 0, time.UTC),
 		Received:   time.Date(2021, 3, 26, 9, 0, 0, 0, time.UTC),
 		Partitions: []stream.Partition{0, 1, 2, 3, 4},
@@ -21,10 +21,12 @@ func facts() layout.Facts {
 
 func TestKeysOfTheNamedLayoutsAreGolden(t *testing.T) {
 	for name, want := range map[string]string{
-		"":     "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
-		"strm": "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
-		"hive": "events/demo/dt=2021-03-26/hour=09/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl",
+		"":        "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
+		"strm":    "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
+		"hive":    "events/demo/dt=2021-03-26/hour=09/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl",
+		"segment": "events/segment-logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000/2021-03-26T09-56-30Z-1a2b3c4d-000042.gz",
 		"{prefix}/{year}/{month}/{day}/{batch}.{ext}": "events/2021/03/26/1a2b3c4d-000042.jsonl",
+		"logs/{source}/{day_ms}-{hour}/{batch}.{ext}": "events/logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000-09/1a2b3c4d-000042.jsonl",
 	} {
 		l, err := layout.Parse(name)
 		if err != nil {
@@ -48,14 +50,16 @@ func TestKeyWithoutPrefixHasNoLeadingSlash(t *testing.T) {
 // At the longest prefix that is accepted, the longest key that any batch of the
 // exporter can have is exactly as long as S3 takes; one more byte is refused.
 func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
-	for _, text := range []string{"strm", "hive", "{partitions}/{stream}/{partitions}/{batch}.{ext}"} {
+	for _, text := range []string{"strm", "hive", "segment", "{partitions}/{stream}/{partitions}/{batch}.{ext}"} {
 		l, err := layout.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, partitions := range []int{1, 2, 32, 33, 34, 100, 101, 256} {
-			name := strings.Repeat("s", stream.MaxName)
-			fits := func(n int) bool { return l.CheckLength(strings.Repeat("p", n), name, partitions, "jsonl.zst") == nil }
+			name, source := strings.Repeat("s", stream.MaxName), strings.Repeat("i", stream.MaxSourceID)
+			fits := func(n int) bool {
+				return l.CheckLength(layout.Facts{Prefix: strings.Repeat("p", n), Stream: name, Source: source, Ext: "jsonl.zst"}, partitions) == nil
+			}
 			prefix := 0
 			for fits(prefix + 1) {
 				prefix++
@@ -67,6 +71,7 @@ func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
 			for first := range partitions { // every run of neighbours that may be listed, so every length and width of number
 				for last := first; last < min(partitions, first+40); last++ {
 					f := facts()
+					f.Source = source
 					f.Prefix, f.Stream, f.Batch, f.Ext, f.Partitions = strings.Repeat("p", prefix), name, stream.BatchID("1a2b3c4d", math.MaxInt64), "jsonl.zst", nil
 					for p := first; p <= last; p++ {
 						f.Partitions = append(f.Partitions, stream.Partition(p))
@@ -108,7 +113,7 @@ func TestLayoutsThatCouldLoseOrHideObjectsAreRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"strm", "hive", "{batch}.{ext}", "{date}/{hour}/{batch}.{ext}", "{", "}", "{}{}"} {
+	for _, s := range []string{"strm", "hive", "segment", "{day_ms}/{source}-{batch}.{ext}", "{batch}.{ext}", "{date}/{hour}/{batch}.{ext}", "{", "}", "{}{}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -122,7 +127,7 @@ func FuzzParse(f *testing.F) {
 		if ka == kb {
 			t.Fatalf("%q: two batches share the key %q", text, ka)
 		}
-		if !strings.HasPrefix(ka, "events/") || !strings.HasSuffix(ka, ".jsonl") || strings.Contains(ka, "//") || strings.Contains(ka, "/../") {
+		if !strings.HasPrefix(ka, "events/") || !strings.HasSuffix(ka, ".jsonl") && l.Form().Ext == "" || !strings.HasPrefix(ka, "events/"+l.Constant()) || strings.Contains(ka, "//") || strings.Contains(ka, "/../") {
 			t.Fatalf("%q makes the key %q", text, ka)
 		}
 		c := facts()

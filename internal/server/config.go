@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -33,8 +34,15 @@ type Config struct {
 	IdempotencyWindow   time.Duration // how long keys are remembered, MinIdempotencyWindow or more; 24 h if 0
 	Grace               time.Duration // for work under way when stopping; 10 s if 0
 	Backoff             exporter.Backoff
-	Version             string
-	Logger              *slog.Logger
+
+	// For sources of kind segment.
+	PublicURL              string         // where browsers and phones reach the server; what a request was sent to if empty
+	AnalyticsJS            string         // directory of the npm package @segment/analytics-next, or its dist/umd; none if empty
+	TrustedProxies         []netip.Prefix // whose X-Forwarded-For, -Proto and -Host count, or Forwarded
+	SegmentWriteKeyInLines bool           // lines have the write key
+
+	Version string
+	Logger  *slog.Logger
 }
 
 func (c *Config) setDefaults() {

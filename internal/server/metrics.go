@@ -26,6 +26,9 @@ type metrics struct {
 	inBytes   *prometheus.CounterVec
 	duplicate *prometheus.CounterVec
 	refused   *prometheus.CounterVec
+	segment   *prometheus.CounterVec
+	rejected  *prometheus.CounterVec
+	repeated  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -67,10 +70,19 @@ func newMetrics() *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_refused_requests_total", Help: "Intake requests refused, by kind of reason.",
 		}, []string{"stream", "kind"}),
+		segment: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_segment_requests_total", Help: "Requests of Segment SDKs answered, by outcome: stored, dropped, settings, or the kind of refusal. No source: its write key is not known.",
+		}, []string{"source", "outcome"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_segment_rejected_calls_total", Help: "Calls left out of requests of Segment SDKs, by reason.",
+		}, []string{"source", "reason"}),
+		repeated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_repeated_events_total", Help: "Events not stored again because their message id was known.",
+		}, []string{"stream"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests,
-		m.accepted, m.inBytes, m.duplicate, m.refused)
+		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated)
 	return m
 }
 
@@ -109,4 +121,19 @@ func (m *metrics) Duplicate(stream string, events int) {
 // Refused counts what the intake refused.
 func (m *metrics) Refused(stream string, kind problem.Kind) {
 	m.refused.WithLabelValues(stream, kind.String()).Inc()
+}
+
+// Answered counts a request of a Segment SDK.
+func (m *metrics) Answered(source, outcome string) {
+	m.segment.WithLabelValues(source, outcome).Inc()
+}
+
+// Rejected counts calls that were left out of a request.
+func (m *metrics) Rejected(source, reason string, calls int) {
+	m.rejected.WithLabelValues(source, reason).Add(float64(calls))
+}
+
+// Repeated counts events that were known by their message id.
+func (m *metrics) Repeated(stream string, calls int) {
+	m.repeated.WithLabelValues(stream).Add(float64(calls))
 }

@@ -12,6 +12,7 @@ import (
 
 	"strm/internal/api"
 	"strm/internal/collect/events"
+	"strm/internal/collect/segment"
 	"strm/internal/control"
 )
 
@@ -40,7 +41,11 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	return s.watched(mux), nil
+	calls := segment.New(segment.Deps{
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), PublicURL: s.public, TrustedProxies: s.cfg.TrustedProxies, WriteKeyInLines: s.cfg.SegmentWriteKeyInLines,
+		Scripts: s.scripts, Observer: s.metrics, Logger: s.cfg.Logger,
+	})
+	return s.watched(calls.Wrap(mux)), nil
 }
 
 // readyz answers 200 while the server takes events and can reach its state.
@@ -73,13 +78,13 @@ func (s *Server) watched(next http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // the sentinel panic of net/http
 					panic(v)
 				}
-				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", r.URL.Path), slog.String("stack", string(debug.Stack())))
+				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", segment.LogPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
 				if !sw.wrote {
 					say(sw, http.StatusInternalServerError, "internal error; the server's log has the details")
 				}
 			}
 			s.metrics.answered(sw.status)
-			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", sw.status),
+			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", segment.LogPath(r.URL.Path)), slog.Int("status", sw.status),
 				slog.Duration("took", time.Since(began)))
 		}()
 		next.ServeHTTP(sw, r)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"strm/internal/builtin"
 	"strm/internal/catalog"
 	"strm/internal/catalog/sqlite"
+	"strm/internal/collect/segment"
 	"strm/internal/control"
 	"strm/internal/credential"
 	"strm/internal/durable"
@@ -54,6 +56,8 @@ type Server struct {
 	control  *control.Control
 	ingester *ingest.Ingester
 	metrics  *metrics
+	public   *url.URL         // nil: what requests are sent to
+	scripts  *segment.Scripts // nil: none
 	listener net.Listener
 	secure   bool // TLS
 	http     *http.Server
@@ -82,6 +86,16 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	if cfg.IdempotencyWindow < MinIdempotencyWindow {
 		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
+	}
+	if cfg.PublicURL != "" {
+		if s.public, err = segment.ParsePublicURL(cfg.PublicURL); err != nil {
+			return err
+		}
+	}
+	if cfg.AnalyticsJS != "" {
+		if s.scripts, err = segment.LoadScripts(os.DirFS(cfg.AnalyticsJS)); err != nil {
+			return fmt.Errorf("analytics.js in %s: %w", cfg.AnalyticsJS, err)
+		}
 	}
 	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
 		if err := durable.MkdirAll(dir, 0o700); err != nil {

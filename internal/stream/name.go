@@ -62,3 +62,31 @@ func CheckPathPrefix(p string) error {
 	}
 	return nil
 }
+
+// JoinPrefix returns an exporter's path prefix below that of its sink. Either
+// may be empty.
+func JoinPrefix(sink, exporter string) string {
+	if sink == "" || exporter == "" {
+		return sink + exporter
+	}
+	return sink + "/" + exporter
+}
+
+// MaxSourceID is the longest id of a segment source in bytes.
+const MaxSourceID = 64
+
+// CheckSourceID refuses an id that could break a key or a line: it is 1 to 64
+// letters, digits, '-' and '_'. Segment's own have 10 or 22.
+func CheckSourceID(id string) error {
+	for i := range len(id) {
+		c := id[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && c != '-' && c != '_' {
+			return problem.New(problem.Invalid, "source id %q: use letters, digits, '-' and '_'", id)
+		}
+	}
+	if id == "" || len(id) > MaxSourceID {
+		return problem.New(problem.Invalid, "source id %q: use 1 to %d letters, digits, '-' and '_'", id, MaxSourceID)
+	}
+	return nil
+}

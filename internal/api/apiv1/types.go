@@ -58,7 +58,8 @@ type Source struct {
 	Kind      string    `json:"kind"`
 	SourceID  string    `json:"sourceId,omitempty"`    // kind segment: in keys and lines
 	Dedup     string    `json:"dedupWindow,omitempty"` // kind segment: "24h0m0s"; "0s" for no de-duplication
-	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer to its creation only
+	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer that makes it only: to a creation, or a change of the key
+	NewStream bool      `json:"newStream,omitempty"`   // in the answer to its creation only: its stream was made for it
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -70,6 +71,13 @@ type CreateSource struct {
 	SourceID string  `json:"sourceId,omitempty"`    // kind segment: default made up
 	WriteKey string  `json:"writeKey,omitempty"`    // kind segment: one that is in use already; default made up
 	Dedup    *string `json:"dedupWindow,omitempty"` // kind segment: default 24h; 0 for none
+}
+
+// UpdateSource is the body of PATCH /v1/sources/{name}; absent fields stay.
+type UpdateSource struct {
+	Dedup     *string `json:"dedupWindow,omitempty"`    // kind segment: 0 for none
+	RotateKey bool    `json:"rotateWriteKey,omitempty"` // make up another write key; the answer shows it, once
+	WriteKey  string  `json:"writeKey,omitempty"`       // kind segment: take this one
 }
 
 // Sink is a sink as the API shows it, without its credentials.
@@ -150,14 +158,14 @@ type CreateExporter struct {
 	Stream                string     `json:"stream"`
 	Sink                  string     `json:"sink,omitempty"` // default the only sink
 	PathPrefix            string     `json:"pathPrefix,omitempty"`
-	Interval              string     `json:"interval,omitempty"` // "60s" or "60"; default the layout's, mostly 60s
-	Offset                string     `json:"intervalOffset,omitempty"`
+	Interval              string     `json:"interval,omitempty"`       // "60s" or "60"; default the layout's, mostly 60s
+	Offset                string     `json:"intervalOffset,omitempty"` // default the layout's, mostly 0
 	MaxBytes              int64      `json:"maxBytes,omitempty"`
-	MaxPacked             int64      `json:"maxPackedBytes,omitempty"` // of the events as the log keeps them (gzip)
+	MaxPacked             *int64     `json:"maxPackedBytes,omitempty"` // of the events as the log keeps them (gzip); default the layout's
 	MaxEvents             int64      `json:"maxEvents,omitempty"`
 	Layout                string     `json:"layout,omitempty"`      // default "strm"
 	Format                string     `json:"format,omitempty"`      // default "jsonl"
-	Compression           string     `json:"compression,omitempty"` // default "none"
+	Compression           string     `json:"compression,omitempty"` // default the layout's, mostly "none"
 	IncludeExistingEvents bool       `json:"includeExistingEvents,omitempty"`
 	From                  *time.Time `json:"from,omitempty"`
 }
@@ -211,6 +219,7 @@ type Batch struct {
 	Exporter    string     `json:"exporter"`
 	Stream      string     `json:"stream"`
 	Seq         int64      `json:"seq"`
+	Sink        string     `json:"sink,omitempty"`
 	State       string     `json:"state"` // planned, attempted, done, abandoned
 	Reason      string     `json:"reason"`
 	Replay      string     `json:"replay,omitempty"`

@@ -121,6 +121,19 @@ func testSources(t *testing.T, b *bench) {
 	if all := must(b.db.Sources(ctx))(t); len(all) != 2 || all[0].Name != "app" || all[1] != s {
 		t.Fatalf("sources %+v", all)
 	}
+	s.DedupWindow, s.KeyHash = 0, "dd"
+	changed := s
+	changed.ID, changed.Kind = "another", stream.SourceEvents // stay
+	ok(t, b.db.UpdateSource(ctx, changed))
+	if got := must(b.db.Source(ctx, "web"))(t); got != s {
+		t.Errorf("after the update: %+v, want %+v", got, s)
+	}
+	_, err = b.db.SourceByKeyHash(ctx, "aa")
+	wantKind(t, err, problem.NotFound)
+	changed.KeyHash = "cc"
+	wantKind(t, b.db.UpdateSource(ctx, changed), problem.Conflict)
+	wantKind(t, b.db.UpdateSource(ctx, stream.Source{Name: "nope", KeyHash: "ee"}), problem.NotFound)
+	wantKind(t, b.db.UpdateSource(ctx, stream.Source{Name: "web"}), problem.Invalid)
 	ok(t, b.db.DeleteSource(ctx, "web"))
 	wantKind(t, b.db.DeleteSource(ctx, "web"), problem.NotFound)
 	_, err = b.db.SourceByKeyHash(ctx, "aa")

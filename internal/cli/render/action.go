@@ -52,6 +52,33 @@ func Cancelled(name, replay string, c apiv1.Cancelled) View {
 	return View{JSON: c, Text: text}
 }
 
+// Download is what came of a download.
+type Download struct {
+	Directory  string           `json:"directory"`
+	Downloaded int              `json:"downloaded"`
+	Present    int              `json:"present"` // that were there already
+	Bytes      int64            `json:"bytes"`   // downloaded
+	Failed     []DownloadFailed `json:"failed,omitempty"`
+}
+
+// DownloadFailed is an object that did not come.
+type DownloadFailed struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
+// Downloaded shows what came of a download.
+func Downloaded(d Download) View {
+	text := fmt.Sprintf("%s downloaded to %s, %s", count(int64(d.Downloaded), "file", "files"), d.Directory, Bytes(d.Bytes))
+	if d.Present > 0 {
+		text += fmt.Sprintf("; there already: %d", d.Present)
+	}
+	if len(d.Failed) > 0 {
+		text += fmt.Sprintf("; failed: %d", len(d.Failed))
+	}
+	return View{JSON: d, Text: text}
+}
+
 // Version shows the versions of the client and, if one answers, the server.
 func Version(client, server, installation string) View {
 	doc := struct {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"strings"
 	"time"
 
 	"strm/internal/api/apiv1"
@@ -18,7 +19,9 @@ type exporterEntity struct {
 	Layout      string       `json:"layout,omitempty"`
 	Format      string       `json:"format,omitempty"`
 	Compression string       `json:"compression,omitempty"`
+	Offset      string       `json:"intervalOffset,omitempty"`
 	MaxBytes    int64        `json:"maxBytes,omitempty"`
+	MaxPacked   int64        `json:"maxPackedBytes,omitempty"`
 	MaxEvents   int64        `json:"maxEvents,omitempty"`
 	CreatedAt   time.Time    `json:"createdAt"`
 	Status      apiv1.Status `json:"status"`
@@ -28,7 +31,7 @@ func exporterOf(inst string, e apiv1.Exporter) exporterEntity {
 	return exporterEntity{
 		Ref: Ref{inst, e.Name}, StreamRef: Ref{inst, e.Stream}, Interval: seconds(e.Interval), SinkName: e.Sink,
 		PathPrefix: e.PathPrefix, FromStart: e.FromStart, ID: e.ID, Layout: e.Layout, Format: e.Format,
-		Compression: e.Compression, MaxBytes: e.MaxBytes, MaxEvents: e.MaxEvents, CreatedAt: e.CreatedAt.UTC(), Status: e.Status,
+		Compression: e.Compression, Offset: seconds(e.Offset), MaxBytes: e.MaxBytes, MaxPacked: e.MaxPacked, MaxEvents: e.MaxEvents, CreatedAt: e.CreatedAt.UTC(), Status: e.Status,
 	}
 }
 
@@ -56,6 +59,30 @@ func exporterHead() []string {
 
 func exporterRow(e apiv1.Exporter) []string {
 	return []string{e.Name, e.Stream, e.Sink, boolean(e.FromStart), seconds(e.Interval), e.PathPrefix, e.Status.State}
+}
+
+// cutNotes tells in lines how batches are cut and named, where that is not the
+// default.
+func cutNotes(e apiv1.Exporter) []string {
+	var notes, cut []string
+	if e.Layout != "" && e.Layout != "strm" {
+		notes = append(notes, "layout: "+e.Layout)
+	}
+	if e.Offset != "" {
+		cut = append(cut, seconds(e.Offset)+" after each full interval")
+	}
+	for _, c := range []struct {
+		n    int64
+		text string
+	}{{e.MaxBytes, Bytes(e.MaxBytes) + " before compression"}, {e.MaxPacked, Bytes(e.MaxPacked) + " packed"}, {e.MaxEvents, count(e.MaxEvents, "event", "events")}} {
+		if c.n > 0 {
+			cut = append(cut, "at "+c.text)
+		}
+	}
+	if len(cut) > 0 {
+		notes = append(notes, "cut: "+strings.Join(cut, ", "))
+	}
+	return notes
 }
 
 // statusNotes tells in lines how an exporter fares.
@@ -87,7 +114,7 @@ func ExporterGot(inst string, e apiv1.Exporter) View {
 		JSON: struct {
 			Exporter exporterEntity `json:"batchExporter"`
 		}{exporterOf(inst, e)},
-		Head: exporterHead(), Rows: [][]string{exporterRow(e)}, Note: statusNotes(e.Status),
+		Head: exporterHead(), Rows: [][]string{exporterRow(e)}, Note: append(cutNotes(e), statusNotes(e.Status)...),
 	}
 }
 

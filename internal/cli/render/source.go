@@ -1,18 +1,39 @@
 package render
 
-import "strm/internal/api/apiv1"
+import (
+	"time"
+
+	"strm/internal/api/apiv1"
+)
 
 // Sources have no counterpart in the seeds: their shape is the API's own.
 
 func sourceView(s apiv1.Source, doc any) View {
 	v := View{JSON: doc, Head: []string{"Source", "Stream", "Kind"}, Rows: [][]string{{s.Name, s.Stream, s.Kind}}}
+	if s.SourceID != "" {
+		v.Note = append(v.Note, "source id: "+s.SourceID, "dedup window: "+dedup(s.Dedup))
+	}
 	if s.WriteKey != "" {
-		v.Note = []string{"write key (shown this once): " + s.WriteKey}
+		v.Note = append(v.Note, "write key (shown this once): "+s.WriteKey)
 	}
 	return v
 }
 
-// Source shows a source that was created, with its write key.
+// dedup writes a window for people.
+func dedup(window string) string {
+	d, err := time.ParseDuration(window)
+	switch {
+	case err != nil:
+		return window
+	case d == 0:
+		return "none"
+	case d%time.Hour == 0:
+		return itoa(int64(d/time.Hour)) + "h"
+	}
+	return d.String()
+}
+
+// Source shows a source that was created or changed, with its new write key.
 func Source(s apiv1.Source) View { return sourceView(s, s) }
 
 // SourceGot shows one source; a write key, should one be there, is left out.

@@ -10,9 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
+	"strm/internal/collect/body"
 	"strm/internal/ingest"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -54,9 +54,7 @@ type Deps struct {
 // Handler serves both ways in. It is safe for concurrent use.
 type Handler struct {
 	Deps
-	buffers sync.Pool // *[]byte
-	gzips   sync.Pool // *gzip.Reader
-	zstds   sync.Pool // *zstd.Decoder
+	bodies body.Reader
 }
 
 // New returns a Handler.
@@ -131,41 +129,38 @@ func (h *Handler) postEvent(w http.ResponseWriter, r *http.Request) {
 // take does what both ways in have in common. streamName is empty where the
 // write key alone chooses the stream.
 func (h *Handler) take(w http.ResponseWriter, r *http.Request, streamName string, form ingest.Form, meta ingest.MetaDefaults) (ingest.Result, *refusal) {
-	// The sender has ReadTimeout for the whole body. After a refusal the
-	// deadline stays, for the server still reads what was not wanted. A writer
-	// without deadlines (in a test, behind a wrapper) is no reason to refuse.
-	conn := http.NewResponseController(w)
-	limited := conn.SetReadDeadline(time.Now().Add(h.Limits.ReadTimeout)) == nil
+	// The sender has ReadTimeout for the whole body, from the end of the headers.
+	arrived := body.Hurry(w, h.Limits.ReadTimeout)
 	s, rf := h.authorise(r, streamName)
 	if rf != nil {
 		h.refused("", rf.kind)
 		return ingest.Result{}, rf
 	}
 	key, rf := idempotencyKey(r.Header)
+	limits := body.Limits{Max: h.Limits.MaxBody, MaxWire: h.Limits.MaxWire, Timeout: h.Limits.ReadTimeout}
 	if rf == nil {
-		rf = h.checkHead(r)
+		if err := body.Check(r, limits); err != nil {
+			rf = refuseBody(err)
+		}
 	}
 	if rf != nil {
 		h.refused(s.Name, rf.kind)
 		return ingest.Result{}, rf
 	}
 	// From here on the Ingester counts its own refusals.
-	held, err := h.Ingester.Admit(r.Context(), &s, firstBuffer(r))
+	held, err := h.Ingester.Admit(r.Context(), &s, body.First(r))
 	if err != nil {
 		return ingest.Result{}, refuse(err)
 	}
 	defer held.Release()
-	buf := h.buffer()
-	defer h.giveBack(buf)
-	if rf := h.read(w, r, buf, held); rf != nil {
+	buf := h.bodies.Buffer()
+	defer h.bodies.GiveBack(buf)
+	if err := h.bodies.Read(w, r, buf, limits, held); err != nil {
+		rf := refuseBody(err)
 		h.refused(s.Name, rf.kind)
 		return ingest.Result{}, rf
 	}
-	if limited {
-		// The deadline must not outlast the body: the server reads on in the
-		// background and would take it for a client that went away.
-		_ = conn.SetReadDeadline(time.Time{})
-	}
+	arrived()
 	if form == ingest.FormOne {
 		if rf := looksBinary(*buf); rf != nil {
 			h.refused(s.Name, rf.kind)

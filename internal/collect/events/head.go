@@ -10,47 +10,6 @@ import (
 	"strm/internal/problem"
 )
 
-// The content encodings.
-const (
-	plain = "identity"
-	gz    = "gzip"
-	zst   = "zstd"
-)
-
-// encoding returns the content encoding, empty for one that is not known.
-func encoding(r *http.Request) string {
-	switch strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))) {
-	case "", plain:
-		return plain
-	case gz, "x-gzip":
-		return gz
-	case zst:
-		return zst
-	}
-	return ""
-}
-
-// checkHead refuses what can be refused before the body is read.
-func (h *Handler) checkHead(r *http.Request) *refusal {
-	enc := encoding(r)
-	if enc == "" {
-		return &refusal{status: http.StatusUnsupportedMediaType, kind: problem.Invalid, acceptEncoding: true,
-			detail: "content encoding " + quote(r.Header.Get("Content-Encoding")) + " is not supported: use gzip, zstd or none"}
-	}
-	if r.ContentLength > h.Limits.MaxWire {
-		return tooLarge("the body has "+strconv.FormatInt(r.ContentLength, 10)+" bytes as sent", h.Limits.MaxWire)
-	}
-	if enc == plain && r.ContentLength > h.Limits.MaxBody {
-		return tooLarge("the body has "+strconv.FormatInt(r.ContentLength, 10)+" bytes", h.Limits.MaxBody)
-	}
-	return nil
-}
-
-func tooLarge(what string, limit int64) *refusal {
-	return &refusal{status: http.StatusRequestEntityTooLarge, kind: problem.TooLarge,
-		detail: what + ", more than the limit of " + strconv.FormatInt(limit, 10) + " bytes: send it in several requests"}
-}
-
 // formOf reads the form of the body from its content type. Only the types that
 // cannot be an array say anything; many clients send a default type.
 func formOf(contentType string) ingest.Form {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"strm/internal/api/apiv1"
+	"strm/internal/collect/body"
 	"strm/internal/eventlog"
 	"strm/internal/ingest"
 	"strm/internal/problem"
@@ -58,6 +59,26 @@ func refuse(err error) *refusal {
 		if errors.Is(err, ingest.ErrUnsettled) {
 			rf.detail = "the log did not answer: the request may or may not have been stored; send it again with the same Idempotency-Key, then it counts once"
 		}
+	}
+	return rf
+}
+
+// refuseBody turns an error of reading the body into an answer.
+func refuseBody(err error) *refusal {
+	var e *body.Error
+	if !errors.As(err, &e) {
+		return refuse(err) // of the reservation
+	}
+	rf := &refusal{status: http.StatusBadRequest, kind: problem.Invalid, cause: e.Err, detail: e.Detail}
+	switch e.Reason {
+	case body.TooLarge:
+		rf.status, rf.kind = http.StatusRequestEntityTooLarge, problem.TooLarge
+		rf.detail += ", more than the limit of " + strconv.FormatInt(e.Limit, 10) + " bytes: send it in several requests"
+	case body.Unsupported:
+		rf.status, rf.acceptEncoding = http.StatusUnsupportedMediaType, true
+	case body.Slow:
+		rf.status, rf.kind, rf.closing = http.StatusRequestTimeout, problem.Busy, true
+	case body.Cut, body.Damaged:
 	}
 	return rf
 }

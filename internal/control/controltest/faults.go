@@ -86,6 +86,10 @@ func (c faultyCatalog) ForgetStream(ctx context.Context, id string) error {
 	return c.f.do("ForgetStream", func() error { return c.Catalog.ForgetStream(ctx, id) })
 }
 
+func (c faultyCatalog) UpdateSource(ctx context.Context, s stream.Source) error {
+	return c.f.do("UpdateSource", func() error { return c.Catalog.UpdateSource(ctx, s) })
+}
+
 func (c faultyCatalog) CreateSource(ctx context.Context, s stream.Source) error {
 	return c.f.do("CreateSource", func() error { return c.Catalog.CreateSource(ctx, s) })
 }

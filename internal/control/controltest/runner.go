@@ -2,6 +2,8 @@ package controltest
 
 import (
 	"context"
+	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +34,9 @@ type Runner struct {
 	ValidateErr error
 	ReloadErr   error
 	VerifyErr   error
+	ObjectErr   error
+	Objects     map[string]string // by key
+	Missing     int64             // bytes that the store announces and does not send
 	// Trouble is what Status shows.
 	Trouble exporter.Status
 	// OnValidate, when set, runs in each Validate.
@@ -167,6 +172,20 @@ func (r *Runner) Replay(_ context.Context, id, into string, _, _ time.Time) (exp
 	defer r.mu.Unlock()
 	r.Replays = append(r.Replays, into)
 	return exporter.Replay{ID: "r1", Events: 3, Batches: []string{stream.BatchID(id, 1)}}, nil
+}
+
+// Object returns what is in Objects.
+func (r *Runner) Object(_ context.Context, _, key string) (io.ReadCloser, int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ObjectErr != nil {
+		return nil, 0, r.ObjectErr
+	}
+	text, ok := r.Objects[key]
+	if !ok {
+		return nil, 0, problem.New(problem.NotFound, "the ledger has no stored object %q", key)
+	}
+	return io.NopCloser(strings.NewReader(text)), int64(len(text)) + r.Missing, nil
 }
 
 // Verify finds one difference.

@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"strm/internal/builtin"
 	"strm/internal/catalog"
 	"strm/internal/catalog/sqlite"
 	"strm/internal/control"
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/embedded"
-	"strm/internal/problem"
 	"strm/internal/seal"
 	"strm/internal/stream"
 )
@@ -72,7 +72,7 @@ func New(t testing.TB) *World {
 		Log:         faultyLog{log, w.Faults},
 		Runner:      w.Runner,
 		Sealer:      sealer,
-		CheckOutput: CheckOutput,
+		CheckOutput: builtin.CheckOutput,
 	}
 	w.Control = control.New(w.Deps)
 	return w
@@ -106,23 +106,6 @@ const Secret = "wJalrXUtnFEMI7K7MDENG2bPxRfiCY3EXAMPLE4K"
 
 // Credentials is a credentials file of S3.
 const Credentials = `{"AccessKey":{"UserName":"u","AccessKeyId":"AKIAEXAMPLEEXAMPLE12","Status":"Active","SecretAccessKey":"` + Secret + `"}}`
-
-// CheckOutput fills defaults and knows one format.
-func CheckOutput(o stream.Output, _ string, _ int) (stream.Output, error) {
-	if o.Layout == "" {
-		o.Layout = "strm"
-	}
-	if o.Format == "" {
-		o.Format = "jsonl"
-	}
-	if o.Compression == "" {
-		o.Compression = "none"
-	}
-	if o.Format != "jsonl" {
-		return o, problem.New(problem.Invalid, "format %q is not known", o.Format)
-	}
-	return o, nil
-}
 
 // ErrInjected is the cause of every failure that a test asked for.
 var ErrInjected = errors.New("injected fault")

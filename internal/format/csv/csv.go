@@ -73,7 +73,7 @@ func plan(o stream.Output) (*layout, error) {
 		l.delimiter = ","
 	}
 	if r, n := utf8.DecodeRuneInString(l.delimiter); n != len(l.delimiter) || r == utf8.RuneError || r == 0xFEFF ||
-		unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("\"\r\n+-.", r) {
+		unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("\x00\"\r\n+-.", r) {
 		return nil, problem.New(problem.Invalid, "the delimiter %q must be one character that no number holds, and neither a letter, a quote nor a line break", o.CSV.Delimiter)
 	}
 	if len(l.null) > 64 || strings.ContainsAny(l.null, "\"\r\n") || strings.Contains(l.null, l.delimiter) || !utf8.ValidString(l.null) {

@@ -31,20 +31,10 @@ func impressions(tb testing.TB, n int) ([]stream.Block, int64) {
 			[]string{"free", "pro", "team"}[r.IntN(3)], []string{"DE", "NL", "US", "FR"}[r.IntN(4)], r.IntN(90), r.Uint32(), r.IntN(3), r.IntN(4), r.IntN(9),
 			r.IntN(8), r.IntN(250), r.IntN(8), r.IntN(250), 1760000000000+int64(i)*7, 1760000000100+int64(i)*7)
 		if raw.Len() > 250<<10 || i == n-1 {
-			var packed bytes.Buffer
-			z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			if _, err := z.Write(raw.Bytes()); err != nil {
-				tb.Fatal(err)
-			}
-			if err := z.Close(); err != nil {
-				tb.Fatal(err)
-			}
+			packed := pack(tb, raw.String())
 			events := int64(bytes.Count(raw.Bytes(), []byte{'\n'}))
-			out = append(out, stream.Block{Gzip: packed.Bytes(), BlockHeader: stream.BlockHeader{
-				Range: stream.Range{Start: next, End: next + stream.Offset(events)}, Events: events, Raw: int64(raw.Len()), Packed: int64(packed.Len()),
+			out = append(out, stream.Block{Gzip: packed, BlockHeader: stream.BlockHeader{
+				Range: stream.Range{Start: next, End: next + stream.Offset(events)}, Events: events, Raw: int64(raw.Len()), Packed: int64(len(packed)),
 				FirstAt: time.UnixMilli(1760000000000),
 			}})
 			next += stream.Offset(events)
@@ -114,4 +104,20 @@ type counter int64
 func (c *counter) Write(p []byte) (int, error) {
 	*c += counter(len(p))
 	return len(p), nil
+}
+
+func pack(tb testing.TB, text string) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := z.Write([]byte(text)); err != nil {
+		tb.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return packed.Bytes()
 }

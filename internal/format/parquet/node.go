@@ -4,7 +4,9 @@ import (
 	"reflect"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding"
+	pqformat "github.com/parquet-go/parquet-go/format"
 
 	"strm/internal/columns"
 )
@@ -23,6 +25,19 @@ type node struct {
 	lookup *columns.Lookup
 	first  int // its physical columns are leaves[first:last]
 	last   int
+}
+
+// forget lets go of the events that were read last.
+func (n *node) forget() {
+	if n == nil {
+		return
+	}
+	if n.lookup != nil {
+		n.lookup.Forget()
+	}
+	for _, kid := range n.kids {
+		kid.forget()
+	}
 }
 
 // leaf is a physical column.
@@ -98,7 +113,7 @@ func physical(k columns.Kind) parquet.Node {
 	case columns.Bool:
 		return parquet.Leaf(parquet.BooleanType)
 	case columns.Int64:
-		return parquet.Leaf(parquet.Int64Type)
+		return parquet.Leaf(int64Type{parquet.Int64Type})
 	case columns.Double:
 		return parquet.Leaf(parquet.DoubleType)
 	case columns.Date:
@@ -113,6 +128,16 @@ func physical(k columns.Kind) parquet.Node {
 	}
 	return parquet.String()
 }
+
+// int64Type is the physical type alone: the library adds a logical one, of which
+// readers that compare schemas exactly know nothing.
+type int64Type struct{ parquet.Type }
+
+// LogicalType returns nil.
+func (int64Type) LogicalType() *pqformat.LogicalType { return nil }
+
+// ConvertedType returns nil.
+func (int64Type) ConvertedType() *deprecated.ConvertedType { return nil }
 
 // leafNode asks for the encoding that its leaf wants just now: the library asks
 // each time a row group begins.

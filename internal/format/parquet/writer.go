@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"strm/internal/columns"
 	"strm/internal/format"
@@ -28,8 +30,11 @@ type writer struct {
 	run   format.Run
 	stage int64
 	out   sink
-	file  *parquet.Writer
+	file  *parquet.Writer                   // nil until the first row group, or the end
 	group *parquet.ConcurrentRowGroupWriter // nil between row groups
+
+	schema    *parquet.Schema
+	pageCodec compress.Codec
 
 	parts  []envelope.Part
 	metas  []*node // by part; nil for the root
@@ -61,21 +66,31 @@ func (l *layout) writer(w io.Writer, run format.Run) (*writer, error) {
 	if out.stage <= 0 {
 		out.stage = stageBytes
 	}
-	var schema *parquet.Schema
-	out.parts, out.metas, out.root, schema, out.emit.leaves = l.schema()
+	out.parts, out.metas, out.root, out.schema, out.emit.leaves = l.schema()
 	out.lookup = columns.NewLookup(l.fields)
 	out.emit.misfit = out.misfit
-	options := []parquet.WriterOption{
-		schema, parquet.Compression(c), parquet.DataPageVersion(1), parquet.CreatedBy("strm", "1", "parquet-1"),
-		parquet.PageBufferSize(int(l.pageBytes)), parquet.WriteBufferSize(0), parquet.DictionaryMaxBytes(l.dictionaryBytes),
-		parquet.DataPageStatistics(false), // they are in the column index
-	}
-	if _, err := parquet.NewWriterConfig(options...); err != nil {
+	out.pageCodec = c
+	if _, err := parquet.NewWriterConfig(out.options()...); err != nil {
 		return nil, err
 	}
-	//nolint:staticcheck // its successor builds a way in for Go values, which costs memory per file and is of no use here
-	out.file = parquet.NewWriter(&out.out, options...)
 	return out, nil
+}
+
+func (w *writer) options() []parquet.WriterOption {
+	return []parquet.WriterOption{
+		w.schema, parquet.Compression(w.pageCodec), parquet.DataPageVersion(1), parquet.CreatedBy("strm", "1", "parquet-1"),
+		parquet.PageBufferSize(int(w.pageBytes)), parquet.WriteBufferSize(0), parquet.DictionaryMaxBytes(w.dictionaryBytes),
+		parquet.DataPageStatistics(false), // they are in the column index
+	}
+}
+
+// open makes the library's writer, which takes some 3 KB a column, as late as
+// can be.
+func (w *writer) open() {
+	if w.file == nil {
+		//nolint:staticcheck // its successor builds a way in for Go values, which costs memory per file and is of no use here
+		w.file = parquet.NewWriter(&w.out, w.options()...)
+	}
 }
 
 // Append adds a row.
@@ -247,6 +262,7 @@ func (w *writer) begin() {
 		}
 		l.dictionary = n >= sampleMin && 2*len(w.seen) <= n
 	}
+	w.open()
 	w.group = w.file.BeginRowGroup()
 	for _, l := range w.emit.leaves {
 		l.dictionary = false
@@ -289,6 +305,10 @@ func (w *writer) Flush() error {
 	for _, l := range w.emit.leaves {
 		l.vals = nil
 	}
+	w.lookup.Forget()
+	for _, n := range slices.Concat(w.root, w.metas) {
+		n.forget()
+	}
 	return w.commit()
 }
 
@@ -298,6 +318,7 @@ func (w *writer) Close() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	w.open()
 	if len(w.nulled) > 0 {
 		b, err := json.Marshal(w.nulled) // keys are sorted
 		if err != nil {

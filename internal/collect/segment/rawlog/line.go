@@ -65,7 +65,7 @@ func (w *lineWriter) quoted(s string) []byte {
 
 func (b *Batch) appendLines(dst []byte, ids []eventlog.ID, f *Facts) ([]byte, []eventlog.ID) {
 	b.line.set(f)
-	dst = slices.Grow(dst, b.size+len(b.calls)*(len(f.ProjectID)+len(f.WriteKey)))
+	dst = slices.Grow(dst, b.Size(*f))
 	ids = slices.Grow(ids, len(b.calls))
 	for i := range b.calls {
 		c := &b.calls[i]

@@ -146,6 +146,12 @@ func (b *Batch) reset(body []byte) {
 // Len returns the number of calls that AppendLines writes.
 func (b *Batch) Len() int { return len(b.calls) }
 
+// Size returns about how many bytes AppendLines appends: rather too many, but
+// too few where text is not UTF-8 and has to be mended.
+func (b *Batch) Size(f Facts) int {
+	return b.size + len(b.calls)*(len(f.ProjectID)+len(f.WriteKey))
+}
+
 // Rejected returns the calls that were left out, in the order of the request.
 func (b *Batch) Rejected() []Rejection { return b.rejected }
 
