@@ -74,6 +74,15 @@ func probe(ctx context.Context, b objstore.Bucket, cfg *config.Config, overwrite
 	if err != nil {
 		return err
 	}
+	if err := probeRest(ctx, l, key, c.Metadata[markObject], cfg); err != nil {
+		_ = l.Delete(ctx, key) // if even that is not permitted, it stays
+		return err
+	}
+	return nil
+}
+
+// probeRest goes on with a test object that was written.
+func probeRest(ctx context.Context, l listedBucket, key, id string, cfg *config.Config) error {
 	seen := false
 	for info, err := range l.List(ctx, key) {
 		if err != nil {
@@ -88,7 +97,7 @@ func probe(ctx context.Context, b objstore.Bucket, cfg *config.Config, overwrite
 	if err != nil {
 		return step(err, cfg)
 	}
-	if info.Metadata[markObject] != c.Metadata[markObject] {
+	if info.Metadata[markObject] != id {
 		return errors.New("read: the store does not keep metadata, without which an overwriting sync cannot tell its own objects; use append")
 	}
 	if err := l.Delete(ctx, key); err != nil {

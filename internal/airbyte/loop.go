@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -91,11 +92,15 @@ func (w *writer) loop(ctx context.Context, in io.Reader) error {
 		select {
 		case l := <-from:
 			ended, err = w.chunk(l)
-			if cap(l.text) > keep {
+			large := cap(l.text) > keep
+			if large {
 				l.text = nil
 			}
 			if !ended {
 				free <- l.text
+			}
+			if large {
+				debug.FreeOSMemory() // what comes next, encoding, takes as much again
 			}
 		case to <- next:
 			w.queue = w.queue[1:]

@@ -17,6 +17,9 @@ func (c *Config) tarsal() bool { return c.Output.Layout == "tarsal" }
 func (c *Config) format(v *values) error {
 	c.Output.Layout = v.one("layout", "airbyte", map[string]string{"airbyte": "airbyte", "tarsal": "tarsal"}, "airbyte, tarsal")
 	f := v.object("format")
+	if v.err != nil {
+		return v.err
+	}
 	switch kind := f.text("format_type"); strings.ToUpper(kind) {
 	case "CSV":
 		c.Output.Format = "csv"

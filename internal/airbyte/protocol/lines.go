@@ -44,7 +44,12 @@ func (l *Lines) Next(buf []byte) ([]byte, int64, error) {
 			if len(buf) > MaxLine {
 				return nil, 0, fmt.Errorf("line %d: longer than %d MB, the most that is read", l.line+1, MaxLine>>20)
 			}
-			bigger := make([]byte, len(buf), min(2*cap(buf), MaxLine+chunkSize))
+			// Both are held for a moment, so a long line grows in smaller steps.
+			more := cap(buf)
+			if more > 16<<20 {
+				more /= 4
+			}
+			bigger := make([]byte, len(buf), min(cap(buf)+more, MaxLine+chunkSize))
 			copy(bigger, buf)
 			buf = bigger
 		}
