@@ -172,7 +172,7 @@ func TestAirbyteSmoke(t *testing.T) {
 		write(t, filepath.Join(dir, "config.json"), g.airbyteConfig("smoke", strings.ReplaceAll(name, " ", "-"), format))
 		cmd := exec.CommandContext(t.Context(), filepath.Join(tools, "pyairbyte", "bin", "pyab"), "destination-smoke-test",
 			"--destination="+filepath.Join(root, "connector", "destination-strm"), "--config="+filepath.Join(dir, "config.json"), "--scenarios=all")
-		cmd.Dir, cmd.Env = dir, harness.Env("STRM="+strmBin, "DO_NOT_TRACK=1", "AIRBYTE_PROJECT_DIR="+dir, "HOME="+dir)
+		cmd.Dir, cmd.Env = dir, harness.Env("STRM="+strmBin, "DO_NOT_TRACK=1", "AIRBYTE_OFFLINE_MODE=1", "PATH="+filepath.Join(tools, "pyairbyte", "bin")+":"+os.Getenv("PATH"), "AIRBYTE_PROJECT_DIR="+dir, "HOME="+dir)
 		out, err := cmd.CombinedOutput()
 		if err != nil || !bytes.Contains(out, []byte(`"success": true`)) {
 			t.Errorf("%s: %v\n%s", name, err, out)
