@@ -216,7 +216,7 @@ func (w *writer) bound() error {
 			}
 		}
 	}
-	if w.spool.disk > w.deps.Disk {
+	if w.spool.disk > w.deps.Disk && w.running+len(w.queue) == 0 { // else some of it goes soon
 		var largest *stream
 		for _, s := range w.track.streams {
 			if s.open != nil && (largest == nil || s.open.bytes > largest.open.bytes) {

@@ -132,6 +132,9 @@ type writer struct {
 // blocks is left behind.
 func Write(ctx context.Context, cfgText, catalogText []byte, in io.Reader, open Opener, out *protocol.Writer) error {
 	err := write(ctx, cfgText, catalogText, open, out, func(ctx context.Context, w *writer) error { return w.whole(ctx, in) })
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrTerminated) {
+		err = fmt.Errorf("%w: %w", ErrTerminated, err)
+	}
 	if err != nil {
 		return errors.Join(err, out.Error(failureOf(err), err.Error()))
 	}
@@ -186,6 +189,9 @@ func newWriter(cfg *config.Config, deps *Deps, out *protocol.Writer, catalog []p
 		s, err := w.newStream(c, begin)
 		if err != nil {
 			return nil, fmt.Errorf("stream %s: %w", c.Descriptor, err)
+		}
+		if c.Deduped {
+			out.Log(protocol.Warn, "stream %s: append_dedup is not possible in files; its records are appended, every version of them", c.Descriptor)
 		}
 		home := s.names.home()
 		if other, ok := homes[home]; ok {

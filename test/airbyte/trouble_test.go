@@ -275,7 +275,7 @@ func TestWrongInput(t *testing.T) {
 	w.config["s3_bucket_name"] = "x"
 	w.sync([]stream{one(0, 0, 1)}).fails("s3_bucket_name", "config_error")
 	w = newWorld(t, jsonl())
-	w.sync([]stream{{name: "s", mode: "append_dedup"}}).fails("append_dedup", "config_error")
+	w.sync([]stream{{name: "s", mode: "soft_delete"}}).fails("soft_delete", "config_error")
 	w.sync([]stream{{name: "../up"}}).fails(`would have ".." as a part`, "config_error")
 	args := w.files(nil)
 	if err := os.Remove(args[3]); err != nil {

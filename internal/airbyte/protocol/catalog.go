@@ -21,7 +21,10 @@ type Stream struct {
 	Descriptor
 	Schema json.RawMessage // of an event; {} if there is none
 	Mode   Mode
-	SyncID int64
+	// Deduped: append_dedup was asked for. Files cannot; every version is kept.
+	// PyAirbyte asks for it whatever the spec says.
+	Deduped bool
+	SyncID  int64
 	// Generations is false on platforms that send none; the numbers are 0 then.
 	Generations bool
 	Generation  int64
@@ -78,6 +81,8 @@ func ParseCatalog(text []byte) ([]Stream, error) {
 			st.Mode = Append
 		case "overwrite":
 			st.Mode = Overwrite
+		case "append_dedup":
+			st.Mode, st.Deduped = Append, true
 		default:
 			return nil, problem.New(problem.Invalid, "stream %s: destination_sync_mode %q is not supported; use append or overwrite", st.Descriptor, s.Mode)
 		}

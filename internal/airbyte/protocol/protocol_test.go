@@ -255,7 +255,7 @@ func TestCatalog(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`: "cannot be read", `{}`: `no "streams"`, `{"streams":[{}]}`: "stream 1 of the catalog has no name",
 		`{"streams":[{"stream":{"name":"a"}},{"stream":{"name":"a","namespace":""}}]}`:      "twice",
-		`{"streams":[{"stream":{"name":"a"},"destination_sync_mode":"append_dedup"}]}`:      "append_dedup",
+		`{"streams":[{"stream":{"name":"a"},"destination_sync_mode":"soft_delete"}]}`:       "soft_delete",
 		`{"streams":[{"stream":{"name":"a"},"include_files":true}]}`:                        "include_files",
 		`{"streams":[{"stream":{"name":"a"},"generation_id":5,"minimum_generation_id":3}]}`: "part of the older data",
 		`{"streams":[{"stream":{"name":"a"},"generation_id":5,"minimum_generation_id":7}]}`: "above the generation",
