@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -60,7 +63,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "bucket": lookInBucket, "count": countLines,
+			"exits": exits, "bucket": lookInBucket, "count": countLines, "calls": sendCalls,
 		},
 	})
 }
@@ -126,6 +129,23 @@ func lookInBucket(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("bucket %s?", args[0])
 		}
 		ts.Check(err)
+	}
+}
+
+// sendCalls sends a file as an SDK of Segment's would.
+func sendCalls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: calls WRITE_KEY FILE")
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, ts.Getenv("STRM_SERVER")+"/v1/batch", strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	req.SetBasicAuth(args[0], "")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(errors.Join(err, resp.Body.Close()))
+	if resp.StatusCode != http.StatusOK || string(body) != "{\"success\":true}\n" {
+		ts.Fatalf("HTTP %d: %s", resp.StatusCode, body)
 	}
 }
 

@@ -97,6 +97,40 @@ func TestSinks(t *testing.T) {
 	s.refused(404, "GET", "/v1/batch-exporters/s3-demo", nil)
 }
 
+// All that says how a sink gets access goes in and comes out, and decides its
+// policies.
+func TestSinkAccess(t *testing.T) {
+	s := newSite(t)
+	var k apiv1.Sink
+	body := apiv1.PutSink{
+		Bucket: "b/path/prefix", Credentials: controltest.Credentials, Region: "cn-north-1", RoleARN: "arn:aws-cn:iam::123456789012:role/r",
+		ExternalID: "workspace", STSEndpoint: "https://sts.example.org", Encryption: "aws:kms", KMSKey: "k",
+	}
+	s.want(201, "PUT", "/v1/sinks/s3", body, &k)
+	if k.Bucket != "b" || k.Prefix != "path/prefix" || k.RoleARN != body.RoleARN || k.ExternalID != "workspace" ||
+		k.STSEndpoint != body.STSEndpoint || k.Encryption != "SSE-KMS" || k.KMSKey != "k" {
+		t.Errorf("created %+v", k)
+	}
+	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Stream: "demo", PathPrefix: "own"}, nil)
+	body.Credentials, body.KeepCredentials, body.Bucket = "", true, "b/other"
+	s.want(200, "PUT", "/v1/sinks/s3", body, &k)
+	if k.Principal != "AKIAEXAMPLEEXAMPLE12" || !strings.Contains(k.Warning, "another prefix") {
+		t.Errorf("updated %+v", k)
+	}
+	var p apiv1.Policies
+	s.want(200, "GET", "/v1/sinks/s3/policy?exporter=demo%2Fs3-demo&principal=arn:aws-cn:iam::1:user/u&enforceEncryption=true", nil, &p)
+	if p.IAM.Statement[0].Resource[0] != "arn:aws-cn:s3:::b/other/own/*.jsonl" || p.IAM.Statement[1].Resource[0] != "arn:aws-cn:kms:cn-north-1:123456789012:key/k" ||
+		len(p.Bucket.Statement) != 3 || p.Bucket.Statement[0].Principal.AWS != body.RoleARN || p.KMS == nil || p.Assume == nil ||
+		p.Trust.Statement[0].Principal.AWS != "arn:aws-cn:iam::1:user/u" || p.Trust.Statement[0].Condition["StringEquals"]["sts:ExternalId"] != "workspace" || len(p.Notes) != 1 {
+		t.Errorf("policies %+v", p)
+	}
+	s.refused(404, "GET", "/v1/sinks/nope/policy", nil)
+	s.refused(404, "GET", "/v1/sinks/s3/policy?exporter=nope", nil)
+	s.refused(400, "GET", "/v1/sinks/s3/policy?principal=me", nil)
+	s.refused(400, "PUT", "/v1/sinks/s3", apiv1.PutSink{Bucket: "b", Encryption: "rot13"})
+}
+
 func TestExporters(t *testing.T) {
 	s := filled(t)
 	var x apiv1.Exporter

@@ -130,7 +130,13 @@ func readExporter(b apiv1.CreateExporter) (control.NewExporter, error) {
 	if b.From != nil {
 		n.Start.From = *b.From
 	}
-	var err error
+	edit, err := editOutput(b.Options)
+	if err != nil {
+		return n, err
+	}
+	if edit != nil {
+		edit(&n.Output)
+	}
 	if b.Interval != "" {
 		if n.Cut.Interval, err = readInterval(b.Interval); err != nil {
 			return n, err
@@ -154,6 +160,10 @@ func readExporterChange(b apiv1.UpdateExporter) (control.ExporterChange, error) 
 		Format:      b.Format,
 		Compression: b.Compression,
 	}
+	var err error
+	if ch.Options, err = editOutput(b.Options); err != nil {
+		return ch, err
+	}
 	if b.Interval != nil {
 		d, err := readInterval(*b.Interval)
 		if err != nil {
@@ -161,7 +171,6 @@ func readExporterChange(b apiv1.UpdateExporter) (control.ExporterChange, error) 
 		}
 		ch.Interval = &d
 	}
-	var err error
 	ch.Offset, err = readDuration("interval offset", b.Offset)
 	return ch, err
 }
@@ -209,6 +218,7 @@ func showExporter(x control.Exporter) apiv1.Exporter {
 		FromStart:   x.FromStart,
 		CreatedAt:   x.CreatedAt.UTC(),
 		Status:      showStatus(x.Status),
+		Options:     showOptions(x.Output),
 	}
 }
 

@@ -79,7 +79,9 @@ func (s *server) sinks(api huma.API) {
 			b := in.Body
 			k, created, warning, err := s.Control.PutSink(ctx, control.NewSink{
 				Name: in.Name, Type: b.Type, Bucket: b.Bucket, Credentials: b.Credentials,
-				Endpoint: b.Endpoint, Region: b.Region, PathStyle: b.PathStyle,
+				Endpoint: b.Endpoint, Region: b.Region, PathStyle: b.PathStyle, KeepCredentials: b.KeepCredentials,
+				Role:       stream.Role{ARN: b.RoleARN, ExternalID: b.ExternalID, Endpoint: b.STSEndpoint},
+				Encryption: b.Encryption, KMSKey: b.KMSKey,
 			})
 			if err != nil {
 				return nil, err
@@ -87,6 +89,20 @@ func (s *server) sinks(api huma.API) {
 			shown, err := s.showSink(ctx, k, false)
 			shown.Warning = warning
 			return &put[apiv1.Sink]{putStatus(created), shown}, err
+		})
+
+	register(s, api, operation(http.MethodGet, one+"/policy", "get-sink-policy", tag, "Show the least AWS policies that a sink needs"),
+		func(ctx context.Context, in *struct {
+			SinkPath
+			Exporter  string `query:"exporter" doc:"Only for this batch exporter, NAME or STREAM/NAME"`
+			Principal string `query:"principal" doc:"ARN of who holds the sink's credentials"`
+			KMSKey    string `query:"kmsKey" doc:"Key of the bucket's default encryption, where the sink names none"`
+			Enforce   bool   `query:"enforceEncryption" doc:"Refuse uploads without encryption"`
+		}) (*body[apiv1.Policies], error) {
+			set, err := s.Control.Policies(ctx, control.PolicyQuery{
+				Sink: in.Name, Exporter: in.Exporter, Principal: in.Principal, KMSKey: in.KMSKey, Enforce: in.Enforce,
+			})
+			return &body[apiv1.Policies]{showPolicies(set)}, err
 		})
 
 	register(s, api, operation(http.MethodDelete, one, "delete-sink", tag, "Delete a sink"),
@@ -105,9 +121,15 @@ func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (a
 		Name:              k.Name,
 		Type:              string(k.Type),
 		Bucket:            k.Bucket,
+		Prefix:            k.Prefix,
 		Endpoint:          k.Endpoint,
 		Region:            k.Region,
 		PathStyle:         k.PathStyle,
+		RoleARN:           k.Role.ARN,
+		ExternalID:        k.Role.ExternalID,
+		STSEndpoint:       k.Role.Endpoint,
+		Encryption:        string(k.Encryption),
+		KMSKey:            k.KMSKey,
 		Credentials:       k.Shape,
 		Principal:         k.Principal,
 		ConditionalWrites: string(k.Conditional),

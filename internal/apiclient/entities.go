@@ -124,6 +124,30 @@ func (c *Client) PutSink(ctx context.Context, name string, in apiv1.PutSink) (ap
 	return out, err
 }
 
+// PolicyQuery says for whom SinkPolicies are wanted; empty fields say nothing.
+type PolicyQuery struct {
+	Exporter  string // NAME or STREAM/NAME
+	Principal string
+	KMSKey    string
+	Enforce   bool
+}
+
+// SinkPolicies returns the least policies that a sink needs.
+func (c *Client) SinkPolicies(ctx context.Context, name string, q PolicyQuery) (apiv1.Policies, error) {
+	query := url.Values{}
+	for k, v := range map[string]string{"exporter": q.Exporter, "principal": q.Principal, "kmsKey": q.KMSKey} {
+		if v != "" {
+			query.Set(k, v)
+		}
+	}
+	if q.Enforce {
+		query.Set("enforceEncryption", "true")
+	}
+	var out apiv1.Policies
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"v1", "sinks", name, "policy"}, query: query, out: &out})
+	return out, err
+}
+
 // DeleteSink removes a sink, with its exporters if all is set.
 func (c *Client) DeleteSink(ctx context.Context, name string, all bool) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "sinks", name}, query: recursive(all)})

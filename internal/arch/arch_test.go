@@ -21,7 +21,7 @@ const module = "strm"
 var layers = [][]string{
 	{"problem", "durable", "jsonscan"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
-	{"eventlog", "format", "layout", "objstore", "airbyte/config"},
+	{"eventlog", "format", "layout", "objstore", "policy", "airbyte/config"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
@@ -56,6 +56,7 @@ var adapterPorts = map[string][]string{
 	"retention":         {"eventlog", "stream", "problem"},
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
+	"policy":            {"stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},

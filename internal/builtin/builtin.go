@@ -17,6 +17,7 @@ import (
 	"strm/internal/objstore/dir"
 	"strm/internal/objstore/gcs"
 	"strm/internal/objstore/s3"
+	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -89,8 +90,31 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 	return o, l.CheckLength(facts, partitions)
 }
 
-// OpenBucket opens the bucket of a sink with its unsealed credentials.
-func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential) (objstore.Bucket, error) {
+// Writes returns what an exporter with this output (its defaults filled in) puts
+// into a bucket, below the prefixes: of use to who writes a policy.
+func Writes(o stream.Output) (policy.Keys, error) {
+	f, err := Format(o.Format)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	v, err := f.Variant(o)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	l, err := layout.Parse(o.Layout)
+	if err != nil {
+		return policy.Keys{}, err
+	}
+	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt}
+	if own := l.Form().Ext; own != "" {
+		k.Ext = own
+	}
+	return k, nil
+}
+
+// OpenBucket opens the bucket of a sink with its unsealed credentials. session
+// names the sessions of a role that they assume.
+func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential, session string) (objstore.Bucket, error) {
 	switch s.Type {
 	case stream.SinkS3:
 		region := s.Region
@@ -100,6 +124,8 @@ func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential) (ob
 		return s3.Open(ctx, s3.Config{
 			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: region, PathStyle: s.PathStyle,
 			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
+			Role: s3.Role{ARN: s.Role.ARN, ExternalID: s.Role.ExternalID, STSEndpoint: s.Role.Endpoint}, Session: session,
+			Encryption: s3.Encryption(s.Encryption), KMSKey: s.KMSKey,
 		})
 	case stream.SinkGCS:
 		return gcs.Open(ctx, gcs.Config{Bucket: s.Bucket, CredentialsJSON: c.GCSJSON, Endpoint: s.Endpoint})

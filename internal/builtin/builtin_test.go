@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -67,5 +68,30 @@ func TestCheckOutputOfLayoutSegment(t *testing.T) {
 		if _, err := CheckOutput(o, "", "demo", 1); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v, want %q", o, err, text)
 		}
+	}
+}
+
+// What policies allow is where keys are, and no more of it.
+func TestWrites(t *testing.T) {
+	for _, tt := range []struct {
+		o    stream.Output
+		want policy.Keys
+	}{
+		{stream.Output{}, policy.Keys{Ext: "jsonl"}},
+		{stream.Output{Compression: "gzip"}, policy.Keys{Ext: "jsonl.gz"}},
+		{stream.Output{Layout: "hive", Compression: "zstd"}, policy.Keys{Ext: "jsonl.zst"}},
+		{stream.Output{Layout: "a/b/{stream}/{batch}.{ext}"}, policy.Keys{Constant: "a/b/", Ext: "jsonl"}},
+		{stream.Output{Layout: "segment", Source: "s"}, policy.Keys{Constant: "segment-logs/", Ext: "gz", Encrypt: true}},
+	} {
+		o, err := CheckOutput(tt.o, "", "demo", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Writes(o); err != nil || got != tt.want {
+			t.Errorf("%+v: %+v, %v; want %+v", tt.o, got, err, tt.want)
+		}
+	}
+	if _, err := Writes(stream.Output{Layout: "nope", Format: "jsonl"}); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("unknown layout: %v", err)
 	}
 }

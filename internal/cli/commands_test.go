@@ -7,6 +7,8 @@ import (
 
 const (
 	exporterJSON = `{"name":"s3-demo","id":"0a1b2c3d","stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s","layout":"strm","format":"jsonl","compression":"none","createdAt":"2026-03-01T10:00:00Z","status":{"state":"running","waitingEvents":0,"deliveredEvents":0,"batches":0,"position":[0],"delivered":[0]}}`
+	fullSinkJSON = `{"name":"s3","type":"S3","bucket":"b","prefix":"p","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"K","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
+	policiesJSON = `{"iam":{"Version":"2012-10-17","Statement":[{"Sid":"I","Effect":"Allow","Action":"s3:PutObject","Resource":["r1","r2"]}]},"bucket":{"Version":"2012-10-17","Statement":[{"Sid":"B","Effect":"Allow","Principal":{"AWS":"P"},"Action":"s3:PutObject","Resource":["r"]}]},"notes":[{"for":["bucket"],"text":"put it"}]}`
 	sinkJSON     = `{"name":"s3","type":"S3","bucket":"strmprivacy-export-demo","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
 	streamJSON   = `{"name":"demo","id":"1","partitions":1,"strmMeta":true,"retention":{"maxAge":"168h0m0s"},"createdAt":"2026-03-01T10:00:00Z"}`
 	sourceJSON   = `{"name":"web","stream":"demo","kind":"events","createdAt":"2026-03-01T10:00:00Z"}`
@@ -66,7 +68,29 @@ func TestCommands(t *testing.T) {
 		{"list sinks -r", []call{{on: "GET /v1/sinks", answer: `{"sinks":[` + sinkJSON + `]}`}, {on: "GET /v1/batch-exporters", answer: `{"batchExporters":[` + exporterJSON + `]}`}}, `"batchExporters": [`, "", 0},
 		{"get sink s3", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "{\n  \"sinkTree\": {\n    \"sink\": {", "", 0},
 		{"update sink s3 --region eu-west-1 --credentials-file FILE", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "PUT /v1/sinks/s3", body: `{"bucket":"strmprivacy-export-demo","region":"eu-west-1","credentials":` + quote(secretJSON) + `}`, answer: sinkJSON}}, "{", "", 0},
-		{"update sink s3 --region eu-west-1", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}}, "=", "give --credentials-file again", 2},
+		{"update sink s3 --region eu-west-1", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "PUT /v1/sinks/s3", body: `{"type":"S3","bucket":"strmprivacy-export-demo","region":"eu-west-1","keepCredentials":true}`, answer: sinkJSON}}, "{", "", 0},
+		{"update sink s3 --ambient", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "PUT /v1/sinks/s3", body: `{"type":"S3","bucket":"strmprivacy-export-demo"}`, answer: sinkJSON}}, "{", "", 0},
+		{"create sink s3 b/p --role-arn R --external-id E --sts-endpoint http://s --encryption aws:kms --kms-key K", []call{{on: "PUT /v1/sinks/s3",
+			body: `{"bucket":"b/p","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"aws:kms","kmsKey":"K"}`, answer: fullSinkJSON}}, `"prefix": "p"`, "", 0},
+		{"get sink s3 -o table", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}}, "b/p\nrole: R\nexternal id: E\nSTS endpoint: http://s\nencryption: SSE-KMS K\n", "", 0},
+		{"get sink s3", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}}, `"kmsKey": "K"`, "", 0},
+		{"update sink s3 --external-id F", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}, {on: "PUT /v1/sinks/s3",
+			body: `{"type":"S3","bucket":"b/p","roleArn":"R","externalId":"F","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"K","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
+		{"update sink s3 --role-arn= --encryption none", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}, {on: "PUT /v1/sinks/s3",
+			body: `{"type":"S3","bucket":"b/p","encryption":"none","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
+		{"update sink s3 c --kms-key L", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}, {on: "PUT /v1/sinks/s3",
+			body: `{"type":"S3","bucket":"c","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"L","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
+		{"policy s3 --kind iam", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Sid\": \"I\",", "", 0},
+		{"policy s3 --kind bucket --principal P --kms-key K --enforce-encryption", []call{{on: "GET /v1/sinks/s3/policy?enforceEncryption=true&kmsKey=K&principal=P", answer: policiesJSON}}, `"AWS": "P"`, "Note: put it\n", 0},
+		{"policy s3", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "{\n  \"iam\": {\n    \"Version\"", "Note: put it\n", 0},
+		{"policy s3 -o table", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "iam      I           Allow    s3:PutObject   r1 r2\nbucket   B", "Note: put it\n", 0},
+		{"policy s3 --kind trust", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "=", "assumes no role", 2},
+		{"policy s3 --kind kms", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "=", "--kms-key", 2},
+		{"policy s3 --kind x", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "=", "use one of iam, bucket", 2},
+		{"policy s3-demo --kind iam", []call{{on: "GET /v1/sinks/s3-demo/policy", status: 404, answer: `{"detail":"no","kind":"not_found"}`}, {on: "GET /v1/batch-exporters/s3-demo", answer: exporterJSON},
+			{on: "GET /v1/sinks/s3/policy?exporter=demo%2Fs3-demo", answer: policiesJSON}}, `"Sid": "I"`, "", 0},
+		{"policy demo/s3-demo --kind iam", []call{{on: "GET /v1/batch-exporters/s3-demo?stream=demo", answer: exporterJSON}, {on: "GET /v1/sinks/s3/policy?exporter=demo%2Fs3-demo", answer: policiesJSON}}, `"Sid": "I"`, "", 0},
+		{"policy nope", []call{{on: "GET /v1/sinks/nope/policy", status: 404, answer: `{"detail":"no","kind":"not_found"}`}, {on: "GET /v1/batch-exporters/nope", status: 404, answer: `{"detail":"no","kind":"not_found"}`}}, "=", "no sink and no batch exporter nope", 1},
 		{"delete sink s3", []call{{on: "DELETE /v1/sinks/s3", status: 204}}, "={}\n", "", 0},
 		{"delete sink s3 --recursive", []call{{on: "DELETE /v1/sinks/s3?recursive=true", status: 204}}, "={}\n", "", 0},
 		{"delete sink s3", []call{{on: "DELETE /v1/sinks/s3", status: 409, answer: `{"detail":"Cannot delete sink","kind":"conflict"}`}}, "=", "Error: Cannot delete sink (--recursive deletes them too)\n", 1},
@@ -83,10 +107,10 @@ func TestCommands(t *testing.T) {
 		{"update source web --dedup-window 0", []call{{on: "PATCH /v1/sources/web", body: `{"dedupWindow":"0"}`, answer: `{"name":"web"}`}}, "{", "", 0},
 		{"update source web --write-key abcdefgh", []call{{on: "PATCH /v1/sources/web", body: `{"writeKey":"abcdefgh"}`, answer: `{"name":"web"}`}}, "{", "", 0},
 		{"update source web --rotate-write-key --write-key abcdefgh", nil, "=", "none of the others can be", 2},
-		{"download s3-demo", nil, "=", "Give --day, --from and --to, or --all", 2},
+		{"download s3-demo", nil, "=", "Give --day, --since and --until, or --all", 2},
 		{"download s3-demo --all --day 2026-11-20", nil, "=", "none of the others can be", 2},
 		{"download s3-demo --all --jobs 0", nil, "=", "use 1 to 256", 2},
-		{"download s3-demo --from 2026-11-21 --to 2026-11-20", nil, "=", "is not before", 2},
+		{"download s3-demo --since 2026-11-21 --until 2026-11-20", nil, "=", "is not before", 2},
 		{"create batch-exporter demo --include-existing-events --from 2026-01-31", nil, "=", "none of the others can be", 2},
 		{"create batch-exporter demo --sink s3", []call{{on: "POST /v1/batch-exporters", body: `{"stream":"demo","sink":"s3"}`, status: 201, answer: blocked("blocked")}}, `"state": "blocked"`,
 			"Error: batch exporter s3-demo was created but cannot deliver yet: s3:PutObject on b/events/* is denied. Mend the sink, the bucket or its permissions: it tries again by itself, next at 2026-03-01T10:01:00Z", 1},

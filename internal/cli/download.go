@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +21,10 @@ import (
 
 // downloadFlags say what to download, from where and whereto.
 type downloadFlags struct {
-	days                       []string
-	from, to, dir, credentials string
-	all, through               bool
-	jobs                       int
+	days                           []string
+	since, until, dir, credentials string
+	all, through                   bool
+	jobs                           int
 }
 
 func (a *app) download() *cobra.Command {
@@ -43,8 +44,8 @@ Days are those of receipt, in UTC. A layout that does not divide by day (strm)
 goes by when a batch was cut. With one --day, files are named as below that day's
 directory in the bucket; otherwise as below the batch exporter's path prefix.`,
 		Example: `  strm download s3-web --day 2026-11-20
-  strm download s3-web --day 2026-11-19 --day 2026-11-20 --dir ~/Downloads/logs
-  strm download s3-web --from 2026-11-01 --to 2026-12-01 --dir november --jobs 16
+  strm download s3-web --day 2026-11-19 --day 2026-11-20 --to ~/Downloads/logs
+  strm download s3-web --since 2026-11-01 --until 2026-12-01 --to november --jobs 16
   strm download s3-web --all --through-server
   zcat *.gz | jq -c 'select(.type == "track")'`,
 		Args: args(1, 1, "one EXPORTER"), ValidArgsFunction: a.names(1, exporterNames),
@@ -62,19 +63,19 @@ directory in the bucket; otherwise as below the batch exporter's path prefix.`,
 	}
 	fl := c.Flags()
 	fl.StringArrayVar(&f.days, "day", nil, "what was received on this `DAY` (2026-11-20, UTC); may be repeated")
-	fl.StringVar(&f.from, "from", "", "what was received from this time on (2026-11-20 or 2026-11-20T15:04:05Z); whole objects")
-	fl.StringVar(&f.to, "to", "", "what was received before this time; whole objects")
+	fl.StringVar(&f.since, "since", "", "what was received from this time on (2026-11-20 or 2026-11-20T15:04:05Z); whole objects")
+	fl.StringVar(&f.until, "until", "", "what was received before this time; whole objects")
 	fl.BoolVar(&f.all, "all", false, "everything")
-	fl.StringVar(&f.dir, "dir", ".", "put the files into this directory")
+	fl.StringVar(&f.dir, "to", ".", "put the files into this `DIR`")
 	fl.IntVar(&f.jobs, "jobs", 8, "files at one time")
 	fl.BoolVar(&f.through, "through-server", false, "let the server read the bucket, with the sink's credentials")
 	fl.StringVar(&f.credentials, "credentials-file", "", "`FILE` with credentials that may read, as aws iam create-access-key writes it; - for standard input")
-	c.MarkFlagsMutuallyExclusive("day", "from", "all")
-	c.MarkFlagsMutuallyExclusive("day", "to", "all")
+	c.MarkFlagsMutuallyExclusive("day", "since", "all")
+	c.MarkFlagsMutuallyExclusive("day", "until", "all")
 	c.MarkFlagsMutuallyExclusive("through-server", "credentials-file")
-	_ = c.MarkFlagDirname("dir")                       // the flag exists
+	_ = c.MarkFlagDirname("to")                        // the flag exists
 	_ = c.MarkFlagFilename("credentials-file", "json") // the flag exists
-	for _, free := range []string{"day", "from", "to", "jobs"} {
+	for _, free := range []string{"day", "since", "until", "jobs"} {
 		complete(c, free)
 	}
 	return c
@@ -83,8 +84,8 @@ directory in the bucket; otherwise as below the batch exporter's path prefix.`,
 // want reads the flags that choose.
 func (f *downloadFlags) want() (download.Want, error) {
 	var w download.Want
-	if !f.all && len(f.days) == 0 && f.from == "" && f.to == "" {
-		return w, usagef("download what? Give --day, --from and --to, or --all")
+	if !f.all && len(f.days) == 0 && f.since == "" && f.until == "" {
+		return w, usagef("download what? Give --day, --since and --until, or --all")
 	}
 	if f.jobs < 1 || f.jobs > 256 {
 		return w, usagef("--jobs %d: use 1 to 256", f.jobs)
@@ -99,7 +100,7 @@ func (f *downloadFlags) want() (download.Want, error) {
 	for _, x := range []struct {
 		text string
 		at   *time.Time
-	}{{f.from, &w.From}, {f.to, &w.To}} {
+	}{{f.since, &w.From}, {f.until, &w.To}} {
 		if x.text == "" {
 			continue
 		}
@@ -110,7 +111,7 @@ func (f *downloadFlags) want() (download.Want, error) {
 		*x.at = *t
 	}
 	if !w.From.IsZero() && !w.To.IsZero() && !w.From.Before(w.To) {
-		return w, usagef("--from %s is not before --to %s", f.from, f.to)
+		return w, usagef("--since %s is not before --until %s", f.since, f.until)
 	}
 	return w, nil
 }
@@ -163,13 +164,24 @@ func (s *session) download(cmd *cobra.Command, ref string, want download.Want, f
 	var lines []string
 	for _, x := range out.Failed {
 		doc.Failed = append(doc.Failed, render.DownloadFailed{Key: x.Key, Reason: x.Err.Error()})
-		lines = append(lines, x.Key+": "+x.Err.Error())
+		line := x.Err.Error()
+		if !strings.Contains(line, x.Key) {
+			line = x.Key + ": " + line
+		}
+		lines = append(lines, line)
 	}
 	if perr := s.print(render.Downloaded(doc)); perr != nil || len(lines) == 0 {
 		return errors.Join(perr, err)
 	}
-	return errors.Join(fmt.Errorf("%d of %d files could not be downloaded%s\n  %s", len(lines), len(files), readingHint(out.Failed, f.through), strings.Join(lines, "\n  ")), err)
+	shown := lines[:min(len(lines), maxReasons)]
+	if more := len(lines) - len(shown); more > 0 {
+		shown = append(slices.Clip(shown), fmt.Sprintf("and %d more (-o json shows all)", more))
+	}
+	return errors.Join(fmt.Errorf("%d of %d files could not be downloaded%s\n  %s", len(lines), len(files), readingHint(out.Failed, f.through), strings.Join(shown, "\n  ")), err)
 }
+
+// maxReasons is how many failures are told to a person.
+const maxReasons = 20
 
 // delivered returns the objects that are wanted, page by page of the ledger. What
 // was replayed is a copy elsewhere, and not asked for.

@@ -15,6 +15,8 @@ import (
 type exporterFlags struct {
 	sink, prefix, interval, offset, layout, format, compression, maxBytes, maxPacked string
 	maxEvents                                                                        int64
+
+	file optionFlags
 }
 
 func (f *exporterFlags) add(a *app, c *cobra.Command) {
@@ -24,14 +26,15 @@ func (f *exporterFlags) add(a *app, c *cobra.Command) {
 	c.Flags().StringVar(&f.offset, "interval-offset", "", "cut so long after the full interval: with --interval 1h, 40m cuts at :40; below the interval (a new one's default is 0, and 40m with layout segment)")
 	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects: "+strings.Join(layout.Names(), ", ")+", or a template such as {stream}/{date}/{batch}.{ext} (a new one's default is strm)")
 	c.Flags().StringVar(&f.format, "format", "", "format of the objects: "+strings.Join(builtin.FormatNames(), ", ")+" (a new one's default is jsonl)")
-	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd (a new one's default is none; layout segment is always gzip)")
+	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd; of the pages of parquet: none, snappy, gzip, zstd, lz4 or brotli (a new one's default is none, and snappy for parquet; layout segment is always gzip)")
 	c.Flags().StringVar(&f.maxBytes, "max-bytes", "", "close a batch at this size before compression (100MB, 64MiB; 0 for no bound), at the end of a stored block: at most this much, but at least one block of up to 256 KiB")
 	c.Flags().StringVar(&f.maxPacked, "max-packed-bytes", "", "close a batch at this size as stored, which is the size of a gzip object (100MB, 64MiB; 0 for no bound; a new one's default is no bound, and 100MB with layout segment); at the end of a stored block, as --max-bytes")
 	c.Flags().Int64Var(&f.maxEvents, "max-events", 0, "close a batch at this many events (0 for no bound), at the end of a stored block: one request, or several that came together")
 	completeWith(c, "sink", a.names(-1, sinkNames))
 	complete(c, "layout", layout.Names()...)
 	complete(c, "format", builtin.FormatNames()...)
-	complete(c, "compression", "none", "gzip", "zstd")
+	complete(c, "compression", "none", "gzip", "zstd", "snappy", "lz4", "brotli")
+	f.file.add(c)
 	for _, free := range []string{"path-prefix", "interval", "interval-offset", "max-bytes", "max-packed-bytes", "max-events"} {
 		complete(c, free)
 	}
@@ -75,7 +78,8 @@ prefix (and segment-logs/, with that layout). If that fails the exporter exists 
 command then says what is wrong and exits with 1.`,
 		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
   strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events
-  strm create batch-exporter web --sink s3 --layout segment`,
+  strm create batch-exporter web --sink s3 --layout segment
+  strm create batch-exporter demo --sink s3 --name tables --layout hive --format parquet --compression zstd --schema event.json`,
 		Args: args(1, 1, "one STREAM"), ValidArgsFunction: a.names(1, streamNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := apiv1.CreateExporter{
@@ -97,6 +101,9 @@ command then says what is wrong and exits with 1.`,
 				return err
 			}
 			if in.MaxPacked, err = f.packed(); err != nil {
+				return err
+			}
+			if in.Options, err = f.file.options(cmd); err != nil {
 				return err
 			}
 			if from != "" {
@@ -133,7 +140,8 @@ func (a *app) updateExporter() *cobra.Command {
 		Use: "batch-exporter NAME", Aliases: []string{"batch-exporters"}, Short: "Change a batch exporter's settings",
 		Long: `Change a batch exporter's settings. Batches that are planned already keep the
 settings they were planned with. What is not given stays; only layout segment
-brings its format and compression with it. Where several streams have a batch
+brings its format and compression with it, and another --format drops the
+options of the one before. Where several streams have a batch
 exporter of this name, write STREAM/NAME.`,
 		Example: `  strm update batch-exporter s3-demo --interval 5m
   strm update batch-exporter demo/archive --sink other --path-prefix archive`,
@@ -204,8 +212,12 @@ func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error)
 	if set("max-events") {
 		in.MaxEvents, some = &f.maxEvents, true
 	}
-	if !some {
-		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --interval-offset, --layout, --format, --compression, --max-bytes, --max-packed-bytes, --max-events")
+	var err error
+	if in.Options, err = f.file.options(cmd); err != nil {
+		return in, err
+	}
+	if !some && in.Options == nil {
+		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --interval-offset, --layout, --format, --compression, --max-bytes, --max-packed-bytes, --max-events, or an option of the format")
 	}
 	return in, nil
 }

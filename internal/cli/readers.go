@@ -87,7 +87,7 @@ func (r *readers) reach(s apiv1.Sink) (objstore.Bucket, error) {
 			return nil, err
 		}
 	}
-	return builtin.OpenBucket(r.s.ctx, to, cred)
+	return builtin.OpenBucket(r.s.ctx, to, cred, "")
 }
 
 func (r *readers) close() error {

@@ -19,6 +19,9 @@ import (
 type sinkFlags struct {
 	credentials, kind, endpoint, region string
 	pathStyle                           bool
+	role, externalID, sts               string
+	encryption, kmsKey                  string
+	keep                                bool // the credentials that the sink has
 }
 
 func (f *sinkFlags) add(c *cobra.Command) {
@@ -27,7 +30,16 @@ func (f *sinkFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "address of an S3-compatible store (http://127.0.0.1:9000)")
 	c.Flags().StringVar(&f.region, "region", "", "the bucket's region; found by itself when left out")
 	c.Flags().BoolVar(&f.pathStyle, "path-style", false, "put the bucket's name into the path, not the host name")
+	c.Flags().StringVar(&f.role, "role-arn", "", "assume this IAM role before writing (arn:aws:iam::123456789012:role/NAME)")
+	c.Flags().StringVar(&f.externalID, "external-id", "", "the external id that the role's trust policy asks for")
+	c.Flags().StringVar(&f.sts, "sts-endpoint", "", "address of STS; else --endpoint, else AWS's own")
+	c.Flags().StringVar(&f.encryption, "encryption", "", "header that asks for encryption at rest: none, SSE-S3 or SSE-KMS; empty: SSE-S3 for layout segment, none for the others")
+	c.Flags().StringVar(&f.kmsKey, "kms-key", "", "id, ARN or alias of the key for SSE-KMS; else the account's own key for S3")
 	complete(c, "sink-type", sinkTypes()...)
+	complete(c, "encryption", "none", "SSE-S3", "SSE-KMS")
+	for _, free := range []string{"role-arn", "external-id", "sts-endpoint", "kms-key"} {
+		complete(c, free)
+	}
 	_ = c.MarkFlagFilename("credentials-file", "json") // the flag exists
 }
 
@@ -75,7 +87,10 @@ func (f *sinkFlags) body(cmd *cobra.Command, bucket string) (apiv1.PutSink, erro
 	if err != nil {
 		return apiv1.PutSink{}, err
 	}
-	return apiv1.PutSink{Type: kind, Bucket: bucket, Credentials: cred, Endpoint: f.endpoint, Region: f.region, PathStyle: f.pathStyle}, nil
+	return apiv1.PutSink{
+		Type: kind, Bucket: bucket, Credentials: cred, KeepCredentials: f.keep, Endpoint: f.endpoint, Region: f.region, PathStyle: f.pathStyle,
+		RoleARN: f.role, ExternalID: f.externalID, STSEndpoint: f.sts, Encryption: f.encryption, KMSKey: f.kmsKey,
+	}, nil
 }
 
 func (a *app) createSink() *cobra.Command {
@@ -83,10 +98,15 @@ func (a *app) createSink() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sink NAME BUCKET", Aliases: []string{"sinks"}, Short: "Create a sink, or replace its settings",
 		Long: `Create a sink: a bucket and the credentials to write to it. The type (S3 or
-Google Cloud Storage) is told from the credentials file. Creating a sink again
-replaces its settings and credentials; its batch exporters stay and use the new
-ones. Credentials are never shown again.`,
+Google Cloud Storage) is told from the credentials file. What follows the first
+slash of BUCKET comes before the path prefix of every batch exporter. Creating a
+sink again replaces its settings and credentials; its batch exporters stay and
+use the new ones. Credentials are never shown again.
+
+With --role-arn the credentials assume that role, which then writes. strm policy
+prints the policies that the role, the bucket and the key need.`,
 		Example: `  strm create sink s3 my-bucket --credentials-file s3.json
+  strm create sink s3 my-bucket/path/prefix --role-arn arn:aws:iam::123456789012:role/strm --external-id my-workspace
   strm create sink minio my-bucket --credentials-file s3.json --endpoint http://127.0.0.1:9000 --path-style
   strm create sink disk /srv/events --sink-type DIR`,
 		Args: args(2, 2, "NAME and BUCKET"), ValidArgsFunction: cobra.NoFileCompletions,
@@ -122,10 +142,11 @@ func (a *app) updateSink() *cobra.Command {
 	var ambient bool
 	c := &cobra.Command{
 		Use: "sink NAME [BUCKET]", Aliases: []string{"sinks"}, Short: "Change some settings of a sink",
-		Long: `Change some settings of a sink; the others stay. The credentials cannot stay
-by themselves, as the server never gives them back: name their file again.`,
+		Long: `Change some settings of a sink; the others stay, its credentials too, unless
+it goes to another endpoint. An empty value ("") takes a setting back.`,
 		Example: `  strm update sink s3 --credentials-file new-key.json
-  strm update sink s3 other-bucket --credentials-file s3.json --region eu-west-1`,
+  strm update sink s3 --encryption SSE-S3
+  strm update sink s3 other-bucket --region eu-west-1`,
 		Args: args(1, 2, "NAME and perhaps BUCKET"), ValidArgsFunction: a.names(1, sinkNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.begin(cmd)
@@ -136,23 +157,14 @@ by themselves, as the server never gives them back: name their file again.`,
 			if err != nil {
 				return err
 			}
-			if f.credentials == "" && !ambient && was.Credentials != "" && was.Credentials != "ambient" && was.Type != string(stream.SinkDir) {
-				return usagef("sink %s has credentials of its own, which cannot be read back: give --credentials-file again, or --ambient to use the server's own identity", args[0])
+			f.keep = f.credentials == "" && !ambient && was.Type != string(stream.SinkDir)
+			bucket := placeOf(was)
+			moved := false
+			if len(args) > 1 {
+				moved, bucket = args[1] != bucket, args[1]
 			}
-			fl := cmd.Flags()
-			if !fl.Changed("endpoint") {
-				f.endpoint = was.Endpoint
-			}
-			if !fl.Changed("region") && was.Bucket == bucketOr(args, was.Bucket) {
-				f.region = was.Region
-			}
-			if !fl.Changed("path-style") {
-				f.pathStyle = was.PathStyle
-			}
-			if !fl.Changed("sink-type") && f.credentials == "" {
-				f.kind = was.Type
-			}
-			in, err := f.body(cmd, bucketOr(args, was.Bucket))
+			f.fill(cmd, was, moved)
+			in, err := f.body(cmd, bucket)
 			if err != nil {
 				return err
 			}
@@ -165,11 +177,42 @@ by themselves, as the server never gives them back: name their file again.`,
 	return c
 }
 
-func bucketOr(args []string, was string) string {
-	if len(args) > 1 {
-		return args[1]
+// placeOf is the BUCKET of a sink that exists.
+func placeOf(s apiv1.Sink) string {
+	if s.Prefix == "" {
+		return s.Bucket
 	}
-	return was
+	return s.Bucket + "/" + s.Prefix
+}
+
+// fill takes what was not given from the sink as it was. What only means
+// something together goes together.
+func (f *sinkFlags) fill(cmd *cobra.Command, was apiv1.Sink, moved bool) {
+	given := cmd.Flags().Changed
+	keep := func(flag string, field *string, old string) {
+		if !given(flag) {
+			*field = old
+		}
+	}
+	keep("endpoint", &f.endpoint, was.Endpoint)
+	if !moved {
+		keep("region", &f.region, was.Region)
+	}
+	if !given("path-style") {
+		f.pathStyle = was.PathStyle
+	}
+	if f.credentials == "" {
+		keep("sink-type", &f.kind, was.Type)
+	}
+	keep("role-arn", &f.role, was.RoleARN)
+	if f.role != "" {
+		keep("external-id", &f.externalID, was.ExternalID)
+		keep("sts-endpoint", &f.sts, was.STSEndpoint)
+	}
+	keep("encryption", &f.encryption, was.Encryption)
+	if strings.EqualFold(f.encryption, was.Encryption) {
+		keep("kms-key", &f.kmsKey, was.KMSKey)
+	}
 }
 
 func (a *app) listSinks() *cobra.Command {

@@ -108,7 +108,7 @@ func look(v []byte) seen {
 	case jsonscan.String:
 		return seenString
 	case jsonscan.Number:
-		if bytes.IndexAny(v, ".eE") < 0 {
+		if !bytes.ContainsAny(v, ".eE") {
 			switch n, fit := ToInt64(v); {
 			case fit != Fits:
 				return seenOther
@@ -150,6 +150,7 @@ func (s seen) kind() Kind {
 		return Int64
 	case seenDouble, seenDouble | seenInt:
 		return Double
+	case seenOther:
 	}
 	return JSON
 }

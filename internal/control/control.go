@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"strm/internal/policy"
 	"strm/internal/stream"
 )
 
@@ -32,6 +33,8 @@ type Deps struct {
 	// or format can do, and what could make a key too long below the sink's
 	// prefix for a stream of this name and number of partitions.
 	CheckOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
+	// Writes returns what an exporter with that output puts into a bucket.
+	Writes func(o stream.Output) (policy.Keys, error)
 	// Trimming is held by whoever trims the log, from reading the exporters'
 	// positions until the trim is done. Control holds it from reading where a
 	// new exporter starts until the exporter is stored, and from reading what a
@@ -49,6 +52,7 @@ type Control struct {
 	runner      Runner
 	sealer      Sealer
 	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
+	writes      func(stream.Output) (policy.Keys, error)
 	trimming    sync.Locker
 	options     Options
 	keys        *Sources
@@ -75,6 +79,7 @@ func New(d Deps) *Control {
 		runner:      d.Runner,
 		sealer:      d.Sealer,
 		checkOutput: d.CheckOutput,
+		writes:      d.Writes,
 		trimming:    d.Trimming,
 		options:     d.Options,
 		keys:        newSources(d.Catalog),

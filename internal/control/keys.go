@@ -48,6 +48,7 @@ type Sources struct {
 type snapshot struct {
 	changes uint64 // how many there were when reading began; stale once there are more
 	byHash  map[string]keyed
+	owner   map[string]string // of a stream's id: the source that has it to itself
 }
 
 type keyed struct {
@@ -64,18 +65,40 @@ func (c *Control) WriteKeys() *Sources { return c.keys }
 // stream. Errors: NotFound if there is none; those of the catalog. A
 // change made through Control is seen by every call that begins after it.
 func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error) {
-	snap := s.snapshot.Load()
-	if snap == nil || snap.changes != s.changes.Load() {
-		var err error
-		if snap, err = s.load(ctx); err != nil {
-			return stream.Source{}, stream.Stream{}, err
-		}
+	snap, err := s.current(ctx)
+	if err != nil {
+		return stream.Source{}, stream.Stream{}, err
 	}
 	k, ok := snap.byHash[keyHash]
 	if !ok {
 		return stream.Source{}, stream.Stream{}, problem.New(problem.NotFound, "unknown write key")
 	}
 	return k.source, k.stream, nil
+}
+
+func (s *Sources) current(ctx context.Context) (*snapshot, error) {
+	if snap := s.snapshot.Load(); snap != nil && snap.changes == s.changes.Load() {
+		return snap, nil
+	}
+	return s.load(ctx)
+}
+
+// OpenStream returns a stream that events may be sent to without a source of
+// its own: by whoever holds the admin token. Errors: NotFound; Conflict if a
+// source has the stream to itself, as its events have a form that others lack.
+func (c *Control) OpenStream(ctx context.Context, name string) (stream.Stream, error) {
+	s, err := c.catalog.Stream(ctx, name)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	snap, err := c.keys.current(ctx)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	if owner, ok := snap.owner[s.ID]; ok {
+		return stream.Stream{}, problem.New(problem.Conflict, "stream %q belongs to source %q of kind %s: send to it as its SDKs do, with the source's write key", name, owner, stream.SourceSegment)
+	}
+	return s, nil
 }
 
 // invalidate makes every call that begins from now on read the catalog anew,
@@ -111,11 +134,16 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 	for _, st := range streams {
 		byID[st.ID] = st
 	}
-	snap := &snapshot{byHash: make(map[string]keyed, len(sources))}
+	snap := &snapshot{byHash: make(map[string]keyed, len(sources)), owner: map[string]string{}}
 	for _, src := range sources {
 		// A source whose stream went away between the two reads is no way in.
-		if st, ok := byID[src.StreamID]; ok {
-			snap.byHash[src.KeyHash] = keyed{source: src, stream: st}
+		st, ok := byID[src.StreamID]
+		if !ok {
+			continue
+		}
+		snap.byHash[src.KeyHash] = keyed{source: src, stream: st}
+		if src.Kind == stream.SourceSegment {
+			snap.owner[st.ID] = src.Name
 		}
 	}
 	return snap, nil

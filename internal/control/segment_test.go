@@ -296,3 +296,24 @@ func TestThePrefixOfASinkMustLeaveRoomForItsExporters(t *testing.T) {
 	_, err = w.UpdateExporter(t.Context(), "demo", "x", control.ExporterChange{Interval: ptr(2 * time.Minute)})
 	wantKind(t, err, problem.Invalid, "bytes long")
 }
+
+func TestNobodySendsPastASegmentSource(t *testing.T) {
+	w := controltest.New(t)
+	mustStream(t, w, "open", 1)
+	if s, err := w.OpenStream(t.Context(), "open"); err != nil || s.Name != "open" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := w.OpenStream(t.Context(), "none"); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("no such stream: %v", err)
+	}
+	mustSource(t, w, control.NewSource{Name: "web", Kind: "segment"})
+	if _, err := w.OpenStream(t.Context(), "web"); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), `source "web"`) {
+		t.Errorf("stream of a segment source: %v", err)
+	}
+	if err := w.DeleteSource(t.Context(), "web"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.OpenStream(t.Context(), "web"); err != nil {
+		t.Errorf("after the source is gone: %v", err)
+	}
+}

@@ -14,18 +14,22 @@ import (
 // ShapeNone is the shape of a sink that needs no credentials.
 const ShapeNone = "none"
 
-// maxBucket is generous: S3 allows 63 bytes, its relatives more.
-const maxBucket = 255
-
 // NewSink says what sink to create, or what an existing one becomes.
 type NewSink struct {
 	Name        string
 	Type        string // a stream.SinkType in any case, or empty: as the credentials say
-	Bucket      string
+	Bucket      string // BUCKET or BUCKET/prefix; a directory for DIR
 	Credentials string // the file, verbatim; empty for ambient
 	Endpoint    string
 	Region      string
 	PathStyle   bool
+	Role        stream.Role
+	Encryption  string // none, SSE-S3 or SSE-KMS, in any case, AES256 and aws:kms too; empty: as the layout says
+	KMSKey      string
+
+	// KeepCredentials leaves an existing sink those it has, as long as they go
+	// to the same service.
+	KeepCredentials bool
 }
 
 // PutSink creates a sink, or makes an existing one what n says (all of it:
@@ -49,7 +53,7 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 			return stream.Sink{}, false, "", err
 		}
 	}
-	stored, created, moved, err := c.putSinkRow(ctx, s)
+	stored, created, moved, err := c.putSinkRow(ctx, s, n.KeepCredentials)
 	done, cancel := c.finishing(ctx)
 	defer cancel()
 	if err == nil || mayHaveHappened(err) {
@@ -58,36 +62,63 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 	if err != nil {
 		return stream.Sink{}, false, "", err
 	}
-	if moved {
-		warning = joinWarnings(warning, "the sink points to another place now: what was delivered before stays where it is, and verify no longer compares it")
-	}
-	return stored, created, warning, nil
+	return stored, created, joinWarnings(warning, moved), nil
 }
 
-func (c *Control) putSinkRow(ctx context.Context, s stream.Sink) (stored stream.Sink, created, moved bool, err error) {
+// putSinkRow stores s. moved says what becomes of the sink's exporters if they
+// write to another place from now on.
+func (c *Control) putSinkRow(ctx context.Context, s stream.Sink, keep bool) (stored stream.Sink, created bool, moved string, err error) {
 	c.change.Lock()
 	defer c.change.Unlock()
 	old, err := c.catalog.Sink(ctx, s.Name)
-	switch {
-	case err == nil:
-		moved = old.Type != s.Type || old.Bucket != s.Bucket || old.Endpoint != s.Endpoint
-	case problem.KindOf(err) != problem.NotFound:
-		return stream.Sink{}, false, false, err
+	if problem.KindOf(err) == problem.NotFound && !keep {
+		stored, created, err = c.catalog.PutSink(ctx, s)
+		return stored, created, "", err
 	}
-	if err == nil && old.Prefix != s.Prefix {
-		if err := c.keysFit(ctx, s); err != nil {
-			return stream.Sink{}, false, false, err
+	if err != nil {
+		return stream.Sink{}, false, "", err
+	}
+	if keep {
+		if s, err = keepCredentials(s, old); err != nil {
+			return stream.Sink{}, false, "", err
 		}
 	}
-	if moved {
+	if old.Prefix != s.Prefix {
+		if err := c.keysFit(ctx, s); err != nil {
+			return stream.Sink{}, false, "", err
+		}
+	}
+	switch {
+	case old.Type != s.Type || old.Bucket != s.Bucket || old.Endpoint != s.Endpoint:
+		moved = "the sink points to another place now: what was delivered before stays where it is, and verify no longer compares it"
+	case old.Prefix != s.Prefix:
+		moved = "the sink has another prefix now: its exporters write under it from now on; what was delivered or planned before keeps its place"
+	}
+	if moved != "" {
 		users, err := c.catalog.ExportersOfSink(ctx, s.Name)
 		if err != nil {
-			return stream.Sink{}, false, false, err
+			return stream.Sink{}, false, "", err
 		}
-		moved = len(users) > 0
+		if len(users) == 0 {
+			moved = ""
+		}
 	}
 	stored, created, err = c.catalog.PutSink(ctx, s)
 	return stored, created, moved, err
+}
+
+// keepCredentials gives s the credentials of the sink it replaces. They are
+// not sent anywhere they have not been sent before: a token would be of use to
+// who gets it.
+func keepCredentials(s, old stream.Sink) (stream.Sink, error) {
+	if old.Type != s.Type || old.Endpoint != s.Endpoint || old.Role.Endpoint != s.Role.Endpoint {
+		if len(old.Credentials) > 0 {
+			return s, problem.New(problem.Invalid, "sink %q goes to another service, which needs its credentials anew: give their file, or say that the server's own identity is meant", s.Name)
+		}
+		return s, nil
+	}
+	s.Credentials, s.Shape, s.Principal = old.Credentials, old.Shape, old.Principal
+	return s, nil
 }
 
 // keysFit refuses a prefix below which the keys of the sink's exporters would
@@ -114,7 +145,10 @@ func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
 	t := now()
 	s := stream.Sink{
 		Name: n.Name, Bucket: n.Bucket, Endpoint: n.Endpoint, Region: n.Region, PathStyle: n.PathStyle,
-		CreatedAt: t, UpdatedAt: t,
+		Role: n.Role, KMSKey: n.KMSKey, CreatedAt: t, UpdatedAt: t,
+	}
+	if n.KeepCredentials && n.Credentials != "" {
+		return stream.Sink{}, "", problem.New(problem.Invalid, "new credentials are given, and the present ones shall stay: which?")
 	}
 	typ, err := sinkType(n.Type)
 	if err != nil {
@@ -141,7 +175,13 @@ func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
 			s.Endpoint = cred.Endpoint
 		}
 	}
-	if err := checkBucket(s.Bucket); err != nil {
+	if err := placeSink(&s, n.Bucket); err != nil {
+		return stream.Sink{}, "", err
+	}
+	if s.Encryption, err = parseEncryption(n.Encryption); err != nil {
+		return stream.Sink{}, "", err
+	}
+	if err := checkAccess(s); err != nil {
 		return stream.Sink{}, "", err
 	}
 	if err := checkEndpoint(s.Endpoint); err != nil {
@@ -174,24 +214,11 @@ func checkDirSink(n NewSink) error {
 	if n.Endpoint != "" || n.Region != "" || n.PathStyle {
 		return problem.New(problem.Invalid, "a DIR sink takes no endpoint, region or path style")
 	}
+	if n.Role != (stream.Role{}) || n.Encryption != "" || n.KMSKey != "" {
+		return problem.New(problem.Invalid, "a DIR sink takes no role or encryption: those are for S3 sinks")
+	}
 	if !filepath.IsAbs(n.Bucket) || filepath.Clean(n.Bucket) != n.Bucket || strings.ContainsFunc(n.Bucket, isControl) {
 		return problem.New(problem.Invalid, "directory %q: give the absolute path, without a trailing slash or '..', as the server sees it", n.Bucket)
-	}
-	return nil
-}
-
-func checkBucket(b string) error {
-	switch {
-	case b == "":
-		return problem.New(problem.Invalid, "a sink needs a bucket")
-	case strings.Contains(b, "://"):
-		return problem.New(problem.Invalid, "bucket %q: give the name only, without a scheme", b)
-	case filepath.IsAbs(b):
-		return problem.New(problem.Invalid, "bucket %q looks like a directory; for that give the sink type DIR", b)
-	case strings.Contains(b, "/"):
-		return problem.New(problem.Invalid, "bucket %q: give the name only; the path goes into the exporter's path prefix", b)
-	case len(b) > maxBucket || strings.ContainsFunc(b, notInToken):
-		return problem.New(problem.Invalid, "bucket %q: use at most %d letters, digits, '.', '_' and '-'", b, maxBucket)
 	}
 	return nil
 }
@@ -219,8 +246,8 @@ func notInToken(r rune) bool {
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f || r == 0xfffd }
 
 func joinWarnings(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + "; " + b
 }

@@ -22,6 +22,7 @@ type ExporterChange struct {
 	Layout      *string
 	Format      *string
 	Compression *string
+	Options     func(*stream.Output) // changes the options of the format; nil for none
 }
 
 // UpdateExporter changes a batch exporter. The sink is tried again, as at
@@ -78,8 +79,22 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 	set(&e.Cut.MaxPacked, ch.MaxPacked)
 	set(&e.Cut.MaxEvents, ch.MaxEvents)
 	set(&e.Output.Layout, ch.Layout)
+	if ch.Format != nil && *ch.Format != e.Output.Format {
+		// What was said of the old format means nothing to the new one, and what
+		// compresses files is not what compresses pages.
+		e.Output.CSV, e.Output.Parquet = stream.CSV{}, stream.Parquet{}
+		if *ch.Format == "parquet" || e.Output.Format == "parquet" {
+			e.Output.Compression = ""
+			if *ch.Format == "parquet" {
+				e.Output.Flattening = stream.FlattenDefault
+			}
+		}
+	}
 	set(&e.Output.Format, ch.Format)
 	set(&e.Output.Compression, ch.Compression)
+	if ch.Options != nil {
+		ch.Options(&e.Output)
+	}
 	e.Output, err = c.settings(ctx, *e, len(e.Start), sink.Prefix)
 	return err
 }
@@ -96,6 +111,7 @@ func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	}
 	if d := l.Defaults(); l.Fixed() {
 		e.Output.Format, e.Output.Compression = d.Format, d.Compression
+		e.Output.CSV, e.Output.Parquet = stream.CSV{}, stream.Parquet{}
 	}
 	return nil
 }
@@ -134,6 +150,7 @@ func (c *Control) PutExporter(ctx context.Context, n NewExporter) (x Exporter, c
 		Layout:      given(n.Output.Layout),
 		Format:      given(n.Output.Format),
 		Compression: given(n.Output.Compression),
+		Options:     n.options(),
 	})
 	return x, false, err
 }
@@ -145,4 +162,15 @@ func given[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+// options puts the options of formats that n gives into an output.
+func (n NewExporter) options() func(*stream.Output) {
+	return func(o *stream.Output) {
+		set(&o.Flattening, given(n.Output.Flattening))
+		set(&o.Envelope, given(n.Output.Envelope))
+		set(&o.Table, given(n.Output.Table))
+		set(&o.CSV, given(n.Output.CSV))
+		set(&o.Parquet, given(n.Output.Parquet))
+	}
 }

@@ -113,6 +113,9 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		// Stopping. MaybeStored is in the ledger already; the next start tries again.
 		return false, ctx.Err()
 	}
+	if told := r.diagnose(ctx, sink, l.exporter(), b.Output, err); told != nil {
+		v = settle(maybe, told)
+	}
 	return false, r.refuse(ctx, l, b, v.problem, v.blocked)
 }
 

@@ -32,6 +32,9 @@ func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 	}
 	conditional, err := probe(ctx, sink, key, c)
 	if err != nil {
+		out := e.Output
+		out.PathPrefix = stream.JoinPrefix(sink.Prefix, out.PathPrefix)
+		err = r.diagnose(ctx, sink, e, out, err)
 		return fmt.Errorf("sink %s, bucket %s: %w", sink.Name, sink.Bucket, err)
 	}
 	if err := r.sinks.learn(ctx, sink, conditional); err != nil {

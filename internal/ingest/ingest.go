@@ -220,6 +220,10 @@ func (g *Ingester) ingest(ctx context.Context, w *work, req *Request) (Result, i
 	if err != nil {
 		return Result{}, 0, err
 	}
+	if n := len(req.IDs); n > 0 && (n != w.events || req.IDWindow <= 0 || req.IdempotencyKey != "") {
+		// Also what the log says, but it would leave open whether something was stored.
+		return Result{}, 0, problem.New(problem.Invalid, "%d ids for %d events, with a window of %s: one each is needed, with a window and without an idempotency key", n, w.events, req.IDWindow)
+	}
 	// Crash or lost answer here: the client gets no 2xx and sends again. With
 	// a key the log finds the first append, in whatever partition it is;
 	// without one the events are stored twice, which is what a key is for.

@@ -35,7 +35,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.Handle("/openapi.yaml", plane)
 	mux.Handle("/debug/pprof/", plane)
 	events.New(events.Deps{
-		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.catalog.Stream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })

@@ -136,19 +136,24 @@ func (s *Server) open(ctx context.Context) (err error) {
 func (s *Server) assemble(sealer *seal.Sealer) {
 	trimming := new(sync.Mutex)
 	s.runner = exporter.New(exporter.Options{
-		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: opener(sealer), Format: builtin.Format,
+		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: s.opener(sealer), Format: builtin.Format,
 		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
 	})
 	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
 	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
 	})
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.metrics.watch(s)
 }
 
-func opener(sealer *seal.Sealer) exporter.Opener {
+func (srv *Server) opener(sealer *seal.Sealer) exporter.Opener {
 	return func(ctx context.Context, s stream.Sink) (objstore.Bucket, error) {
+		// In the logs of the vendor a role's session tells which strm it was.
+		session, err := srv.catalog.Installation(ctx)
+		if err != nil {
+			return nil, err
+		}
 		c := credential.Ambient()
 		if len(s.Credentials) > 0 {
 			file, err := sealer.Open(s.Credentials, control.SinkSecret(s.Name))
@@ -159,7 +164,7 @@ func opener(sealer *seal.Sealer) exporter.Opener {
 				return nil, err
 			}
 		}
-		b, err := builtin.OpenBucket(ctx, s, c)
+		b, err := builtin.OpenBucket(ctx, s, c, session)
 		if err != nil {
 			// Opening talks to nobody: what fails here fails again.
 			return nil, problem.New(problem.Invalid, "open sink %s: %w", s.Name, err)

@@ -68,6 +68,13 @@ func bench(ctx context.Context, c config) (err error) {
 	if err := printTable(os.Stdout, rows); err != nil {
 		return err
 	}
+	export, err := c.measureExport(ctx, file, sink.url)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := export.print(os.Stdout); err != nil {
+		return err
+	}
 	var idle *idleSample
 	if c.idle > 0 {
 		s, err := c.measureIdle(ctx, sink.url)

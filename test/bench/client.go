@@ -41,6 +41,7 @@ func clientMain(ctx context.Context, args []string) error {
 	stream := fs.String("stream", "", "stream")
 	conns := fs.Int("conns", 8, "connections")
 	batch := fs.Int("batch", 100, "events per request")
+	segment := fs.Bool("segment", false, "send Segment track calls around the events")
 	idem := fs.String("idempotency", "", "prefix of the Idempotency-Key; empty for none")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -49,7 +50,7 @@ func clientMain(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	in := &harness.Intake{Server: *url, Stream: *stream, Key: os.Getenv(keyEnv),
+	in := &harness.Intake{Server: *url, Stream: *stream, Key: os.Getenv(keyEnv), Segment: *segment,
 		Client: &http.Client{Transport: &http.Transport{MaxConnsPerHost: *conns, MaxIdleConnsPerHost: *conns, DisableCompression: true}}}
 	rep, err := send(ctx, in, f, *conns, *batch, *idem)
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -75,7 +76,7 @@ func send(ctx context.Context, in *harness.Intake, src io.Reader, conns, batch i
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(work)
-		return cutUp(ctx, src, batch, free, work)
+		return cutUp(ctx, src, batch, in.Segment, free, work)
 	})
 	for i := range conns {
 		g.Go(func() error {
@@ -113,7 +114,7 @@ func send(ctx context.Context, in *harness.Intake, src io.Reader, conns, batch i
 }
 
 // cutUp reads lines and puts them together to bodies.
-func cutUp(ctx context.Context, src io.Reader, batch int, free <-chan []byte, work chan<- parcel) error {
+func cutUp(ctx context.Context, src io.Reader, batch int, calls bool, free <-chan []byte, work chan<- parcel) error {
 	r := bufio.NewReaderSize(src, 1<<20)
 	for n := 0; ; n++ {
 		p := parcel{n: n}
@@ -127,13 +128,20 @@ func cutUp(ctx context.Context, src io.Reader, batch int, free <-chan []byte, wo
 			line, err := r.ReadSlice('\n')
 			switch {
 			case err == nil:
-				p.body = append(p.body, line...)
+				if calls {
+					p.body = appendCall(p.body, line, p.count)
+				} else {
+					p.body = append(p.body, line...)
+				}
 				p.count++
 			case errors.Is(err, io.EOF):
 				done = true
 			default:
 				return err
 			}
+		}
+		if calls {
+			p.body = append(p.body, callsEnd...)
 		}
 		if p.count > 0 {
 			select {
@@ -146,6 +154,24 @@ func cutUp(ctx context.Context, src io.Reader, batch int, free <-chan []byte, wo
 			return nil
 		}
 	}
+}
+
+const (
+	callsEnd = `],"context":{"library":{"name":"bench","version":"1.0.0"}},"sentAt":"2026-03-26T09:00:00.000Z"}`
+	// idFrom and idTo enclose the id that an event begins with (generator.append).
+	idFrom, idTo = len(`{"eventId":"`), len(`{"eventId":"`) + 36
+)
+
+// appendCall wraps an event into a track call, as number n of its request.
+func appendCall(b, line []byte, n int) []byte {
+	if n == 0 {
+		b = append(b, `{"batch":[`...)
+	} else {
+		b = append(b, ',')
+	}
+	b = append(append(b, `{"type":"track","event":"Viewed","anonymousId":"a1","timestamp":"2026-03-26T08:59:59.750Z","messageId":"`...), line[idFrom:idTo]...)
+	b = append(append(b, `","properties":`...), line[:len(line)-1]...)
+	return append(b, '}')
 }
 
 // deliver posts one body until it is acknowledged, with patience for
@@ -168,7 +194,7 @@ func deliver(ctx context.Context, in *harness.Intake, p parcel, idem string) (bu
 			case <-ctx.Done():
 				return busy, ctx.Err()
 			}
-		case !a.Acknowledged() || a.Accepted != int64(p.count):
+		case !a.Acknowledged() || !in.Segment && a.Accepted != int64(p.count):
 			return busy, fmt.Errorf("request %d with %d events: HTTP %d: %s", p.n, p.count, a.Status, bytes.TrimSpace([]byte(a.Body)))
 		default:
 			return busy, nil

@@ -26,6 +26,8 @@ func command(ctx context.Context, args []string) error {
 			return sinkMain(ctx, args[1:])
 		case "client":
 			return clientMain(ctx, args[1:])
+		case "put":
+			return putMain(ctx, args[1:])
 		case "floor":
 			return floorMain(ctx, args[1:])
 		}

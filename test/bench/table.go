@@ -98,7 +98,7 @@ func missed(rows []row, idle *idleSample, window time.Duration) []string {
 		if r.floor {
 			continue
 		}
-		if x := ratio(rows, i); r.compression == "gzip" && !r.meta && !r.keys && x > aimRatio {
+		if x := ratio(rows, i); r.compression == "gzip" && !r.meta && !r.keys && r.segment == "" && x > aimRatio {
 			out = append(out, fmt.Sprintf("%s: %.2f x the floor's CPU, at most %.1f is the aim", r.name, x, aimRatio))
 		}
 		if float64(r.peak) > aimPeak {

@@ -46,6 +46,14 @@ func appendEvent(b []byte, id eventID) []byte {
 	return fmt.Appendf(b, `{"id":"%v","kind":"crash","nested":{"n":%d,"list":[1,2.5,null,true]},"pad":"%s"}`, id, id.n, id.pad())
 }
 
+// readLine checks one line of the object with this key.
+func readLine(line []byte, key string, of streamSpec) (eventID, error) {
+	if of.segment {
+		return readCall(line, key)
+	}
+	return readEvent(line, of.meta)
+}
+
 // readEvent checks one delivered line and returns its id. wantMeta says
 // whether strm was asked to add strmMeta.
 func readEvent(line []byte, wantMeta bool) (eventID, error) {

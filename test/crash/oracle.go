@@ -38,7 +38,7 @@ func (v *verdict) ok() bool {
 // judge compares the objects of one exporter with what was sent to its stream.
 // Every acknowledged event must be there once, every other at most once, and
 // every request whole or not at all.
-func judge(objects []*s3double.Object, sent []*sentLog, wantMeta bool) *verdict {
+func judge(objects []*s3double.Object, sent []*sentLog, of streamSpec) *verdict {
 	v := &verdict{}
 	seen := make(map[int][]uint8, len(sent))
 	for _, l := range sent {
@@ -62,7 +62,7 @@ func judge(objects []*s3double.Object, sent []*sentLog, wantMeta bool) *verdict 
 		}
 		for i, line := range lines {
 			v.events++
-			id, err := readEvent(line, wantMeta)
+			id, err := readLine(line, o.Key, of)
 			if err != nil {
 				v.problem("object %s line %d: %v", o.Key, i+1, err)
 				continue

@@ -73,7 +73,7 @@ func TestOracle(t *testing.T) {
 		"probe not empty":    {[]*s3double.Object{object("p/a", 0, 1, 4), object("p/.strm_test_y.jsonl", 0)}, 0, 0, 0, "not empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := judge(tc.objects, sent, false)
+			v := judge(tc.objects, sent, streamSpec{})
 			if v.missing != tc.missing || v.duplicate != tc.double || v.halves != tc.halves {
 				t.Errorf("missing %d duplicate %d halves %d, want %d %d %d", v.missing, v.duplicate, v.halves, tc.missing, tc.double, tc.halves)
 			}
@@ -82,7 +82,27 @@ func TestOracle(t *testing.T) {
 			}
 		})
 	}
-	if v := judge([]*s3double.Object{meta}, []*sentLog{{sender: 1, batches: []sentBatch{{first: 0, count: 4}, {first: 4, count: 1, acked: true}}}}, true); !v.ok() {
+	if v := judge([]*s3double.Object{meta}, []*sentLog{{sender: 1, batches: []sentBatch{{first: 0, count: 4}, {first: 4, count: 1, acked: true}}}}, streamSpec{meta: true}); !v.ok() {
 		t.Errorf("wanted strmMeta: %q", v.problems)
+	}
+}
+
+func TestCallsAreReadFromTheRightDayOnly(t *testing.T) {
+	line := func(received string) []byte {
+		props := appendEvent(nil, eventID{3, 7})
+		return []byte(`{"context":{"library":{"name":"crash"}},"messageId":"3-000000007","properties":` + string(props) +
+			`,"receivedAt":"` + received + `","type":"track","version":2}`)
+	}
+	const day = "web-logs/segment-logs/src/1795132800000/x.gz" // 2026-11-20
+	if id, err := readCall(line("2026-11-20T23:59:59.999Z"), day); err != nil || id != (eventID{3, 7}) {
+		t.Errorf("%v, %v", id, err)
+	}
+	for _, received := range []string{"2026-11-21T00:00:00.000Z", "2026-11-19T23:59:59.999Z", "", "yesterday"} {
+		if id, err := readCall(line(received), day); err == nil {
+			t.Errorf("received %q passes as %v", received, id)
+		}
+	}
+	if id, err := readCall(bytes.Replace(line("2026-11-20T12:00:00.000Z"), []byte(`"messageId":"3`), []byte(`"messageId":"4`), 1), day); err == nil {
+		t.Errorf("another messageId passes as %v", id)
 	}
 }

@@ -122,7 +122,7 @@ func (r *crashRun) storm(ctx context.Context, keys map[string]string) error {
 			l := &sentLog{sender: n, stream: s.name}
 			r.sent = append(r.sent, l)
 			snd := &sender{
-				in:  &harness.Intake{Server: r.srv.URL(), Stream: s.name, Key: keys[s.name], Client: client},
+				in:  &harness.Intake{Server: r.srv.URL(), Stream: s.name, Key: keys[s.name], Client: client, Segment: s.segment},
 				rng: rand.New(rand.NewPCG(r.seed, 1000+uint64(n))), log: l, stop: stop, tally: &r.tally,
 			}
 			g.Go(func() error { return snd.run(gctx) })
@@ -215,7 +215,7 @@ func (r *crashRun) judge(ctx context.Context, e exporterSpec) error {
 			sent = append(sent, l)
 		}
 	}
-	v := judge(objects, sent, e.meta())
+	v := judge(objects, sent, e.of())
 	r.result.objects += int64(v.objects)
 	r.result.missing += v.missing
 	r.result.duplicates += v.duplicate

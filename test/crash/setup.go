@@ -22,13 +22,15 @@ type streamSpec struct {
 	name       string
 	partitions int
 	meta       bool
+	segment    bool // fed by Segment's tracking API
 	senders    int
 }
 
 var streams = []streamSpec{
-	{"one", 1, true, 2},
-	{"four", 4, true, 3},
-	{"bare", 1, false, 1},
+	{"one", 1, true, false, 2},
+	{"four", 4, true, false, 3},
+	{"bare", 1, false, false, 1},
+	{"web", 2, false, true, 2},
 }
 
 // exporterSpec is an exporter of the run. Its prefix is its name.
@@ -44,6 +46,7 @@ var exporters = []exporterSpec{
 	{"four-plain", "four", []string{"--interval", "1s", "--max-bytes", "60000"}},
 	{"four-hive", "four", []string{"--interval", "2s", "--layout", "hive", "--compression", "gzip"}},
 	{"bare-gzip", "bare", []string{"--interval", "1s", "--compression", "gzip"}},
+	{"web-logs", "web", []string{"--layout", "segment", "--interval", "1s", "--interval-offset", "0s"}},
 }
 
 // late is created after all events are in, to be filled from the log.
@@ -55,14 +58,14 @@ func (e exporterSpec) create(ctx context.Context, cli *harness.CLI) error {
 	return err
 }
 
-// meta reports whether the exporter's events carry strmMeta.
-func (e exporterSpec) meta() bool {
+// of returns the exporter's stream.
+func (e exporterSpec) of() streamSpec {
 	for _, s := range streams {
 		if s.name == e.stream {
-			return s.meta
+			return s
 		}
 	}
-	return false
+	return streamSpec{}
 }
 
 // setUp makes streams, sources, the sink and the exporters, and returns the
@@ -92,7 +95,11 @@ func setUp(ctx context.Context, cli *harness.CLI, dir, endpoint string) (map[str
 		if _, err := cli.Run(ctx, args...); err != nil {
 			return nil, err
 		}
-		if keys[s.name], err = cli.Source(ctx, s.name+"-in", s.name); err != nil {
+		var flags []string
+		if s.segment {
+			flags = []string{"--kind", "segment"}
+		}
+		if keys[s.name], err = cli.Source(ctx, s.name+"-in", s.name, flags...); err != nil {
 			return nil, err
 		}
 	}

@@ -13,13 +13,15 @@ import (
 	"strm/internal/api/apiv1"
 )
 
-// Source creates a source of a stream and returns its write key.
-func (c *CLI) Source(ctx context.Context, name, stream string) (string, error) {
+// Source creates a source of a stream and returns its write key. flags are put
+// behind those of name and stream.
+func (c *CLI) Source(ctx context.Context, name, stream string, flags ...string) (string, error) {
 	var src struct {
 		apiv1.Source
 		Wrapped *apiv1.Source `json:"source"` // where output is wrapped as the STRM CLI's is
 	}
-	if err := c.JSON(ctx, &src, "create", "source", name, "--stream", stream, "-o", "json"); err != nil {
+	args := append([]string{"create", "source", name, "--stream", stream, "-o", "json"}, flags...)
+	if err := c.JSON(ctx, &src, args...); err != nil {
 		return "", err
 	}
 	key := src.WriteKey

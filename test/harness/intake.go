@@ -16,6 +16,10 @@ type Intake struct {
 	Stream string
 	Key    string // write key
 	Client *http.Client
+
+	// Segment: speak Segment's tracking API. Stream is not looked at then, and
+	// the answer does not tell how many events were accepted.
+	Segment bool
 }
 
 // Request is one call of the intake.
@@ -38,14 +42,22 @@ func (a Answer) Acknowledged() bool { return a.Status/100 == 2 }
 
 // Post sends one request, once. An error means that the outcome is unknown.
 func (in *Intake) Post(ctx context.Context, r Request) (Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in.Server+"/v1/streams/"+in.Stream+"/events", bytes.NewReader(r.Body))
+	path := "/v1/streams/" + in.Stream + "/events"
+	if in.Segment {
+		path = "/v1/batch"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in.Server+path, bytes.NewReader(r.Body))
 	if err != nil {
 		return Answer{}, fmt.Errorf("post events: %w", err)
 	}
 	// The transport repeats requests with this header by itself when a kept
 	// connection breaks; without GetBody it cannot, and each try is ours.
 	req.GetBody = nil
-	req.Header.Set("Authorization", "Bearer "+in.Key)
+	if in.Segment {
+		req.SetBasicAuth(in.Key, "")
+	} else {
+		req.Header.Set("Authorization", "Bearer "+in.Key)
+	}
 	if r.ContentType == "" {
 		r.ContentType = "application/x-ndjson"
 	}
@@ -70,8 +82,9 @@ func (in *Intake) Post(ctx context.Context, r Request) (Answer, error) {
 	}
 	var reply struct {
 		Accepted int64 `json:"accepted"`
+		Success  bool  `json:"success"`
 	}
-	if err := json.Unmarshal(body, &reply); err != nil {
+	if err := json.Unmarshal(body, &reply); err != nil || reply.Success != in.Segment {
 		return a, fmt.Errorf("post events: answer %q: %w", body, err)
 	}
 	a.Accepted = reply.Accepted

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -71,5 +72,39 @@ func TestGatewayJudges(t *testing.T) {
 	good.refused(t, "InvalidAccessKeyId", put...)
 	if n := len(g.requests(t, key.AccessKeyID)); n < 4 {
 		t.Errorf("the access log shows %d requests of this key", n)
+	}
+}
+
+// TestSegmentJudges shows that what judges Segment's clients notices a call that
+// is lost, doubled, strange or without an outcome, and lets one pass that was
+// given up though it arrived.
+func TestSegmentJudges(t *testing.T) {
+	call := func(id, outcome string) told {
+		return told{MessageID: id, Outcome: outcome, Reason: map[string]string{"failed": "503"}[outcome]}
+	}
+	lines := func(ids ...string) (out []rawLine) {
+		for _, id := range ids {
+			out = append(out, rawLine{MessageID: id})
+		}
+		return out
+	}
+	events := []told{call("a", "delivered"), call("b", "delivered"), call("c", "failed")}
+	for name, tc := range map[string]struct {
+		events []told
+		lines  []rawLine
+		wrong  string
+	}{
+		"good":             {events, lines("b", "a"), ""},
+		"gave up too soon": {events, lines("a", "b", "c"), ""},
+		"lost":             {events, lines("a"), "b) was delivered, and is in the bucket 0 times"},
+		"doubled":          {events, lines("a", "b", "b"), "b) was delivered, and is in the bucket 2 times"},
+		"given up twice":   {events, lines("a", "b", "c", "c"), "c) was given up, and is in the bucket 2 times"},
+		"strange":          {events, lines("a", "b", "x"), `not of this client: ["x"]`},
+		"no outcome":       {append([]told{call("d", "unknown")}, events...), lines("a", "b"), "does not know what became of call 0 ( d)"},
+	} {
+		_, _, wrong := account(tc.events, tc.lines)
+		if tc.wrong == "" && len(wrong) > 0 || tc.wrong != "" && (len(wrong) != 1 || !strings.Contains(wrong[0], tc.wrong)) {
+			t.Errorf("%s: %q, want %q", name, wrong, tc.wrong)
+		}
 	}
 }

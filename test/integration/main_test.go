@@ -18,6 +18,7 @@ var (
 	strmBin string // the binary under test
 	tools   string // .integration
 	sources string // the directory of this package
+	home    string // an empty home directory for programs that want one
 )
 
 func TestMain(m *testing.M) {
@@ -47,6 +48,10 @@ func prepare(ctx context.Context, m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
+	home = filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return 0, err
+	}
 	if strmBin, err = harness.Build(ctx, dir); err != nil {
 		return 0, err
 	}

@@ -28,6 +28,12 @@ type strm struct {
 // the test failed.
 func startStrm(t *testing.T, args ...string) *strm {
 	t.Helper()
+	return startStrmWith(t, nil, args...)
+}
+
+// startStrmWith gives it an environment, too.
+func startStrmWith(t *testing.T, env []string, args ...string) *strm {
+	t.Helper()
 	dir := t.TempDir()
 	srv, err := harness.NewServer(t.Context(), strmBin, dir, append([]string{"--allow-short-intervals"}, args...)...)
 	if err != nil {
@@ -41,6 +47,7 @@ func startStrm(t *testing.T, args ...string) *strm {
 			t.Error(err)
 		}
 	})
+	srv.Env = env
 	if err := srv.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -162,3 +162,47 @@ func TestTablesAreReadByOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestDatasetAsTables delivers a public data set as CSV and Parquet, with and
+// without a schema, and lets DuckDB compare it with the original, row for row.
+func TestDatasetAsTables(t *testing.T) {
+	s := startStrm(t)
+	original := filepath.Join(tools, "data", "flights-200k.json")
+	file := filepath.Join(s.dir, "flights.ndjson")
+	python := client{dir: s.dir}
+	python.run(t, "python", filepath.Join(sources, "rows.py"), original, file)
+	bucket := filepath.Join(s.dir, "bucket")
+	if err := os.Mkdir(bucket, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	schema := filepath.Join(s.dir, "flight.json")
+	write(t, schema, `{"type":"object","properties":{"delay":{"type":"integer"},"distance":{"type":"integer"},"time":{"type":"number"}}}`)
+	s.run(t, "create", "sink", "disk", bucket, "--sink-type", "DIR")
+	s.run(t, "create", "stream", "flights", "--partitions", "4", "--strm-meta=false")
+	exporters := map[string][]string{
+		"found":    {"--format", "parquet"},
+		"declared": {"--format", "parquet", "--compression", "zstd", "--schema", schema, "--envelope", "airbyte-1.x", "--row-group-rows", "10000"},
+		"rows":     {"--format", "csv", "--compression", "gzip"},
+		"hours":    {"--format", "parquet", "--compression", "lz4", "--layout", "hive"},
+	}
+	for name, options := range exporters {
+		s.run(t, append([]string{"create", "batch-exporter", "flights", "--sink", "disk", "--name", name, "--path-prefix", name, "--interval", "1s", "--max-bytes", "3000000"}, options...)...)
+	}
+	s.run(t, "send", "flights", file)
+	for name, kind := range map[string]string{"found": "parquet", "declared": "parquet", "rows": "csv", "hours": "parquet"} {
+		s.flush(t, name)
+		var got struct {
+			Want, Got, Missing, Extra int
+			Types                     []string
+		}
+		glob := filepath.Join(bucket, name, map[string]string{"found": "2*.parquet", "declared": "2*.parquet", "rows": "2*.csv.gz", "hours": "flights/*/*/*.parquet"}[name])
+		python.python(t, &got, "same.py", original, kind, glob, "delay", "distance", "time")
+		t.Logf("%s: %+v", name, got)
+		if got.Want < minRows || got.Got != got.Want || got.Missing != 0 || got.Extra != 0 {
+			t.Errorf("%s: the delivered rows are not those of the file: %+v", name, got)
+		}
+		if v := s.verify(t, name); !v.OK || v.Read != v.Objects || v.Events != int64(got.Want) {
+			t.Errorf("%s: verify: %+v", name, v)
+		}
+	}
+}

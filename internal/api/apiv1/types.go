@@ -108,6 +108,10 @@ type PutSink struct {
 	Type        string `json:"type,omitempty"`        // inferred from the credentials file when empty
 	Bucket      string `json:"bucket"`                // BUCKET or BUCKET/prefix
 	Credentials string `json:"credentials,omitempty"` // the credentials file, verbatim; empty for ambient
+	// KeepCredentials leaves an existing sink the credentials it has, as long as
+	// they go to the same service.
+	KeepCredentials bool `json:"keepCredentials,omitempty"`
+
 	Endpoint    string `json:"endpoint,omitempty"`
 	Region      string `json:"region,omitempty"`
 	PathStyle   bool   `json:"pathStyle,omitempty"`
@@ -116,6 +120,44 @@ type PutSink struct {
 	STSEndpoint string `json:"stsEndpoint,omitempty"`
 	Encryption  string `json:"encryption,omitempty"` // none, SSE-S3, SSE-KMS; empty: as the layout says
 	KMSKey      string `json:"kmsKey,omitempty"`
+}
+
+// Policies is the answer to GET /v1/sinks/{name}/policy: the least AWS policies
+// under which the sink's exporters can do their work.
+type Policies struct {
+	IAM    *Policy      `json:"iam,omitempty"`    // identity policy of who writes: the role, else the principal
+	Bucket *Policy      `json:"bucket,omitempty"` // policy of the bucket; instead of iam within one account, besides it across accounts
+	KMS    *Policy      `json:"kms,omitempty"`    // statement to add to the policy of the key
+	Trust  *Policy      `json:"trust,omitempty"`  // trust policy of the role
+	Assume *Policy      `json:"assume,omitempty"` // identity policy of the principal: may assume the role
+	Notes  []PolicyNote `json:"notes,omitempty"`
+}
+
+// PolicyNote is something the reader of policies must know.
+type PolicyNote struct {
+	For  []string `json:"for"` // the fields of Policies that it is about
+	Text string   `json:"text"`
+}
+
+// Policy is a policy as AWS reads it.
+type Policy struct {
+	Version   string            `json:"Version"`
+	Statement []PolicyStatement `json:"Statement"`
+}
+
+// PolicyStatement is one rule of a policy.
+type PolicyStatement struct {
+	Sid       string                       `json:"Sid"`
+	Effect    string                       `json:"Effect"`
+	Principal *PolicyPrincipal             `json:"Principal,omitempty"`
+	Action    string                       `json:"Action"`
+	Resource  []string                     `json:"Resource,omitempty"`
+	Condition map[string]map[string]string `json:"Condition,omitempty"`
+}
+
+// PolicyPrincipal says whom a rule is for.
+type PolicyPrincipal struct {
+	AWS string `json:"AWS"`
 }
 
 // Exporter is a batch exporter as the API shows it.
@@ -136,6 +178,8 @@ type Exporter struct {
 	FromStart   bool      `json:"includeExistingEvents,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	Status      Status    `json:"status"`
+
+	Options *FileOptions `json:"options,omitempty"` // those that are not the default
 }
 
 // Status is how an exporter fares now.
@@ -168,6 +212,31 @@ type CreateExporter struct {
 	Compression           string     `json:"compression,omitempty"` // default the layout's, mostly "none"
 	IncludeExistingEvents bool       `json:"includeExistingEvents,omitempty"`
 	From                  *time.Time `json:"from,omitempty"`
+
+	Options *FileOptions `json:"options,omitempty"`
+}
+
+// FileOptions say how events become files. What is absent stays as it is; an
+// empty text, 0 and false are the default.
+type FileOptions struct {
+	Flattening    *string           `json:"flattening,omitempty"`    // none, root; default root for csv without an envelope, else none
+	Envelope      *string           `json:"envelope,omitempty"`      // tarsal, tarsal-prose, airbyte-0.x, airbyte-1.x
+	EnvelopeNames map[string]string `json:"envelopeNames,omitempty"` // of metadata, id, time, data, meta, generation
+	Schema        *string           `json:"schema,omitempty"`        // JSON Schema of an event, as text; default: columns are found in each object
+	StrictSchema  *bool             `json:"strictSchema,omitempty"`  // refuse types that are not known
+	ColumnOrder   *string           `json:"columnOrder,omitempty"`   // name, schema
+	CleanNames    *bool             `json:"cleanNames,omitempty"`    // parquet: column names of letters, digits and _
+
+	CSVDelimiter *string `json:"csvDelimiter,omitempty"` // default ","
+	CSVNull      *string `json:"csvNull,omitempty"`      // default ""
+	CSVQuote     *string `json:"csvQuote,omitempty"`     // all, non-numeric, needed
+	CSVNoHeader  *bool   `json:"csvNoHeader,omitempty"`
+
+	RowGroupBytes   *int64 `json:"rowGroupBytes,omitempty"`   // parquet: JSON bytes in a row group; default 16 MiB
+	RowGroupRows    *int64 `json:"rowGroupRows,omitempty"`    // default no bound
+	PageBytes       *int64 `json:"pageBytes,omitempty"`       // default 256 KiB
+	DictionaryBytes *int64 `json:"dictionaryBytes,omitempty"` // default 1 MiB
+	NoDictionary    *bool  `json:"noDictionary,omitempty"`
 }
 
 // UpdateExporter is the body of PATCH /v1/batch-exporters/{name}; absent fields
@@ -181,8 +250,10 @@ type UpdateExporter struct {
 	MaxPacked   *int64  `json:"maxPackedBytes,omitempty"`
 	MaxEvents   *int64  `json:"maxEvents,omitempty"`
 	Layout      *string `json:"layout,omitempty"`
-	Format      *string `json:"format,omitempty"`
+	Format      *string `json:"format,omitempty"` // another one drops the options of the one before
 	Compression *string `json:"compression,omitempty"`
+
+	Options *FileOptions `json:"options,omitempty"`
 }
 
 // Flush is the answer to POST /v1/batch-exporters/{name}/flush[?wait=30s].

@@ -25,13 +25,15 @@ type exporterEntity struct {
 	MaxEvents   int64        `json:"maxEvents,omitempty"`
 	CreatedAt   time.Time    `json:"createdAt"`
 	Status      apiv1.Status `json:"status"`
+
+	Options *apiv1.FileOptions `json:"options,omitempty"`
 }
 
 func exporterOf(inst string, e apiv1.Exporter) exporterEntity {
 	return exporterEntity{
 		Ref: Ref{inst, e.Name}, StreamRef: Ref{inst, e.Stream}, Interval: seconds(e.Interval), SinkName: e.Sink,
 		PathPrefix: e.PathPrefix, FromStart: e.FromStart, ID: e.ID, Layout: e.Layout, Format: e.Format,
-		Compression: e.Compression, Offset: seconds(e.Offset), MaxBytes: e.MaxBytes, MaxPacked: e.MaxPacked, MaxEvents: e.MaxEvents, CreatedAt: e.CreatedAt.UTC(), Status: e.Status,
+		Compression: e.Compression, Offset: seconds(e.Offset), MaxBytes: e.MaxBytes, MaxPacked: e.MaxPacked, MaxEvents: e.MaxEvents, CreatedAt: e.CreatedAt.UTC(), Status: e.Status, Options: e.Options,
 	}
 }
 

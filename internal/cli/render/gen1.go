@@ -32,7 +32,7 @@ type gen1Stream struct {
 	Tags        []string `json:"tags,omitempty"`
 }
 
-func gen1SinkOf(s apiv1.Sink) gen1Sink { return gen1Sink{s.Type, s.Name, s.Bucket} }
+func gen1SinkOf(s apiv1.Sink) gen1Sink { return gen1Sink{s.Type, s.Name, sinkRow(s)[2]} }
 
 func gen1ExporterOf(e apiv1.Exporter, sinkType string) gen1Exporter {
 	d, err := time.ParseDuration(e.Interval)

@@ -9,6 +9,7 @@ import (
 
 type bucket struct {
 	BucketName string `json:"bucketName"`
+	Prefix     string `json:"prefix,omitempty"`
 }
 
 // sinkEntity is a sink as the seed prints it. The seed's echo of the
@@ -25,6 +26,11 @@ type sinkFull struct {
 	Endpoint          string    `json:"endpoint,omitempty"`
 	Region            string    `json:"region,omitempty"`
 	PathStyle         bool      `json:"pathStyle,omitempty"`
+	RoleARN           string    `json:"roleArn,omitempty"`
+	ExternalID        string    `json:"externalId,omitempty"`
+	STSEndpoint       string    `json:"stsEndpoint,omitempty"`
+	Encryption        string    `json:"encryption,omitempty"`
+	KMSKey            string    `json:"kmsKey,omitempty"`
 	CredentialsType   string    `json:"credentialsType,omitempty"`
 	Principal         string    `json:"principal,omitempty"`
 	ConditionalWrites string    `json:"conditionalWrites,omitempty"`
@@ -34,12 +40,18 @@ type sinkFull struct {
 }
 
 func sinkOf(inst string, s apiv1.Sink) sinkEntity {
-	return sinkEntity{Ref: Ref{inst, s.Name}, SinkType: s.Type, Bucket: bucket{s.Bucket}}
+	return sinkEntity{Ref: Ref{inst, s.Name}, SinkType: s.Type, Bucket: bucket{s.Bucket, s.Prefix}}
 }
 
 func sinkHead() []string { return []string{"Sink", "Type", "Bucket"} }
 
-func sinkRow(s apiv1.Sink) []string { return []string{s.Name, s.Type, s.Bucket} }
+func sinkRow(s apiv1.Sink) []string {
+	place := s.Bucket
+	if s.Prefix != "" {
+		place += "/" + s.Prefix
+	}
+	return []string{s.Name, s.Type, place}
+}
 
 // Sink shows a sink that was created or updated: the bare entity.
 func Sink(inst string, s apiv1.Sink) View {
@@ -54,6 +66,7 @@ func SinkTree(inst string, s apiv1.Sink) View {
 	}
 	full := sinkFull{
 		sinkEntity: sinkOf(inst, s), Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle,
+		RoleARN: s.RoleARN, ExternalID: s.ExternalID, STSEndpoint: s.STSEndpoint, Encryption: s.Encryption, KMSKey: s.KMSKey,
 		CredentialsType: s.Credentials, Principal: s.Principal, ConditionalWrites: s.ConditionalWrites,
 		Warning: s.Warning, CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
@@ -66,6 +79,10 @@ func SinkTree(inst string, s apiv1.Sink) View {
 	for _, p := range [][2]string{
 		{"endpoint", s.Endpoint},
 		{"region", s.Region},
+		{"role", s.RoleARN},
+		{"external id", s.ExternalID},
+		{"STS endpoint", s.STSEndpoint},
+		{"encryption", strings.TrimSpace(s.Encryption + " " + s.KMSKey)},
 		{"credentials", strings.TrimSpace(s.Credentials + " " + s.Principal)},
 		{"warning", s.Warning},
 	} {

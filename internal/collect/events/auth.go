@@ -50,6 +50,8 @@ func (h *Handler) authoriseAdmin(r *http.Request, streamName string) (stream.Str
 	switch {
 	case problem.KindOf(err) == problem.NotFound && err != nil:
 		return stream.Stream{}, &refusal{status: http.StatusNotFound, kind: problem.NotFound, detail: err.Error()}
+	case problem.KindOf(err) == problem.Conflict:
+		return stream.Stream{}, &refusal{status: http.StatusConflict, kind: problem.Conflict, detail: err.Error()}
 	case err != nil:
 		return stream.Stream{}, &refusal{status: http.StatusServiceUnavailable, kind: problem.Unavailable, retryAfter: 5, cause: err,
 			detail: "the stream cannot be looked up now: nothing was stored, send again"}

@@ -29,7 +29,8 @@ type Sources interface {
 // Admin is the one token that opens every stream.
 type Admin struct {
 	KeyHash string // hex SHA-256; empty for none
-	// Stream finds a stream by name; kind NotFound if there is none.
+	// Stream finds a stream by name; kind NotFound if there is none, Conflict if
+	// a source of another kind has it to itself.
 	Stream func(ctx context.Context, name string) (stream.Stream, error)
 }
 

@@ -73,6 +73,7 @@ func New(t testing.TB) *World {
 		Runner:      w.Runner,
 		Sealer:      sealer,
 		CheckOutput: builtin.CheckOutput,
+		Writes:      builtin.Writes,
 	}
 	w.Control = control.New(w.Deps)
 	return w

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -17,7 +18,8 @@ const maxKey = 255 // bytes of an idempotency key
 
 // Append implements eventlog.Log. Once an entry has been taken in, it is carried
 // through even if ctx ends: the answer then says what happened instead of
-// leaving it open. An entry without a received time gets the time of now.
+// leaving it open. Before that it may wait for appends under way that have its key
+// or one of its ids. An entry without a received time gets the time of now.
 func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (eventlog.Appended, error) {
 	none := eventlog.Appended{}
 	if err := ctx.Err(); err != nil {
@@ -54,6 +56,18 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 		}
 		defer s.keys.release(e.Key)
 	}
+	if e.Received.IsZero() {
+		e.Received = l.opts.Now()
+	}
+	if len(e.IDs) > 0 {
+		return l.appendFresh(ctx, s, p, &e)
+	}
+	return l.store(ctx, p, &waiter{entry: &e})
+}
+
+// store takes an entry in that is known to be new.
+func (l *Log) store(ctx context.Context, p *partition, w *waiter) (eventlog.Appended, error) {
+	none := eventlog.Appended{}
 	if err := l.writable(); err != nil {
 		return none, err
 	}
@@ -61,21 +75,20 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 		l.refusals.Add(1)
 		return none, err
 	}
-	if e.Received.IsZero() {
-		e.Received = l.opts.Now()
-	}
-	w := &waiter{entry: &e, ms: e.Received.UnixMilli()}
+	e := w.entry
+	w.ms = e.Received.UnixMilli()
+	var err error
 	if len(e.Data) < smallEntry {
 		err = p.appendSmall(w)
 	} else {
 		err = p.appendLarge(ctx, w)
 	}
 	if err != nil {
-		return none, fmt.Errorf("append to stream %s partition %d: %w", streamID, e.Partition, err)
+		return none, fmt.Errorf("append to stream %s partition %d: %w", p.stream.id, p.n, err)
 	}
 	l.appends.Add(1)
 	return eventlog.Appended{
-		Range:  stream.Range{Partition: e.Partition, Start: w.first, End: w.first + stream.Offset(e.Events)},
+		Range:  stream.Range{Partition: p.n, Start: w.first, End: w.first + stream.Offset(e.Events)},
 		Events: e.Events,
 	}, nil
 }
@@ -90,6 +103,14 @@ func checkEntry(e *eventlog.Entry) error {
 		return problem.New(problem.Invalid, "idempotency key is %d bytes long; at most %d are allowed", len(e.Key), maxKey)
 	case bytes.Count(e.Data, newline) != e.Events:
 		return problem.New(problem.Invalid, "entry says %d events and holds %d lines", e.Events, bytes.Count(e.Data, newline))
+	case e.Stamped && e.Received.IsZero():
+		return problem.New(problem.Invalid, "a stamped entry must say when it was received")
+	case len(e.IDs) > 0 && e.Key != "":
+		return problem.New(problem.Invalid, "an entry has an idempotency key or ids, not both")
+	case len(e.IDs) > 0 && len(e.IDs) != e.Events:
+		return problem.New(problem.Invalid, "entry holds %d events and %d ids", e.Events, len(e.IDs))
+	case len(e.IDs) > 0 && e.IDWindow <= 0:
+		return problem.New(problem.Invalid, "an entry with ids needs a window over 0, not %s", e.IDWindow)
 	}
 	return nil
 }
@@ -98,6 +119,9 @@ func checkEntry(e *eventlog.Entry) error {
 type waiter struct {
 	entry *eventlog.Entry
 	ms    int64 // received time
+	set   *idSet
+	ids   []eventlog.ID // of the entry's events, nil for none
+	runs  []idRun       // where ids went; set when they are in the engine's log
 
 	// Set by whoever leads, before wake.
 	first stream.Offset
@@ -109,12 +133,15 @@ type waiter struct {
 // appendLarge compresses in the caller's goroutine, in parallel with others,
 // and commits alone.
 func (p *partition) appendLarge(ctx context.Context, w *waiter) error {
-	d, err := p.log.pack.packEntry(ctx, w.entry.Data, w.ms)
+	d, err := p.log.pack.packEntry(ctx, w.entry.Data, w.ms, w.entry.Stamped)
 	if err != nil {
 		return err
 	}
 	st, err := p.stage([]*waiter{w}, d)
 	p.log.pack.release(d)
+	if errors.Is(err, errHour) {
+		return lateError(p.reached())
+	}
 	if err != nil {
 		return err
 	}
@@ -175,14 +202,19 @@ func (p *partition) appendSmall(w *waiter) error {
 	group := g.take()
 	g.mu.Unlock()
 
-	st, err := p.stageGroup(group)
+	st, group, late, err := p.stageGroup(group)
 	g.mu.Lock()
 	g.packing = false
 	g.syncing++
 	g.call()
 	g.mu.Unlock()
 
-	if err == nil {
+	for _, o := range late { // nothing of them is in the group
+		if o != w {
+			o.wake <- struct{}{}
+		}
+	}
+	if err == nil && len(group) > 0 {
 		err = p.settle(st)
 	}
 	g.mu.Lock()
@@ -190,12 +222,12 @@ func (p *partition) appendSmall(w *waiter) error {
 	g.call()
 	g.mu.Unlock()
 	for _, o := range group {
+		o.err = err
 		if o != w {
-			o.err = err
 			o.wake <- struct{}{}
 		}
 	}
-	return err
+	return w.err
 }
 
 // take takes the head of the queue. The leader is its first element, because
@@ -214,17 +246,32 @@ func (g *gathering) take() []*waiter {
 	return group
 }
 
-func (p *partition) stageGroup(group []*waiter) (staged, error) {
-	d, err := p.log.pack.packGroup(group)
-	if err != nil {
-		return staged{}, err
+// stageGroup packs the group and puts it into the engine's log, but for its late
+// entries, which get their error. If nothing is left, there is nothing to settle.
+func (p *partition) stageGroup(group []*waiter) (_ staged, kept, late []*waiter, err error) {
+	for {
+		reached := p.reached()
+		group, late = inHour(group, late, reached)
+		if len(group) == 0 {
+			return staged{}, nil, late, nil
+		}
+		d, err := p.log.pack.packGroup(group, reached)
+		if err != nil {
+			return staged{}, group, late, err
+		}
+		st, err := p.stage(group, d)
+		p.log.pack.release(d)
+		// A large entry has begun a new hour meanwhile, and nothing is written.
+		// This comes to an end: each time round is another hour.
+		if !errors.Is(err, errHour) {
+			return st, group, late, err
+		}
 	}
-	defer p.log.pack.release(d)
-	return p.stage(group, d)
 }
 
-func advanceOf(id string, events, raw int, firstMs, lastMs int64) eventlog.Advance {
+func advanceOf(id string, events, raw int, packed uint64, firstMs, lastMs int64) eventlog.Advance {
 	return eventlog.Advance{
-		StreamID: id, Events: int64(events), Raw: int64(raw), First: time.UnixMilli(firstMs).UTC(), At: time.UnixMilli(lastMs).UTC(),
+		StreamID: id, Events: int64(events), Raw: int64(raw), Packed: int64(packed),
+		First: time.UnixMilli(firstMs).UTC(), At: time.UnixMilli(lastMs).UTC(),
 	}
 }

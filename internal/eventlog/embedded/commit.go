@@ -67,12 +67,20 @@ type staged struct {
 // stage puts the drafts, which hold exactly the group's entries in order, into
 // the engine's log. On nil the caller must call settle.
 func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
-	b := p.log.db.NewBatchWithSize(d.packed.Len() + 256*len(d.blocks) + 128*len(group) + 64)
+	size := d.packed.Len() + 256*len(d.blocks) + 128*len(group) + 64
+	for _, w := range group {
+		size += idSize * len(w.ids)
+	}
+	b := p.log.db.NewBatchWithSize(size)
 	st := staged{batch: b, done: make(chan struct{})}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end, endBefore, last, err := p.fill(b, group, d)
+	ids := 0
+	if err == nil {
+		ids, err = p.fillIDs(b, group)
+	}
 	if err == nil {
 		err = p.log.writable()
 	}
@@ -83,7 +91,11 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 		return st, p.log.fail(err)
 	}
 	p.log.packed.Add(int64(endBefore - p.nextBefore))
-	p.log.stored.Add(endBefore - p.nextBefore)
+	p.log.stored.Add(endBefore - p.nextBefore + uint64(ids))
+	if ids > 0 {
+		p.log.version.Store(versionWithIDs) // batches that come later in the engine's log need not say it
+	}
+	packed := endBefore - p.nextBefore
 	first := max(d.blocks[0].firstMs, p.lastMs) // as fill stored it
 	st.ahead = p.clockAhead(last)
 	p.next, p.nextBefore, p.lastMs = end, endBefore, last
@@ -95,7 +107,7 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 		events += d.blocks[i].events
 		raw += d.blocks[i].raw
 	}
-	st.advance = advanceOf(p.stream.id, events, raw, first, last)
+	st.advance = advanceOf(p.stream.id, events, raw, packed, first, last)
 	return st, nil
 }
 
@@ -111,7 +123,7 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 // survive without the earlier; waiting for prev then makes sure that the
 // earlier one has also reported success. Idempotency keys need the same care:
 // whoever looks one up holds its claim, and the claim is released after settle
-// returned.
+// returned. Ids of events become findable after it, before their claims are released.
 //
 // If SyncWait fails the batch may be on disk or not, and memory says it is:
 // Log.fail ends the process, and the retry with the same key settles it.
@@ -165,13 +177,17 @@ func (p *partition) clockAhead(ms int64) time.Duration {
 //
 // Received times move forward to the newest one assigned, never back. That keeps
 // a block in one hour: either both its times move to the same instant, or its
-// first moves to an instant before its last.
+// first moves to an instant before its last. A block with a stamped entry does not
+// move to another hour: errHour says that it would.
 func (p *partition) fill(b *pebble.Batch, group []*waiter, d *drafts) (end stream.Offset, before uint64, last int64, err error) {
 	end, before, last = p.next, p.nextBefore, p.lastMs
 	packed := d.packed.Bytes()
 	var value []byte
 	for i := range d.blocks {
 		dr := &d.blocks[i]
+		if dr.stamped && (hourOf(max(dr.firstMs, last)) != hourOf(dr.firstMs)) {
+			return 0, 0, 0, errHour
+		}
 		h := header{
 			events: uint32(dr.events), raw: uint64(dr.raw), packed: uint64(dr.end - dr.start), crc32: dr.crc32,
 			firstMs: max(dr.firstMs, last), last: max(dr.last, last), before: before,

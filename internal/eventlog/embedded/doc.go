@@ -1,7 +1,7 @@
 // Package embedded is the durable log in one directory of one machine: blocks
 // of events in a Pebble store, with nothing to install beside it.
 //
-// # Stored form, version 1
+// # Stored form, versions 1 and 2
 //
 // One Pebble key space, divided by the first byte of the key. Integers are
 // big-endian, so keys sort by stream, partition and offset.
@@ -19,6 +19,8 @@
 //	                                                 digest u64 | stored ms u64 | crc
 //	't' | stored ms u64 | number u64 | idempotency key
 //	                                        nothing; finds old keys in order of time
+//	'd' | number u64 | generation u64 | running number u32
+//	                                        ids: stored ms u64 | 16 bytes each | crc
 //
 // crc is the CRC-32C of the key followed by the value's other bytes, so a record
 // that turns up under another key is noticed too. crc32 is the CRC-32 (IEEE) of
@@ -32,9 +34,34 @@
 // one, so the size of any run of blocks is a difference of two records, and
 // opening reads two records per partition however long the log is.
 //
+// Version 2 is version 1 with ids. A log gets it in the batch with its first ids:
+// a program that knows version 1 alone, which would store repeats and leave ids
+// behind when it drops a stream, refuses the log from then on, and opens it before.
+//
+// # Ids of events
+//
+// The ids of an entry are stored as one record, or one more where the running
+// number passes a multiple of 1,024: that many make a slice, and no record lies in
+// two. Generations follow each other; one closes when a quarter of the window has
+// passed since its first id or when its table is full, and is forgotten whole, by
+// a range delete, when its newest id is older than the window. Numbers that are
+// missing between two records were given to an append that failed.
+//
+// In memory each generation has an idTable, which says in which slices an id may
+// stand; what it says is settled by reading the slice, so answers are exact. The
+// first table of a stream is small. Tables do not grow: the generation after a
+// full one gets four times the room, up to 2 Mi ids, and one after a quiet one
+// gets what that one needed. The janitor fits the tables of closed generations.
+//
+// The first entry with ids after opening reads the stream's ids back; until then
+// they are neither in memory nor looked at by the janitor. A record
+// that is damaged may hold any id, so a stream with one takes no more entries
+// with ids; entries without ids go on. Log.appendFresh says why an event is
+// stored once.
+//
 // # Writing
 //
-// An append is one atomic batch of headers, payloads and idempotency keys. See
+// An append is one atomic batch of headers, payloads, idempotency keys and ids. See
 // partition.settle for the order of things and why a reader never sees an event
 // that a crash could take back.
 package embedded

@@ -16,8 +16,8 @@ const (
 )
 
 // Run does what is due from time to time, until ctx ends or the log is closed:
-// it forgets idempotency keys older than KeyTTL. It returns nil then, and an
-// error only if the log cannot go on.
+// it forgets idempotency keys older than KeyTTL and event ids older than their
+// window. It returns nil then, and an error only if the log cannot go on.
 func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
@@ -31,6 +31,11 @@ func (l *Log) Run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+		}
+		if err := l.forgetIDs(ctx); errors.Is(err, eventlog.ErrClosed) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():

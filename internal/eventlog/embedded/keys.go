@@ -17,6 +17,7 @@ const (
 	spacePayload = 'b'
 	spaceKey     = 'k'
 	spaceAge     = 't'
+	spaceIDs     = 'd'
 )
 
 const (

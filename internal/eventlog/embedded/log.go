@@ -16,12 +16,13 @@ import (
 
 // Log is the embedded durable log. Make one with Open.
 type Log struct {
-	opts Options
-	dir  string
-	db   *pebble.DB
-	lock *pebble.Lock
-	pack *packer
-	room room
+	opts    Options
+	dir     string
+	db      *pebble.DB
+	lock    *pebble.Lock
+	pack    *packer
+	sifters sync.Pool // of *sifter
+	room    room
 
 	// life is held for reading while a method uses db, and for writing by Close.
 	// A method must not take it twice: a waiting Close would come between.
@@ -36,12 +37,14 @@ type Log struct {
 	streams map[string]*streamState
 	next    uint64 // number of the next stream
 
+	version  atomic.Uint32 // of the stored form
 	subs     subscribers
 	janitor  sync.Mutex    // one expiry step at a time
 	packed   atomic.Int64  // bytes kept
 	stored   atomic.Uint64 // bytes stored since Open
 	appends  atomic.Uint64
-	repeats  atomic.Uint64
+	repeats  atomic.Uint64 // entries
+	repeated atomic.Uint64 // events
 	commits  atomic.Uint64
 	refusals atomic.Uint64
 }
@@ -54,6 +57,7 @@ type streamState struct {
 	number     uint64
 	partitions []*partition
 	keys       claims
+	ids        streamIDs
 
 	// life is held for reading by appends and trims, for writing by Drop.
 	life    sync.RWMutex
@@ -172,7 +176,7 @@ func (l *Log) Create(ctx context.Context, streamID string, partitions int) error
 }
 
 func newStreamState(l *Log, id string, number uint64, partitions int) *streamState {
-	s := &streamState{id: id, number: number, partitions: make([]*partition, partitions)}
+	s := &streamState{id: id, number: number, partitions: make([]*partition, partitions), ids: newStreamIDs()}
 	s.keys.open = make(map[string]chan struct{})
 	for i := range s.partitions {
 		s.partitions[i] = newPartition(l, s, stream.Partition(i))
@@ -201,7 +205,7 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	}
 	b := l.db.NewBatch()
 	errs := []error{b.Delete(streamKey(streamID), nil)}
-	for _, space := range []byte{spaceFloor, spaceHeader, spacePayload, spaceKey} {
+	for _, space := range []byte{spaceFloor, spaceHeader, spacePayload, spaceKey, spaceIDs} {
 		errs = append(errs, b.DeleteRange(spanStart(space, s.number), spanEnd(space, s.number), nil))
 	}
 	if err := errors.Join(errs...); err != nil {

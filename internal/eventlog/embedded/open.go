@@ -15,8 +15,12 @@ import (
 	"strm/internal/stream"
 )
 
-// formatVersion is the version of the stored form that doc.go draws.
-const formatVersion = 1
+// Versions of the stored form that doc.go draws. A log gets the second with its
+// first event ids: a program that does not know them would store their events again.
+const (
+	versionFirst   = 1
+	versionWithIDs = 2
+)
 
 // Open opens the log in dir, which it makes if need be, and locks it against
 // other processes. Damage that leaves the store readable shows when the damaged
@@ -127,8 +131,9 @@ func (l *Log) load() error {
 func (l *Log) checkVersion() error {
 	v, err := l.get([]byte{spaceVersion})
 	if errors.Is(err, pebble.ErrNotFound) {
+		l.version.Store(versionFirst)
 		b := l.db.NewBatch()
-		if err := b.Set([]byte{spaceVersion}, be.AppendUint32(nil, formatVersion), nil); err != nil {
+		if err := b.Set([]byte{spaceVersion}, be.AppendUint32(nil, versionFirst), nil); err != nil {
 			return err
 		}
 		return l.apply(b)
@@ -139,9 +144,11 @@ func (l *Log) checkVersion() error {
 	if len(v) != 4 {
 		return openFault(l.dir, pebble.ErrCorruption)
 	}
-	if have := be.Uint32(v); have != formatVersion {
-		return problem.New(problem.Conflict, "event log %s has format version %d; this program knows version %d: use the version of strm that wrote it, or a newer one", l.dir, have, formatVersion)
+	have := be.Uint32(v)
+	if have < versionFirst || have > versionWithIDs {
+		return problem.New(problem.Conflict, "event log %s has format version %d; this program knows versions %d to %d: use the version of strm that wrote it, or a newer one", l.dir, have, versionFirst, versionWithIDs)
 	}
+	l.version.Store(have)
 	return nil
 }
 

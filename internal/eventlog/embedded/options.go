@@ -31,8 +31,8 @@ type Options struct {
 	// FreeBytes returns the bytes that can still be written below dir, nil for
 	// what the file system says.
 	FreeBytes func(dir string) (int64, error)
-	// Now is the clock, nil for time.Now. It ages keys, spaces the looks at free
-	// space and stamps entries that carry no received time.
+	// Now is the clock, nil for time.Now. It ages keys and ids, spaces the looks at
+	// free space and stamps entries that carry no received time.
 	Now func() time.Time
 	// Fatal is called when a write failed in a way after which memory and disk
 	// may disagree, and must not return. nil logs the error and ends the process

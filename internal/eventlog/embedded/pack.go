@@ -24,6 +24,7 @@ type draft struct {
 	raw           int
 	crc32         uint32
 	firstMs, last int64
+	stamped       bool // holds events that say their received hour
 }
 
 // drafts is a run of blocks ready to be stored.
@@ -85,7 +86,7 @@ func (pk *packer) release(d *drafts) {
 
 // packEntry compresses one entry into as many blocks as it needs, cut at line
 // ends. It runs outside every lock.
-func (pk *packer) packEntry(ctx context.Context, data []byte, ms int64) (*drafts, error) {
+func (pk *packer) packEntry(ctx context.Context, data []byte, ms int64, stamped bool) (*drafts, error) {
 	zw, err := pk.writer(ctx)
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (pk *packer) packEntry(ctx context.Context, data []byte, ms int64) (*drafts
 	d := pk.drafts()
 	for len(data) > 0 {
 		n := cut(data)
-		b := draft{events: bytes.Count(data[:n], newline), raw: n, firstMs: ms, last: ms}
+		b := draft{events: bytes.Count(data[:n], newline), raw: n, firstMs: ms, last: ms, stamped: stamped}
 		if err := d.member(zw, &b, data[:n]); err != nil {
 			return nil, err
 		}
@@ -117,9 +118,10 @@ func cut(data []byte) int {
 	return blockRaw + bytes.IndexByte(data[blockRaw:], '\n') + 1
 }
 
-// packGroup compresses small entries together, in their order. A block ends
-// before it would grow past blockRaw, and where the received hour changes.
-func (pk *packer) packGroup(group []*waiter) (*drafts, error) {
+// packGroup compresses small entries together, in their order, for a partition
+// that has reached the given time. A block ends before it would grow past
+// blockRaw, and where the received hour changes.
+func (pk *packer) packGroup(group []*waiter, reached int64) (*drafts, error) {
 	zw, err := pk.writer(context.Background()) // never long: holders only compress
 	if err != nil {
 		return nil, err
@@ -127,7 +129,8 @@ func (pk *packer) packGroup(group []*waiter) (*drafts, error) {
 	defer func() { pk.writers <- zw }()
 	d := pk.drafts()
 	for len(group) > 0 {
-		b := draft{firstMs: group[0].ms, last: group[0].ms}
+		first := max(reached, group[0].ms)
+		b := draft{firstMs: first, last: first}
 		n := 0
 		for ; n < len(group); n++ {
 			w := group[n]
@@ -138,7 +141,9 @@ func (pk *packer) packGroup(group []*waiter) (*drafts, error) {
 			b.last = ms
 			b.raw += len(w.entry.Data)
 			b.events += w.entry.Events
+			b.stamped = b.stamped || w.entry.Stamped
 		}
+		reached = b.last
 		if err := d.member(zw, &b, entriesData(group[:n])...); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,9 @@ type Stats struct {
 	Free       int64  // bytes free on the disk, at most a second old; -1 if unknown
 	Appends    uint64 // entries stored
 	Duplicates uint64 // entries whose key was seen before
+	Repeated   uint64 // events left out because of their id
+	IDs        int64  // event ids known, of the streams that got some since Open
+	IDTables   int64  // bytes of memory in which they are found
 	Refused    uint64 // entries refused for want of room
 	Commits    uint64 // atomic batches; Appends over Commits is the size of groups
 }
@@ -20,6 +23,14 @@ func (l *Log) Stats() Stats {
 	defer l.leave()
 	l.mu.RLock()
 	streams := len(l.streams)
+	var ids, tables int64
+	for _, s := range l.streams {
+		if set := s.ids.set.Load(); set != nil {
+			n, size := set.size()
+			ids += n
+			tables += size
+		}
+	}
 	l.mu.RUnlock()
 	free, err := l.freeBytes()
 	if err != nil {
@@ -32,6 +43,9 @@ func (l *Log) Stats() Stats {
 		Free:       free,
 		Appends:    l.appends.Load(),
 		Duplicates: l.repeats.Load(),
+		Repeated:   l.repeated.Load(),
+		IDs:        ids,
+		IDTables:   tables,
 		Refused:    l.refusals.Load(),
 		Commits:    l.commits.Load(),
 	}

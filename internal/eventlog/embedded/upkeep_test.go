@@ -124,15 +124,16 @@ func TestRun(t *testing.T) {
 		opts.KeyTTL = time.Hour
 		l := openTest(t, opts)
 		put(t, l, one("key"))
+		put(t, l, idEntry(1, 3, time.Hour))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- l.Run(ctx) }()
 		time.Sleep(59 * time.Minute) // of the bubble's clock
-		if records(t, l, spaceKey) != 1 {
+		if records(t, l, spaceKey) != 1 || records(t, l, spaceIDs) != 1 {
 			t.Error("forgotten too early")
 		}
 		time.Sleep(3 * time.Minute)
-		if records(t, l, spaceKey) != 0 {
+		if records(t, l, spaceKey) != 0 || records(t, l, spaceIDs) != 0 {
 			t.Error("not forgotten")
 		}
 		cancel()

@@ -18,6 +18,7 @@ type told struct {
 	mu     sync.Mutex
 	events int64
 	raw    int64
+	packed int64
 	first  time.Time // earliest First
 	last   time.Time // latest At
 	bad    string
@@ -30,13 +31,14 @@ func listen(l eventlog.Log) (*told, func()) {
 		d.mu.Lock()
 		d.events += a.Events
 		d.raw += a.Raw
+		d.packed += a.Packed
 		if d.first.IsZero() || a.First.Before(d.first) {
 			d.first = a.First
 		}
 		if a.At.After(d.last) {
 			d.last = a.At
 		}
-		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.At.Before(noon) || a.First.Before(noon) || a.First.After(a.At) {
+		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.Packed < 1 || a.At.Before(noon) || a.First.Before(noon) || a.First.After(a.At) {
 			d.bad = fmt.Sprintf("%+v", a)
 		}
 		d.mu.Unlock()
@@ -62,6 +64,20 @@ func (d *told) wantTimes(t *testing.T, first, last time.Time) {
 	}
 }
 
+// wantPacked wants the packed bytes that were told to be those the log keeps.
+func (d *told) wantPacked(t *testing.T, l eventlog.Log) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := int64(0)
+	for _, b := range bounds(t, l) {
+		kept += b.Packed
+	}
+	if d.packed != kept {
+		t.Fatalf("told of %d packed bytes, the log keeps %d", d.packed, kept)
+	}
+}
+
 func subscribe(t *testing.T, s Store) {
 	l := openStream(t, s, 2)
 	defer closeLog(t, l)
@@ -72,6 +88,19 @@ func subscribe(t *testing.T, s Store) {
 		e.Received = noon.Add(time.Duration(i+1) * time.Minute)
 		appendEntry(t, l, e)
 		appendEntry(t, l, e) // a duplicate is no growth
+		n := named(e.Partition, "the same")
+		n.Received = e.Received
+		if i > 0 {
+			appendNamed(t, l, n, 0) // nor is a repeat
+			n = named(e.Partition, "the same", fmt.Sprint(i))
+			n.Received = e.Received
+		}
+		appendNamed(t, l, n, 1)
+		wantEvents++
+		wantRaw += int64(len(n.Data))
+		if i > 0 {
+			wantRaw -= int64(len(line("the same")))
+		}
 		wantEvents += int64(e.Events)
 		wantRaw += int64(len(e.Data))
 	}
@@ -84,6 +113,7 @@ func subscribe(t *testing.T, s Store) {
 			if raw != wantRaw {
 				t.Fatalf("told of %d raw bytes, want %d", raw, wantRaw)
 			}
+			d.wantPacked(t, l)
 			d.wantTimes(t, noon.Add(time.Minute), noon.Add(10*time.Minute))
 			break
 		}

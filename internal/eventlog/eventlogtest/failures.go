@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"strm/internal/eventlog"
 	"strm/internal/problem"
@@ -84,6 +85,7 @@ func everything(ctx context.Context, l eventlog.Log, streamID string) map[string
 	errs := map[string]error{}
 	_, errs["append"] = l.Append(ctx, streamID, entry(0, "n", 1))
 	_, errs["append with key"] = l.Append(ctx, streamID, keyed(entry(0, "n", 1), "key", 1))
+	_, errs["append with ids"] = l.Append(ctx, streamID, named(0, "n"))
 	_, errs["append of much"] = l.Append(ctx, streamID, entry(0, "n", 5000))
 	_, errs["bounds"] = l.Bounds(ctx, streamID)
 	errs["trim"] = l.Trim(ctx, streamID, 0, 1)
@@ -132,6 +134,11 @@ func badEntries(t *testing.T, s Store) {
 		"too few lines":  {Events: 3, Data: lines("b", 2)},
 		"too many lines": {Events: 1, Data: lines("b", 2)},
 		"long key":       keyed(entry(0, "b", 1), string(long), 1),
+		"ids and key":    keyed(named(0, "b"), "key", 1),
+		"too few ids":    {Events: 2, Data: lines("b", 2), Received: noon, IDs: make([]eventlog.ID, 1), IDWindow: time.Hour},
+		"too many ids":   {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 2), IDWindow: time.Hour},
+		"no window":      {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 1)},
+		"stamped never":  {Events: 1, Data: lines("b", 1), Stamped: true},
 	} {
 		if _, err := l.Append(context.Background(), id, e); problem.KindOf(err) != problem.Invalid {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package eventlogtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 type shadow struct {
 	entries map[stream.Partition][]placed
 	keys    map[string]placed
+	ids     map[eventlog.ID]bool
+	reached map[stream.Partition]time.Time // newest received time
 	serial  int
 	clock   time.Time
 }
@@ -53,6 +56,21 @@ func model(t *testing.T, h Harness) {
 					e.Digest = uint64(rapid.IntRange(1, 2).Draw(rt, "digest"))
 				}
 				sh.append(rt, l, e)
+			},
+			"append named": func(rt *rapid.T) {
+				names := rapid.SliceOfN(rapid.IntRange(0, 60), 1, 12).Draw(rt, "names")
+				var called []string
+				for _, n := range names {
+					called = append(called, fmt.Sprint("id", n))
+				}
+				if rapid.IntRange(0, 9).Draw(rt, "much") == 0 {
+					sh.serial++
+					called = append(called, series(fmt.Sprint("much", sh.serial%3), rapid.IntRange(1000, 9000).Draw(rt, "more"))...)
+				}
+				e := named(partition.Draw(rt, "partition"), called...)
+				sh.clock = sh.clock.Add(time.Duration(rapid.IntRange(-600, 1800).Draw(rt, "seconds")) * time.Second)
+				e.Received, e.Stamped = sh.clock, rapid.Bool().Draw(rt, "stamped")
+				sh.appendNamed(rt, l, e)
 			},
 			"trim": func(rt *rapid.T) {
 				p := partition.Draw(rt, "partition")
@@ -94,6 +112,7 @@ func model(t *testing.T, h Harness) {
 
 func (sh *shadow) clear() {
 	sh.entries, sh.keys = map[stream.Partition][]placed{}, map[string]placed{}
+	sh.ids, sh.reached = map[eventlog.ID]bool{}, map[stream.Partition]time.Time{}
 }
 
 func (sh *shadow) append(t tb, l eventlog.Log, e eventlog.Entry) {
@@ -120,8 +139,45 @@ func (sh *shadow) append(t tb, l eventlog.Log, e eventlog.Entry) {
 	}
 	pl := placed{a.Range, e.Data, e.Digest, e.Events}
 	sh.entries[e.Partition] = append(es, pl)
+	if e.Received.After(sh.reached[e.Partition]) {
+		sh.reached[e.Partition] = e.Received
+	}
 	if e.Key != "" {
 		sh.keys[e.Key] = pl
+	}
+}
+
+// appendNamed appends an entry with ids: what is new of it, unless it is late.
+func (sh *shadow) appendNamed(t tb, l eventlog.Log, e eventlog.Entry) {
+	t.Helper()
+	fresh := e
+	fresh.Events, fresh.Data = 0, nil
+	ls := bytes.SplitAfter(e.Data, []byte("\n"))
+	seen := map[eventlog.ID]bool{}
+	for i, n := range e.IDs {
+		if !sh.ids[n] && !seen[n] {
+			fresh.Events++
+			fresh.Data = append(fresh.Data, ls[i]...)
+		}
+		seen[n] = true
+	}
+	if reached := sh.reached[e.Partition]; fresh.Events > 0 && e.Stamped && reached.Truncate(time.Hour).After(e.Received) {
+		wantLate(t, l, e, reached)
+		return
+	}
+	a := appendNamed(t, l, e, fresh.Events)
+	if fresh.Events == 0 {
+		return
+	}
+	for n := range seen {
+		sh.ids[n] = true
+	}
+	sh.entries[e.Partition] = append(sh.entries[e.Partition], placed{a.Range, fresh.Data, 0, fresh.Events})
+	if e.Received.After(sh.reached[e.Partition]) {
+		sh.reached[e.Partition] = e.Received
+	}
+	if e.Stamped {
+		wantHour(t, l, a.Range, e.Received)
 	}
 }
 

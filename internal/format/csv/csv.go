@@ -129,16 +129,16 @@ func (f Format) Encode(w io.Writer, o stream.Output, in format.Input) (int64, er
 	}
 	if l.root && l.fields == nil {
 		finder := columns.Finder{NamesOnly: true}
-		if err := envelope.Find(in, &finder); err != nil {
+		n, err := envelope.Find(in, &finder)
+		if err != nil {
 			return 0, err
 		}
 		l.fields = finder.Fields()
+		// No events: no header, as one that differs from other files' would make
+		// readers of many files stumble.
+		l.header = l.header && n > 0
 	}
-	rows, err := l.rows(w, v, envelope.RunOf(in))
-	if err != nil {
-		return 0, err
-	}
-	return l.env.Rows(in, rows)
+	return l.env.Rows(in, l.rows(w, v, envelope.RunOf(in)))
 }
 
 // Rows begins a file that is written row by row. With columns for the event's
@@ -155,5 +155,5 @@ func (f Format) Rows(w io.Writer, o stream.Output, run format.Run) (format.RowWr
 	if l.root && l.fields == nil {
 		return nil, problem.New(problem.Invalid, "csv with a column for each member needs a schema")
 	}
-	return l.rows(w, v, run)
+	return l.rows(w, v, run), nil
 }

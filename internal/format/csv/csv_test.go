@@ -1,6 +1,9 @@
 package csv_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 
 	"strm/internal/format/csv"
@@ -18,4 +21,28 @@ func TestConformance(t *testing.T) {
 		}
 	}
 	formattest.Run(t, csv.Format{}, outputs...)
+}
+
+// The bytes behind each Encoder version. When one of these changes (a new
+// compressor, another rule), raise that version in Variant first.
+func TestEncodersArePinned(t *testing.T) {
+	for c, want := range map[string]string{
+		"none": "csv/1 9f06dd98a42ee60b",
+		"gzip": "csv-gzip/1 4bde8b42e541b9c2",
+		"zstd": "csv-zstd/1 864e1cfbbcafc69c",
+	} {
+		o := stream.Output{Compression: c, Envelope: stream.Envelope{Style: "airbyte-1.x"}, Flattening: "root"}
+		var buf bytes.Buffer
+		if _, err := (csv.Format{}).Encode(&buf, o, formattest.Input(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
+			t.Fatal(err)
+		}
+		v, err := csv.Format{}.Variant(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(buf.Bytes())
+		if got := v.Encoder + " " + hex.EncodeToString(sum[:8]); got != want {
+			t.Errorf("%s: got %q, want %q", c, got, want)
+		}
+	}
 }

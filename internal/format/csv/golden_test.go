@@ -10,6 +10,7 @@ import (
 	"strm/internal/columns"
 	"strm/internal/format"
 	"strm/internal/format/csv"
+	"strm/internal/format/formattest"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -188,3 +189,14 @@ func quoteJSON(s string) string {
 
 // runes replaces each byte that is not UTF-8 by U+FFFD.
 func runes(s string) string { return string([]rune(s)) }
+
+// Readers of many files take the columns of all from the first: a file without
+// events, as the one that tries a bucket is, names none.
+func TestNoEventsNameNoColumns(t *testing.T) {
+	for _, o := range []stream.Output{{}, {Envelope: stream.Envelope{Style: "tarsal"}, Flattening: "root"}} {
+		var buf bytes.Buffer
+		if n, err := (csv.Format{}).Encode(&buf, o, formattest.Input(nil)); n != 0 || err != nil || buf.Len() != 0 {
+			t.Errorf("%d events, %v: %q", n, err, buf.String())
+		}
+	}
+}

@@ -22,7 +22,7 @@ type rows struct {
 }
 
 // rows writes the header and returns a writer of rows.
-func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) (*rows, error) {
+func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) *rows {
 	if len(l.parts) == 1 && l.root && len(l.fields) == 0 {
 		l.parts, l.root = []envelope.Part{envelope.Data}, false // there is no table without a column
 	}
@@ -52,7 +52,7 @@ func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) (*rows, err
 		}
 		r.end()
 	}
-	return r, nil
+	return r
 }
 
 // Append adds a row.

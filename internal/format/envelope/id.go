@@ -77,15 +77,17 @@ func (e *Envelope) Rows(in format.Input, w format.RowWriter) (int64, error) {
 // RunOf returns what the rows of a planned object have in common.
 func RunOf(in format.Input) format.Run { return format.Run{SyncID: in.Seq} }
 
-// Find shows every event of the input to a finder of columns.
-func Find(in format.Input, f *columns.Finder) error {
+// Find shows every event of the input to a finder of columns, and returns how
+// many there were.
+func Find(in format.Input, f *columns.Finder) (events int64, err error) {
 	for ev, err := range format.Events(in.Blocks()) {
 		if err != nil {
-			return err
+			return events, err
 		}
 		if !f.Add(ev.Data) {
-			return problem.New(problem.Corrupt, "event %d of partition %d is not a JSON object", ev.Offset, ev.Partition)
+			return events, problem.New(problem.Corrupt, "event %d of partition %d is not a JSON object", ev.Offset, ev.Partition)
 		}
+		events++
 	}
-	return nil
+	return events, nil
 }

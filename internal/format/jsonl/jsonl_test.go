@@ -34,19 +34,28 @@ func outputs() []stream.Output {
 // The bytes behind each Encoder version. When one of these changes (a new
 // compressor, another rule), raise that version in Variant first.
 func TestEncodersArePinned(t *testing.T) {
-	for c, want := range map[string]string{
-		"none": "jsonl/1 5c1a906f1a305654",
-		"gzip": "jsonl-gzip/1 925a7f96a0c48c8c",
-		"zstd": "jsonl-zstd/1 629da98485d8adda",
+	for _, c := range []struct {
+		o    stream.Output
+		want string
+	}{
+		{stream.Output{Compression: "none"}, "jsonl/1 5c1a906f1a305654"},
+		{stream.Output{Compression: "gzip"}, "jsonl-gzip/1 925a7f96a0c48c8c"},
+		{stream.Output{Compression: "zstd"}, "jsonl-zstd/1 629da98485d8adda"},
+		{stream.Output{Compression: "none", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl/1 4c8e83caac3ca899"},
+		{stream.Output{Compression: "gzip", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-gzip/1 a0f823aad420cf74"},
+		{stream.Output{Compression: "zstd", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-zstd/1 019f151e30e69335"},
 	} {
 		var buf bytes.Buffer
-		if _, err := (jsonl.Format{}).Encode(&buf, stream.Output{Compression: c}, formattest.Input(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
+		if _, err := (jsonl.Format{}).Encode(&buf, c.o, formattest.Input(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {
 			t.Fatal(err)
 		}
-		v, _ := jsonl.Format{}.Variant(stream.Output{Compression: c})
+		v, err := jsonl.Format{}.Variant(c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
 		sum := sha256.Sum256(buf.Bytes())
-		if got := v.Encoder + " " + hex.EncodeToString(sum[:8]); got != want {
-			t.Errorf("%s: got %q, want %q", c, got, want)
+		if got := v.Encoder + " " + hex.EncodeToString(sum[:8]); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.o, got, c.want)
 		}
 	}
 }

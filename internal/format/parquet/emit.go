@@ -33,6 +33,12 @@ type step struct {
 	index int // of an element; -1: name counts
 }
 
+// texts puts a text.
+func (e *emitter) texts(l *leaf, s []byte, rep, def byte) {
+	l.large = l.large || len(s) > maxBound
+	e.put(l, parquet.ByteArrayValue(s), rep, def)
+}
+
 func (e *emitter) put(l *leaf, v parquet.Value, rep, def byte) {
 	l.vals = append(l.vals, v.Level(int(rep), int(def), l.index))
 }
@@ -110,9 +116,9 @@ func (e *emitter) emit(n *node, rep byte, v columns.Value) {
 	}
 	switch n.kind {
 	case columns.String:
-		e.put(n.leaf, parquet.ByteArrayValue(e.string(v)), rep, n.def)
+		e.texts(n.leaf, e.string(v), rep, n.def)
 	case columns.JSON:
-		e.put(n.leaf, parquet.ByteArrayValue(e.json(v)), rep, n.def)
+		e.texts(n.leaf, e.json(v), rep, n.def)
 	case columns.Object:
 		e.object(n, rep, v)
 	case columns.List:
@@ -253,7 +259,7 @@ func (e *emitter) entry(n *node, rep byte, m columns.Member) {
 		e.text = jsonscan.Unquote(e.text, m.Key)
 		key = e.text[start:]
 	}
-	e.put(n.leaf, parquet.ByteArrayValue(key), rep, n.def+1)
+	e.texts(n.leaf, key, rep, n.def+1)
 	e.path = append(e.path, step{string(key), -1})
 	e.emit(n.kids[0], rep, m.Value)
 	e.path = e.path[:len(e.path)-1]

@@ -276,3 +276,34 @@ func TestCountSurvivesDamage(t *testing.T) {
 		}
 	}
 }
+
+// The footer holds the smallest and largest value of a column as they are: not
+// of columns with huge ones.
+func TestHugeValuesStayOutOfTheFooter(t *testing.T) {
+	o := stream.Output{Compression: "zstd", Table: stream.Table{Schema: `{"properties":{"a":{"type":"string"},"o":{"type":"object","properties":{"s":{"type":"string"}}}}}`}}
+	huge := strings.Repeat("huge ", 200_000)
+	var events []string
+	for range 600 {
+		events = append(events, `{"a":"small","o":{"s":"x"}}`)
+	}
+	events[300] = `{"a":"` + huge + `","o":{"s":"x"}}`
+	file := write(t, o, format.Run{}, nil, events...)
+	f, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, g := range f.Metadata().RowGroups {
+		a, s := g.Columns[0].MetaData.Statistics, g.Columns[1].MetaData.Statistics
+		got = append(got, fmt.Sprintf("%d %q %q", g.NumRows, a.MaxValue, s.MaxValue))
+	}
+	if want := `[300 "small" "x" 300 "" "x"]`; fmt.Sprint(got) != want {
+		t.Errorf("got %s", got)
+	}
+	if len(file) > 4<<10 {
+		t.Errorf("a file of %d bytes", len(file))
+	}
+	if _, _, rows := read(t, file); len(rows) != 600 || !strings.Contains(rows[300], huge) {
+		t.Error("the rows are not those that were written")
+	}
+}

@@ -46,7 +46,17 @@ type leaf struct {
 	text       bool
 	dictionary bool // for the row group that is begun next
 	vals       []parquet.Value
+
+	// Smallest and largest values stand in the footer as they are. A column in
+	// which a huge one was seen has none from the next row group on.
+	large     bool     // one was seen
+	unbounded bool     // the row group keeps no bounds of it
+	skip      []string // path, for the library to compare; its first element is off while there are bounds
+	root      string   // the first element
 }
+
+// maxBound is how large a text may be of which bounds are kept.
+const maxBound = 4 << 10
 
 // builder makes nodes, and numbers the leaves in the order of the schema.
 type builder struct{ leaves []*leaf }

@@ -169,7 +169,7 @@ func (f Format) Encode(w io.Writer, o stream.Output, in format.Input) (int64, er
 	}
 	if l.fields == nil {
 		var finder columns.Finder
-		if err := envelope.Find(in, &finder); err != nil {
+		if _, err := envelope.Find(in, &finder); err != nil {
 			return 0, err
 		}
 		l.fields = finder.Fields()
@@ -233,7 +233,13 @@ func (l *layout) schema() (parts []envelope.Part, metas []*node, root []*node, s
 			fields = append(fields, &field{pn, f.Name})
 		}
 	}
-	return parts, metas, root, parquet.NewSchema("event", group{fields: fields}), b.leaves
+	s = parquet.NewSchema("event", group{fields: fields})
+	for i, path := range s.Columns() {
+		l := b.leaves[i]
+		l.root, l.skip = path[0], append([]string(nil), path...)
+		l.skip[0] = "" // no column is called so
+	}
+	return parts, metas, root, s, b.leaves
 }
 
 // partType returns the type of a part of the envelope.

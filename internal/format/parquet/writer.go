@@ -30,7 +30,7 @@ type writer struct {
 	run   format.Run
 	stage int64
 	out   sink
-	file  *parquet.Writer                   // nil until the first row group, or the end
+	file  fileWriter                        // nil until the first row group, or the end
 	group *parquet.ConcurrentRowGroupWriter // nil between row groups
 
 	schema    *parquet.Schema
@@ -41,7 +41,6 @@ type writer struct {
 	root   []*node
 	lookup *columns.Lookup
 	emit   emitter
-	meta   []byte
 
 	raw    []byte // rows that wait
 	rows   []staged
@@ -77,18 +76,31 @@ func (l *layout) writer(w io.Writer, run format.Run) (*writer, error) {
 }
 
 func (w *writer) options() []parquet.WriterOption {
-	return []parquet.WriterOption{
+	options := []parquet.WriterOption{
 		w.schema, parquet.Compression(w.pageCodec), parquet.DataPageVersion(1), parquet.CreatedBy("strm", "1", "parquet-1"),
 		parquet.PageBufferSize(int(w.pageBytes)), parquet.WriteBufferSize(0), parquet.DictionaryMaxBytes(w.dictionaryBytes),
 		parquet.DataPageStatistics(false), // they are in the column index
 	}
+	for _, l := range w.emit.leaves {
+		if l.text {
+			options = append(options, parquet.SkipPageBounds(l.skip...)) // kept, and looked at for each row group
+		}
+	}
+	return options
+}
+
+// fileWriter is what is used of the library's writer. Its generic successor would
+// build a way in for Go values, which costs memory per file and is of no use here.
+type fileWriter interface {
+	BeginRowGroup() *parquet.ConcurrentRowGroupWriter
+	SetKeyValueMetadata(key, value string)
+	Close() error
 }
 
 // open makes the library's writer, which takes some 3 KB a column, as late as
 // can be.
 func (w *writer) open() {
 	if w.file == nil {
-		//nolint:staticcheck // its successor builds a way in for Go values, which costs memory per file and is of no use here
 		w.file = parquet.NewWriter(&w.out, w.options()...)
 	}
 }
@@ -138,7 +150,7 @@ func (w *writer) write(raw []byte, rows []staged) error {
 			n++
 		}
 		rows = rows[n:]
-		if err := w.chunk(); err != nil {
+		if err := w.chunk(int64(n), int64(begin-start)); err != nil {
 			return err
 		}
 		if w.full() {
@@ -224,8 +236,17 @@ func (w *writer) misfit(column int, f columns.Fit) {
 	w.nulled[name][f.Reason()]++
 }
 
-// chunk gives the leaves' values to the row group, and begins one if need be.
-func (w *writer) chunk() error {
+// chunk gives the leaves' values, those of so many rows and bytes, to the row
+// group, and begins one if need be.
+func (w *writer) chunk(rows, size int64) error {
+	for _, l := range w.emit.leaves {
+		if w.group != nil && l.large && !l.unbounded {
+			if err := w.cut(); err != nil { // before the rows of this chunk
+				return err
+			}
+			w.rowsIn, w.rawIn = rows, size
+		}
+	}
 	if w.group == nil {
 		w.begin()
 	}
@@ -262,6 +283,11 @@ func (w *writer) begin() {
 		}
 		l.dictionary = n >= sampleMin && 2*len(w.seen) <= n
 	}
+	for _, l := range w.emit.leaves {
+		if l.unbounded = l.large; l.unbounded {
+			l.skip[0] = l.root
+		}
+	}
 	w.open()
 	w.group = w.file.BeginRowGroup()
 	for _, l := range w.emit.leaves {
@@ -272,6 +298,11 @@ func (w *writer) begin() {
 // commit ends the row group and lets go of its memory.
 func (w *writer) commit() error {
 	w.rowsIn, w.rawIn = 0, 0
+	return w.cut()
+}
+
+// cut ends the row group with what was written into it.
+func (w *writer) cut() error {
 	if w.group == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -43,6 +44,7 @@ type kept struct {
 	floors     []stream.Offset
 	ends       []stream.Offset
 	keys       map[string]first
+	ids        map[eventlog.ID]time.Time // when they were received
 	packed     int64
 }
 
@@ -78,6 +80,7 @@ func (l *Log) Create(_ context.Context, streamID string, partitions int) error {
 			floors:     make([]stream.Offset, partitions),
 			ends:       make([]stream.Offset, partitions),
 			keys:       map[string]first{},
+			ids:        map[eventlog.ID]time.Time{},
 		}
 	}
 	return nil
@@ -111,12 +114,12 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 			return eventlog.Appended{}, err
 		}
 	}
-	a, told, err := l.store(streamID, e)
+	a, told, grown, err := l.store(streamID, e)
 	if err != nil {
 		return eventlog.Appended{}, err
 	}
 	for _, fn := range told {
-		fn(eventlog.Advance{StreamID: streamID, Events: int64(e.Events), Raw: int64(len(e.Data)), First: e.Received, At: e.Received})
+		fn(grown)
 	}
 	if l.After != nil {
 		if err := l.After(e); err != nil {
@@ -126,48 +129,91 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	return a, nil
 }
 
-func (l *Log) store(streamID string, e eventlog.Entry) (eventlog.Appended, []func(eventlog.Advance), error) {
+func (l *Log) store(streamID string, e eventlog.Entry) (done eventlog.Appended, told []func(eventlog.Advance), grown eventlog.Advance, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return eventlog.Appended{}, nil, errClosed
+		return done, nil, grown, errClosed
 	}
 	k := l.streams[streamID]
 	if k == nil {
-		return eventlog.Appended{}, nil, errNoStream
+		return done, nil, grown, errNoStream
 	}
-	if int(e.Partition) >= len(k.partitions) || e.Events < 1 || len(e.Key) > 255 ||
-		bytes.Count(e.Data, []byte{'\n'}) != e.Events || e.Data[len(e.Data)-1] != '\n' {
-		return eventlog.Appended{}, nil, fmt.Errorf("entry breaks the contract: %d events in %d bytes for partition %d", e.Events, len(e.Data), e.Partition)
+	if err := k.check(e); err != nil {
+		return done, nil, grown, err
 	}
 	if old, ok := k.keys[e.Key]; ok && e.Key != "" {
 		if old.digest != e.Digest {
-			return eventlog.Appended{}, nil, errKeyReused
+			return done, nil, grown, errKeyReused
 		}
 		old.done.Duplicate = true
-		return old.done, nil, nil
+		return old.done, nil, grown, nil
+	}
+	done.Repeated = k.sift(&e)
+	if e.Events == 0 {
+		done.Range.Partition = e.Partition
+		return done, nil, grown, nil
 	}
 	block := pack(e, k.ends[e.Partition])
 	if blocks := k.partitions[e.Partition]; len(blocks) > 0 {
 		if last := blocks[len(blocks)-1].LastAt; block.FirstAt.Before(last) {
+			if e.Stamped && !block.FirstAt.Truncate(time.Hour).Equal(last.Truncate(time.Hour)) {
+				return eventlog.Appended{}, nil, grown, &eventlog.LateError{At: last}
+			}
 			block.FirstAt, block.LastAt = last, last
 		}
 	}
 	if l.MaxPacked > 0 && k.packed+block.Packed > l.MaxPacked {
-		return eventlog.Appended{}, nil, errFull
+		return eventlog.Appended{}, nil, grown, errFull
 	}
 	k.packed += block.Packed
 	k.partitions[e.Partition] = append(k.partitions[e.Partition], block)
 	k.ends[e.Partition] = block.Range.End
-	done := eventlog.Appended{Range: block.Range, Events: e.Events}
+	for _, id := range e.IDs {
+		k.ids[id] = e.Received
+	}
+	done.Range, done.Events = block.Range, e.Events
 	if e.Key != "" {
 		k.keys[e.Key] = first{e.Digest, done}
 	}
-	var told []func(eventlog.Advance)
 	for _, fn := range l.subscribers {
 		told = append(told, fn)
 	}
-	return done, told, nil
+	grown = eventlog.Advance{StreamID: streamID, Events: block.Events, Raw: block.Raw, Packed: block.Packed, First: e.Received, At: e.Received}
+	return done, told, grown, nil
+}
+
+// check holds the caller to the contract.
+func (k *kept) check(e eventlog.Entry) error {
+	switch {
+	case int(e.Partition) >= len(k.partitions) || e.Events < 1 || len(e.Key) > 255 ||
+		bytes.Count(e.Data, []byte{'\n'}) != e.Events || e.Data[len(e.Data)-1] != '\n':
+		return fmt.Errorf("entry breaks the contract: %d events in %d bytes for partition %d", e.Events, len(e.Data), e.Partition)
+	case len(e.IDs) > 0 && (len(e.IDs) != e.Events || e.IDWindow <= 0 || e.Key != ""):
+		return fmt.Errorf("entry breaks the contract: %d ids for %d events, window %s, key %q", len(e.IDs), e.Events, e.IDWindow, e.Key)
+	case e.Stamped && e.Received.IsZero():
+		return errors.New("entry breaks the contract: stamped without a received time")
+	}
+	return nil
+}
+
+// sift leaves out the events whose id was received within the window or stands
+// in the entry before. Received times are its clock. It returns how many they are.
+func (k *kept) sift(e *eventlog.Entry) (repeated int) {
+	var data []byte
+	var ids []eventlog.ID
+	for i, line := range bytes.SplitAfter(e.Data, []byte{'\n'})[:e.Events] {
+		if len(e.IDs) == 0 {
+			return 0
+		}
+		if at, ok := k.ids[e.IDs[i]]; ok && e.Received.Sub(at) <= e.IDWindow || slices.Contains(ids, e.IDs[i]) {
+			repeated++
+			continue
+		}
+		data, ids = append(data, line...), append(ids, e.IDs[i])
+	}
+	e.Data, e.IDs, e.Events = data, ids, len(ids)
+	return repeated
 }
 
 func pack(e eventlog.Entry, start stream.Offset) stream.Block {

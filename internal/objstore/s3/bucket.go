@@ -101,12 +101,13 @@ func (b *Bucket) renew(refused *objstore.Error, began time.Time) bool {
 	if b.session == nil || refused.Outcome != objstore.Rejected {
 		return false
 	}
-	switch refused.Reason {
-	case objstore.BadCredentials:
+	if refused.Reason == objstore.BadCredentials {
 		return b.session.drop(began, false)
-	case objstore.Denied:
-		// Sessions can be denied by their age. The next attempt uses a new one.
-		b.session.drop(began, true)
+	}
+	if refused.Reason == objstore.Denied {
+		// Sessions can be denied by their age, and when their role is gone: then
+		// the second attempt tells the reason.
+		return b.session.drop(began, true)
 	}
 	return false
 }

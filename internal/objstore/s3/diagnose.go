@@ -12,8 +12,9 @@ import (
 // Diagnose implements objstore.Diagnoser. A bucket's policy can demand the
 // encryption header or refuse it, and says "denied" either way. So key is put
 // with the header where the sink sends none, and without where it does; if that
-// is let through, header and policy do not agree. At most three requests; if
-// one of them fails for another reason, the refusal stays as it is.
+// is let through, and the sink's own setting still is not, header and policy do
+// not agree. At most four requests (five with SSE-KMS); if one of them fails for
+// another reason, the refusal stays as it is.
 func (b *Bucket) Diagnose(ctx context.Context, key string, c objstore.Content, refused *objstore.Error) *objstore.Error {
 	if refused.Op != "put" || refused.Outcome != objstore.Rejected || refused.Reason != objstore.Denied || strings.HasPrefix(refused.Action, "kms:") {
 		return refused
@@ -27,8 +28,11 @@ func (b *Bucket) Diagnose(ctx context.Context, key string, c objstore.Content, r
 	}
 	own, others := b.encryptions(c.Encrypt)
 	for _, other := range others {
-		if !b.lets(ctx, key, c, other) {
+		if !b.lets(ctx, key, c, Config{Encryption: other}) {
 			continue
+		}
+		if b.lets(ctx, key, c, b.cfg) {
+			return refused // permitted in the meantime, which has nothing to do with it
 		}
 		e := *refused
 		e.Action = ""
@@ -69,15 +73,15 @@ func header(e Encryption) string {
 	return "without an encryption header"
 }
 
-// lets reports whether the store lets an object through that is encrypted in
-// another way: that its key is taken shows only after the permission.
-func (b *Bucket) lets(ctx context.Context, key string, c objstore.Content, other Encryption) bool {
+// lets reports whether the store lets an object through that is encrypted as a
+// configuration says: that its key is taken shows only after the permission.
+func (b *Bucket) lets(ctx context.Context, key string, c objstore.Content, as Config) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(c.Size), errors.New("the store took too long"))
 	defer cancel()
 	region, err := b.Region(ctx)
 	if err != nil {
 		return false
 	}
-	failed := b.put(ctx, region, key, c, Config{Encryption: other})
+	failed := b.put(ctx, region, key, c, as)
 	return failed == nil || failed.Outcome == objstore.Exists
 }

@@ -122,11 +122,11 @@ func TestDiagnose(t *testing.T) {
 		text   string // "" if there is nothing to find out
 		log    string
 	}{
-		{"header missing", s3.ByContent, false, "batch", demanding{header: "AES256"}, "--encryption SSE-S3", "batch: test: test:AES256"},
-		{"header missing, at creation", s3.ByBucket, false, "test", demanding{header: "AES256"}, "without an encryption header are refused", "test: test:AES256"},
-		{"key is taken already", s3.ByBucket, false, "test", demanding{header: "AES256", status: 412}, "--encryption SSE-S3", "test: test:AES256"},
-		{"header refused", s3.ByContent, true, "batch", demanding{}, "--encryption none", "batch:AES256 test:AES256 test:"},
-		{"KMS refused", s3.SSEKMS, false, "test", demanding{header: "AES256"}, "--encryption SSE-S3", "test:aws:kms test: test:AES256"},
+		{"header missing", s3.ByContent, false, "batch", demanding{header: "AES256"}, "--encryption SSE-S3", "batch: test: test:AES256 test:"},
+		{"header missing, at creation", s3.ByBucket, false, "test", demanding{header: "AES256"}, "without an encryption header are refused", "test: test:AES256 test:"},
+		{"key is taken already", s3.ByBucket, false, "test", demanding{header: "AES256", status: 412}, "--encryption SSE-S3", "test: test:AES256 test:"},
+		{"header refused", s3.ByContent, true, "batch", demanding{}, "--encryption none", "batch:AES256 test:AES256 test: test:AES256"},
+		{"KMS refused", s3.SSEKMS, false, "test", demanding{header: "AES256"}, "--encryption SSE-S3", "test:aws:kms test: test:AES256 test:aws:kms"},
 		{"KMS demanded", s3.SSES3, false, "test", demanding{header: "aws:kms"}, "", "test:AES256 test:"},
 		{"not permitted at all", s3.ByBucket, false, "test", demanding{header: "none of ours"}, "", "test: test:AES256"},
 		{"bound to the key", s3.ByBucket, false, "batch", demanding{suffix: "test"}, "", "batch: test:"},

@@ -168,6 +168,9 @@ func (b *Bucket) judgeAssume(a *assumeError, status int, code, words string) (ob
 		return objstore.Unknown, "STS failed"
 	case status < 300 && code == "":
 		return objstore.BadRequest, "this is no answer of STS: is the endpoint right? (--sts-endpoint, else the sink's)"
+	case code == "" && status == http.StatusNotFound:
+		// So does radosgw say that there is no such role: in words that the SDK cannot read.
+		return objstore.BadRequest, "there is no role %r, or the endpoint does not serve sts:AssumeRole (--sts-endpoint, else the sink's)"
 	case code == "":
 		return objstore.BadRequest, "the endpoint does not serve sts:AssumeRole (--sts-endpoint, else the sink's)"
 	}

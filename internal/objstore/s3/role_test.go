@@ -137,6 +137,8 @@ func TestRoleRefused(t *testing.T) {
 		{"denied, what to check", refused(403, "AccessDenied", denied), objstore.Denied, "trust policy"},
 		{"denied, external id", refused(403, "AccessDenied", denied), objstore.Denied, "sts:ExternalId"},
 		{"unknown role", refused(404, "NoSuchEntity", "x"), objstore.BadRequest, "there is no role " + roleARN},
+		{"unknown role, in words of radosgw", func(w http.ResponseWriter, r *http.Request, _ int) { xmlError(404, "NoSuchEntity", "")(w, r) },
+			objstore.BadRequest, "there is no role " + roleARN},
 		{"validation", refused(400, "ValidationError", "1 validation error detected: Value 'x' at 'externalId'"), objstore.BadRequest, "validation error detected"},
 		{"region off", refused(403, "RegionDisabledException", "x"), objstore.BadRequest, "--sts-endpoint"},
 		{"expired", refused(403, "ExpiredToken", "The security token included in the request is expired"), objstore.BadCredentials, "should assume the role have expired"},
@@ -153,7 +155,9 @@ func TestRoleRefused(t *testing.T) {
 		{"403 without words", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(403) }, objstore.Denied, "sts:AssumeRole"},
 		{"no STS", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(405) }, objstore.BadRequest, "does not serve sts:AssumeRole"},
 		{"a web page", func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = io.WriteString(w, "<html>hello</html>") }, objstore.BadRequest, "no answer of STS"},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, objstore.BadRequest, "does not serve"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request, _ int) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, objstore.BadRequest, "does not serve"},
 		{"ended already", granted(-time.Hour), objstore.ClockSkew, "ended already"},
 		{"the connection ends", func(http.ResponseWriter, *http.Request, int) { panic(http.ErrAbortHandler) }, objstore.Unreachable, "cannot be reached"},
 		{"echo", refused(400, "ValidationError", "you sent "+secret+" and "+token), objstore.BadRequest, "you sent *** and ***"},
@@ -176,6 +180,8 @@ func TestRoleRefused(t *testing.T) {
 				}
 				noSecrets(t, err)
 			}
+			c.mu.Lock() // a handler that ended its connection may still be there
+			defer c.mu.Unlock()
 			if len(c.forms) != 2 || len(c.puts) != 0 {
 				t.Errorf("%d questions and %d puts in two calls", len(c.forms), len(c.puts))
 			}
@@ -302,6 +308,37 @@ func TestRoleWhoseSessionEndsEarly(t *testing.T) {
 		if err := create(); err != nil {
 			t.Errorf("the role works again, but: %v", err)
 		}
+	}
+}
+
+// Some stores only say "denied" to a session whose role is gone. Unless it is
+// young, a new one is tried at once, so that the reason is told.
+func TestRoleThatIsGoneShowsAtOnce(t *testing.T) {
+	c := &cloud{assume: granted(time.Hour)}
+	b := open(t, roleConfig(listen(t, c)))
+	clock := time.Now()
+	b.SetClock(func() time.Time { return clock })
+	create := func() error { return b.Create(t.Context(), "k", objstore.Bytes([]byte("x"))) }
+	if err := create(); err != nil {
+		t.Fatal(err)
+	}
+	c.put = func(w http.ResponseWriter, r *http.Request, _ string) { xmlError(403, "AccessDenied", "")(w, r) }
+	c.assume = refused(403, "AccessDenied", "no")
+	if e := objstoretest.Want(t, create(), objstore.Rejected); !strings.HasPrefix(e.Action, "s3:PutObject") || len(c.forms) != 1 {
+		t.Errorf("a young session: %+v after %d questions", e, len(c.forms))
+	}
+	clock = clock.Add(time.Minute)
+	if e := objstoretest.Want(t, create(), objstore.NotSent); e.Action != "sts:AssumeRole on "+roleARN || len(c.forms) != 2 || len(c.puts) != 3 {
+		t.Errorf("the role is gone: %+v after %d questions and puts %v", e, len(c.forms), c.puts)
+	}
+	c.assume = granted(time.Hour)
+	clock = clock.Add(time.Minute)
+	if e := objstoretest.Want(t, create(), objstore.Rejected); !strings.HasPrefix(e.Action, "s3:PutObject") || len(c.forms) != 3 || len(c.puts) != 4 {
+		t.Errorf("the role is back without its permission: %+v after %d questions and puts %v", e, len(c.forms), c.puts)
+	}
+	c.put = nil
+	if err := create(); err != nil || len(c.forms) != 3 {
+		t.Errorf("all is well again: %v after %d questions", err, len(c.forms))
 	}
 }
 

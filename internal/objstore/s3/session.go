@@ -15,8 +15,8 @@ const (
 	refreshEarly   = 5 * time.Minute  // before they end, at most; a third of their life if that is less
 	refreshPause   = 30 * time.Second // after a failed refresh, while the old ones still hold
 	assumeTimeout  = 20 * time.Second
-	refreshTimeout = 5 * time.Second // likewise, but with others to fall back on
-	youngSession   = time.Minute     // so soon after the role was assumed, doing so again changes nothing
+	refreshTimeout = 5 * time.Second  // likewise, but with others to fall back on
+	youngSession   = 10 * time.Second // so soon after the role was assumed, doing so again changes nothing
 )
 
 // session keeps the temporary credentials of an assumed role: they are fetched
@@ -124,10 +124,10 @@ func (s *session) drop(began time.Time, denied bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.since.IsZero() || s.since.After(began):
-		return true
 	case denied && s.now().Sub(s.since) < youngSession:
 		return false
+	case s.since.IsZero() || s.since.After(began):
+		return true
 	}
 	s.since = time.Time{}
 	return true
