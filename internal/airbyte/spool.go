@@ -197,7 +197,6 @@ func (c *chunk) frames(each func(row format.Row, changes, data []byte) error) er
 		copy(row.ID[:], head[:])
 		changes, data := int(binary.LittleEndian.Uint32(head[24:])), int(binary.LittleEndian.Uint32(head[28:]))
 		if cap(buf) < changes+data {
-			buf = nil // before there is another
 			buf = make([]byte, max(changes+data, 4<<10))
 		}
 		buf = buf[:changes+data]

@@ -290,9 +290,9 @@ func (w *writer) verdict() error {
 	for _, s := range w.track.streams {
 		switch s.status {
 		case protocol.Started, protocol.Running:
-			missing += ", " + s.catalog.Descriptor.String()
+			missing += ", " + s.catalog.String()
 		case protocol.Incomplete:
-			broken += ", " + s.catalog.Descriptor.String()
+			broken += ", " + s.catalog.String()
 		case protocol.Complete:
 		}
 	}

@@ -154,8 +154,26 @@ func TestAirbyteFaros(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, r.catalog, strings.ReplaceAll(string(text), `"minimum_generation_id":3`, `"minimum_generation_id":0`))
-	if got := startGateway(t).deliver(t, "faros", r); got["numbers"] != 2500 || got["full"] != 50 {
+	g := startGateway(t)
+	if got := g.deliver(t, "faros", r); got["numbers"] != 2500 || got["full"] != 50 {
 		t.Errorf("%v", got)
+	}
+	// The judge notices one number that differs, in every format.
+	said, err := os.ReadFile(r.messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(said), `"half":0.5,`, `"half":0.25,`, 1)
+	if changed == string(said) {
+		t.Fatal("the first record is not as expected")
+	}
+	write(t, r.messages, changed)
+	for name := range airbyteFormats {
+		var c comparison
+		g.root().python(t, &c, "airbyte.py", r.messages, r.catalog, "faros", strings.ReplaceAll(name, " ", "-")+"/")
+		if len(c.Differences) != 2 {
+			t.Errorf("%s: the judge saw %q", name, c.Differences)
+		}
 	}
 }
 
