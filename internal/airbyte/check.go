@@ -123,6 +123,9 @@ func step(err error, cfg *config.Config) error {
 	case objstore.Unreachable:
 		name, advice = "endpoint", "check s3_endpoint and the network"
 	case objstore.Denied:
+		if strings.HasPrefix(e.Action, "sts:") {
+			return fmt.Errorf("role: %w; the external id is external_id, or AWS_ASSUME_ROLE_EXTERNAL_ID in the environment", err)
+		}
 		advice = "let the policy allow it on the bucket and on what is below its path"
 	case objstore.ClockSkew:
 		advice = "set the clock of this machine"

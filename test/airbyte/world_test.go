@@ -42,6 +42,7 @@ type world struct {
 	faults *s3fault.Handler
 	bucket *s3.Bucket
 	config map[string]any
+	env    []string // more of the environment
 	temp   string
 }
 
@@ -217,7 +218,7 @@ func (a answer) fails(words, kind string) answer {
 func (w *world) command(in io.Reader, args ...string) answer {
 	w.t.Helper()
 	var out, errs bytes.Buffer
-	root := cli.New(cli.Deps{Stdin: in, Stdout: &out, Stderr: &errs, Env: []string{"TMPDIR=" + w.temp, "HOME=" + w.temp}, Version: "test"})
+	root := cli.New(cli.Deps{Stdin: in, Stdout: &out, Stderr: &errs, Env: append([]string{"TMPDIR=" + w.temp, "HOME=" + w.temp}, w.env...), Version: "test"})
 	root.SetArgs(args)
 	err := root.ExecuteContext(w.t.Context())
 	if errs.Len() > 0 {
