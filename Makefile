@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0
 
-.PHONY: help build run demo test race lint fmt fuzz sim crash bench integration golden check clean
+.PHONY: help build run demo test race lint fmt fuzz sim crash bench integration smoke golden check clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ bench: build ## events/s, CPU and memory beside a floor of the same run
 integration: build ## against real servers and clients; installs what it needs into .integration
 	./test/integration/install.sh
 	go test -count=1 -timeout 30m -parallel 8 -tags integration ./test/integration
+
+smoke: ## PyAirbyte's smoke test of destinations against strm airbyte; some minutes
+	PYAIRBYTE=1 ./test/integration/install.sh
+	go test -count=1 -timeout 30m -tags integration,pyairbyte -run TestAirbyteSmoke ./test/integration
 
 golden: ## rewrite golden files (read the diff)
 	go test ./... -update

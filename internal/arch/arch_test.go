@@ -20,9 +20,9 @@ const module = "strm"
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
 	{"problem", "durable", "jsonscan", "jsontoken"},
-	{"stream", "credential", "seal", "columns"},
-	{"eventlog", "format", "layout", "objstore", "policy"},
-	{"catalog", "ingest", "exporter", "retention", "format/envelope"},
+	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
+	{"eventlog", "format", "layout", "objstore", "policy", "airbyte/config"},
+	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
@@ -60,6 +60,10 @@ var adapterPorts = map[string][]string{
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
+	"airbyte":           {"airbyte/config", "airbyte/paths", "airbyte/protocol", "columns", "format", "objstore", "stream", "problem"},
+	"airbyte/config":    {"airbyte/paths", "stream", "problem"},
+	"airbyte/paths":     {"problem"},
+	"airbyte/protocol":  {"jsonscan", "problem"},
 
 	"collect/segment/rawlog": {"eventlog", "problem", "jsontoken"},
 }

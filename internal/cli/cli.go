@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -91,7 +92,7 @@ func commands(a *app) []*cobra.Command {
 		a.flush(), a.pause(), a.resume(), a.replay(), a.verify(), a.policy(), a.download(),
 		a.send(), a.simulate(), a.tail(), a.version(),
 		a.gen1Sinks(), a.gen1Exporters(), a.gen1Streams(),
-		a.serve(), a.demo(),
+		a.serve(), a.demo(), a.airbyte(),
 	}
 }
 
@@ -103,7 +104,16 @@ func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	return run(ctx, Deps{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Version: buildVersion()}, args)
+	code := run(ctx, Deps{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Version: buildVersion()}, args)
+	if code == exitTerminated {
+		// Who sent the signal expects to see it. Process 1 of a container is not
+		// ended by its own signal: then the code says it.
+		stop()
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err == nil {
+			time.Sleep(time.Second)
+		}
+	}
+	return code
 }
 
 // run executes one command line and reports its error.

@@ -47,6 +47,7 @@ const (
 	exitFailure      = 1
 	exitUsage        = 2
 	exitSurroundings = 3
+	exitTerminated   = 128 + 15 // as shells show the end by SIGTERM
 )
 
 // exitCode returns the process's exit code for an error.
@@ -55,8 +56,11 @@ func (a *app) exitCode(err error) int {
 		usage  *usageError
 		around *surroundingsError
 		gone   *apiclient.UnreachableError
+		ended  *terminatedError
 	)
 	switch {
+	case errors.As(err, &ended):
+		return exitTerminated
 	case errors.As(err, &usage) || !a.running:
 		return exitUsage
 	case errors.As(err, &around), errors.As(err, &gone):

@@ -191,7 +191,7 @@ func TestForeignObjectStopsTheExporterAndIsNeverTouched(t *testing.T) {
 	if !bytes.Equal(got, foreign) {
 		t.Errorf("the foreign object is now %q", got)
 	}
-	w.store.Delete(key) // a person mends it
+	w.remove(key) // a person mends it
 	w.flush(p)
 	w.check(p)
 }
@@ -471,7 +471,7 @@ func TestAuditDoesNotLookForOldObjectsInANewBucket(t *testing.T) {
 	s.Bucket = "/elsewhere"
 	_, _, err = w.db.PutSink(t.Context(), s)
 	w.must(err)
-	w.store.Delete(batches[0].Objects[0].Key) // the new bucket never had it
+	w.remove(batches[0].Objects[0].Key) // the new bucket never had it
 	w.append(4, time.Now())
 	w.flush(p)
 	v, err := p.runner.Verify(t.Context(), w.exp.ID)
@@ -490,9 +490,9 @@ func TestAuditFindsWhatWasChangedBehindItsBack(t *testing.T) {
 	w.must(err)
 	key := batches[0].Objects[0].Key
 	for what, change := range map[string]func(){
-		"not in the bucket": func() { w.store.Delete(key) },
+		"not in the bucket": func() { w.remove(key) },
 		"bytes long": func() {
-			w.store.Delete(key)
+			w.remove(key)
 			w.must(w.store.Create(t.Context(), key, objstore.Bytes([]byte("{}\n"))))
 		},
 	} {
@@ -600,7 +600,7 @@ func TestAuditFindsAMissingObjectAlsoWhereTheStoreHidesIt(t *testing.T) {
 	batches, err := w.db.Batches(t.Context(), w.exp.ID, catalogAll)
 	w.must(err)
 	key := batches[1].Objects[0].Key
-	w.store.Delete(key)
+	w.remove(key)
 	v, err := p.runner.Verify(t.Context(), w.exp.ID)
 	w.must(err)
 	if v.OK || v.Read != 2 || len(v.Differences) != 1 || v.Differences[0].Key != key {

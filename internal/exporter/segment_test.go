@@ -193,7 +193,7 @@ func TestOnlyObjectsOfTheLedgerAreOpened(t *testing.T) {
 	if _, _, err := p.runner.Object(t.Context(), "00000000", o.Key); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("another exporter: %v", err)
 	}
-	s.Delete(o.Key)
+	w.must(s.Delete(t.Context(), o.Key))
 	if _, _, err := p.runner.Object(t.Context(), w.exp.ID, o.Key); problem.KindOf(err) != problem.NotFound || !strings.Contains(err.Error(), "not in the bucket") {
 		t.Errorf("deleted: %v", err)
 	}

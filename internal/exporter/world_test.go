@@ -43,6 +43,14 @@ type world struct {
 	process *process // the one that runs; a dead one reaches nothing any more
 }
 
+// remove takes an object out of the bucket, as a person or a consumer would.
+func (w *world) remove(key string) {
+	w.t.Helper()
+	if err := w.store.Delete(w.t.Context(), key); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // process is one life of the exporter. Everything it says to ledger and bucket
 // goes through gates that a test can close.
 type process struct {

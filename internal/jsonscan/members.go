@@ -11,6 +11,7 @@ type Members struct {
 	keyEscaped bool
 	val        []byte
 	valEscaped bool
+	valAt      int
 }
 
 // MembersOf returns the members of an object's text.
@@ -58,7 +59,7 @@ func (m *Members) Next() bool {
 	if i < 0 {
 		return m.fail()
 	}
-	m.val = b[start:i:i]
+	m.val, m.valAt = b[start:i:i], start
 	if i < len(b) && b[i] <= ' ' {
 		i = Space(b, i)
 	}
@@ -88,6 +89,9 @@ func (m *Members) Key() (raw []byte, escaped bool) { return m.key, m.keyEscaped 
 // Value returns the value's text, quotes of a string included, and whether it
 // is a string with escapes.
 func (m *Members) Value() (raw []byte, escaped bool) { return m.val, m.valEscaped }
+
+// At returns where the value begins in the object's text, as given to MembersOf.
+func (m *Members) At() int { return m.valAt }
 
 // Elements goes over the elements of an array.
 type Elements struct {

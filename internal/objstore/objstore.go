@@ -56,6 +56,21 @@ type Reader interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, Info, error)
 }
 
+// Stater is a Bucket that can describe an object without sending its bytes.
+type Stater interface {
+	// Stat returns the description, metadata included. A missing key is an *Error
+	// with Reason NoObject.
+	Stat(ctx context.Context, key string) (Info, error)
+}
+
+// Deleter is a Bucket that can forget objects. Only what a feature says on its
+// face may ever be deleted.
+type Deleter interface {
+	// Delete removes the object, for good once it has returned nil. A key that is
+	// free is a success, so a call whose answer was lost may be repeated.
+	Delete(ctx context.Context, key string) error
+}
+
 // Lister is a Bucket that can be listed.
 type Lister interface {
 	// List yields the objects whose keys begin with prefix, in order of key.
@@ -137,7 +152,7 @@ func (r Reason) NeedsPerson() bool {
 
 // Error is the failure of a call on a bucket. Its text never holds a secret.
 type Error struct {
-	Op      string // "put", "get", "list", "locate"
+	Op      string // "put", "get", "list", "delete", "locate"
 	Key     string
 	Outcome Outcome
 	Reason  Reason

@@ -2,7 +2,8 @@
 # Installs what the integration tests need, pinned, into .integration/ at the
 # root of the repository: independent servers (versitygw: S3 and IAM; Ceph's
 # radosgw: S3, IAM and STS; moto: S3, IAM, STS and KMS), the AWS CLI and boto3,
-# a public data set, and the clients of other vendors that send to strm. jq,
+# a public data set, the clients of other vendors that send to strm, and Airbyte
+# sources (install-airbyte.sh). jq,
 # Node.js, Java and Chromium are Debian's. Quick when everything is there already.
 set -euo pipefail
 
@@ -142,5 +143,7 @@ if ! have segment-python "$wanted" || ! "$dest/segment-venv/bin/python" -c 'impo
   "$dest/segment-venv/bin/pip" check --disable-pip-version-check
   mark segment-python "$wanted"
 fi
+
+bash "$here/install-airbyte.sh"
 
 echo "integration tools ready in $dest"

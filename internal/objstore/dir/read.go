@@ -44,6 +44,49 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 	return f, info(key, fi), nil
 }
 
+// Stat implements objstore.Stater.
+func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	r, info, err := b.Open(ctx, key)
+	if err != nil {
+		return objstore.Info{}, err
+	}
+	return info, r.Close()
+}
+
+// Delete implements objstore.Deleter. The directories of the key stay: another
+// writer may be about to use them. If the process dies after the file is gone
+// but before the directory is synced, a power cut may bring it back.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return nil //nolint:nilerr // no object has such a key
+	}
+	if err := ctx.Err(); err != nil {
+		return fail("delete", key, objstore.NotSent, objstore.Unknown, err)
+	}
+	fi, err := b.root.Lstat(key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+		return nil
+	case err == nil && !fi.Mode().IsRegular():
+		return nil // a directory on the way to other objects
+	case err == nil:
+		err = b.root.Remove(key)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another was quicker
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fail("delete", key, objstore.Rejected, objstore.Denied, err)
+	}
+	if err == nil {
+		err = b.syncUp(path.Dir(key))
+	}
+	if err != nil {
+		return fail("delete", key, objstore.Ambiguous, objstore.Unknown, err)
+	}
+	return nil
+}
+
 func info(key string, fi fs.FileInfo) objstore.Info {
 	return objstore.Info{
 		Key: key, Size: fi.Size(), Modified: fi.ModTime(),

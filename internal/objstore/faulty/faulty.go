@@ -33,11 +33,11 @@ type Fault struct {
 	Release <-chan struct{} // of Stalled; nil waits for the context alone
 }
 
-// Decide is asked once per call: op is "put", "get" or "list", key the key or
-// prefix, n counts the calls with this op and key from 0. It must not block.
+// Decide is asked once per call: op is "put", "get", "list" or "delete", key the key
+// or prefix, n counts the calls with this op and key from 0. It must not block.
 type Decide func(op, key string, n int) Fault
 
-// Hook is called at the crash points of a put: before the store acts, and after
+// Hook is called at the crash points of a put or delete: before the store acts, and after
 // it acted but before the caller learns of it. A test may panic or exit in it.
 type Hook func(op, key string, after bool)
 
@@ -138,6 +138,41 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 		return nil, objstore.Info{}, made("get", key, objstore.Ambiguous, objstore.Unknown)
 	}
 	return r.Open(ctx, key)
+}
+
+// Stat implements objstore.Stater, if the wrapped bucket does. Its op is "get".
+func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	f := b.fault("get", key)
+	if err := before(ctx, "get", key, f); err != nil {
+		return objstore.Info{}, err
+	}
+	s, ok := b.next.(objstore.Stater)
+	if !ok {
+		return objstore.Info{}, unsupported("get", key)
+	}
+	if f.Kind == AnswerLost {
+		return objstore.Info{}, made("get", key, objstore.Ambiguous, objstore.Unknown)
+	}
+	return s.Stat(ctx, key)
+}
+
+// Delete implements objstore.Deleter, if the wrapped bucket does.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	f := b.fault("delete", key)
+	b.at("delete", key, false)
+	if err := before(ctx, "delete", key, f); err != nil {
+		return err
+	}
+	d, ok := b.next.(objstore.Deleter)
+	if !ok {
+		return unsupported("delete", key)
+	}
+	err := d.Delete(ctx, key)
+	b.at("delete", key, true)
+	if f.Kind == AnswerLost {
+		return made("delete", key, objstore.Ambiguous, objstore.Unknown)
+	}
+	return err
 }
 
 // List implements objstore.Lister, if the wrapped bucket does.

@@ -31,6 +31,28 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 	return r, info, nil
 }
 
+// Stat implements objstore.Stater. Needs storage.objects.get.
+func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	ctx, p := withProgress(ctx)
+	attrs, err := b.bucket.Object(key).Attrs(ctx)
+	if err != nil {
+		return objstore.Info{}, b.classify(call{op: "get", key: key, action: "storage.objects.get"}, err, p)
+	}
+	info := describe(attrs)
+	info.Metadata = attrs.Metadata
+	return info, nil
+}
+
+// Delete implements objstore.Deleter. Needs storage.objects.delete.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	ctx, p := withProgress(ctx)
+	err := b.bucket.Object(key).Delete(ctx)
+	if err != nil && !errors.Is(err, storage.ErrObjectNotExist) {
+		return b.classify(call{op: "delete", key: key, action: "storage.objects.delete"}, err, p)
+	}
+	return nil
+}
+
 func describe(a *storage.ObjectAttrs) objstore.Info {
 	return objstore.Info{Key: a.Name, Size: a.Size, ETag: a.Etag, Modified: a.Updated}
 }

@@ -143,11 +143,24 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 	}
 }
 
-// Delete removes an object, as a consumer of the bucket would.
-func (b *Bucket) Delete(key string) {
+// Stat implements objstore.Stater.
+func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	r, info, err := b.Open(ctx, key)
+	if err != nil {
+		return objstore.Info{}, err
+	}
+	return info, r.Close()
+}
+
+// Delete implements objstore.Deleter.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return &objstore.Error{Op: "delete", Key: key, Outcome: objstore.NotSent, Err: err}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.objects, key)
+	return nil
 }
 
 // Rewritten returns the keys whose objects somebody tried to change.

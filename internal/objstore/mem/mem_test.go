@@ -35,7 +35,9 @@ func TestRewriteIsReported(t *testing.T) {
 	if got, _ := objstoretest.Get(t, b, "k"); string(got) != "one" {
 		t.Errorf("the object became %q", got)
 	}
-	b.Delete("k")
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.Create(t.Context(), "k", objstore.Bytes([]byte("new"))); err != nil {
 		t.Errorf("after a delete: %v", err)
 	}

@@ -42,6 +42,8 @@ func Run(t *testing.T, can Can, open func(t *testing.T) objstore.Bucket) {
 	t.Run("metadata", s.metadata)
 	t.Run("missing", s.missing)
 	t.Run("list", s.list)
+	t.Run("stat", s.stat)
+	t.Run("delete", s.delete)
 }
 
 type suite struct {

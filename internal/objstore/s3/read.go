@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 
@@ -31,6 +32,49 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 		Modified: aws.ToTime(out.LastModified),
 		Metadata: out.Metadata,
 	}, nil
+}
+
+// Stat implements objstore.Stater: one HeadObject. Needs s3:GetObject.
+func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	region, err := b.Region(ctx)
+	if err != nil {
+		return objstore.Info{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
+	defer cancel()
+	ctx, p := withProgress(ctx)
+	out, err := b.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
+	if err != nil {
+		return objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
+	}
+	return objstore.Info{
+		Key:      key,
+		Size:     aws.ToInt64(out.ContentLength),
+		ETag:     aws.ToString(out.ETag),
+		Modified: aws.ToTime(out.LastModified),
+		Metadata: out.Metadata,
+	}, nil
+}
+
+// Delete implements objstore.Deleter: one DeleteObject. Needs s3:DeleteObject.
+// In a bucket with versions the object's bytes stay, behind a delete marker.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	region, err := b.Region(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
+	defer cancel()
+	ctx, p := withProgress(ctx)
+	_, err = b.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
+	if err != nil {
+		e := b.classify(call{op: "delete", key: key, action: "s3:DeleteObject"}, err, p)
+		if e.Reason == objstore.NoObject {
+			return nil
+		}
+		return e
+	}
+	return nil
 }
 
 // List implements objstore.Lister, a page of up to 1000 at a time. Needs
