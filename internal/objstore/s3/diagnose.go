@@ -37,7 +37,7 @@ func (b *Bucket) Diagnose(ctx context.Context, key string, c objstore.Content, r
 		e := *refused
 		e.Action = ""
 		e.Err = objstore.Story(fmt.Sprintf("the bucket's policy and the sink's encryption do not agree: objects %s are refused, objects %s are let through. "+
-			"Set strm update sink NAME --encryption %s, or change the policy", header(own), header(other), other), refused)
+			"Give the sink --encryption %s (strm update sink), or change the policy", header(own), header(other), other), refused)
 		return &e
 	}
 	return refused
