@@ -75,6 +75,17 @@ func bench(ctx context.Context, c config) (err error) {
 	if err := export.print(os.Stdout); err != nil {
 		return err
 	}
+	var syncs []streamsSample
+	if c.streams > 0 {
+		if syncs, err = c.measureStreams(ctx, sink.url, c.streams, max(c.events/c.streams/4, 1)); err != nil {
+			return fmt.Errorf("many streams: %w", err)
+		}
+		for _, s := range syncs {
+			if err := s.print(os.Stdout); err != nil {
+				return err
+			}
+		}
+	}
 	var idle *idleSample
 	if c.idle > 0 {
 		s, err := c.measureIdle(ctx, sink.url)
@@ -86,7 +97,7 @@ func bench(ctx context.Context, c config) (err error) {
 		}
 		idle = &s
 	}
-	if m := missed(rows, idle, c.idleFor); len(m) > 0 {
+	if m := append(missed(rows, idle, c.idleFor), missedStreams(syncs)...); len(m) > 0 {
 		fmt.Println("aims missed:\n  " + strings.Join(m, "\n  "))
 		if c.check {
 			return fmt.Errorf("%d aims missed", len(m))

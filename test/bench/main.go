@@ -42,6 +42,7 @@ func command(ctx context.Context, args []string) error {
 	fs.Int64Var(&c.maxBytes, "max-bytes", 64<<20, "raw bytes per object, for strm and the floor")
 	fs.IntVar(&c.runs, "runs", 3, "how often everything is measured; the table shows medians")
 	fs.IntVar(&c.idle, "idle", 1000, "exporters without events; 0 leaves that part out")
+	fs.IntVar(&c.streams, "streams", 1000, "streams that strm airbyte writes at once, with a quarter of the events in all; 0 leaves that part out")
 	fs.DurationVar(&c.idleFor, "idle-for", 20e9, "how long the idle exporters are watched")
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
 	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")

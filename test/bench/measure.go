@@ -15,11 +15,11 @@ import (
 
 // config is what the flags say.
 type config struct {
-	events, size, conns, batch, partitions, runs, idle int
-	maxBytes                                           int64
-	idleFor                                            time.Duration
-	check                                              bool
-	dir, bin, only                                     string
+	events, size, conns, batch, partitions, runs, idle, streams int
+	maxBytes                                                    int64
+	idleFor                                                     time.Duration
+	check                                                       bool
+	dir, bin, only                                              string
 }
 
 // sample is one measurement of one case.
