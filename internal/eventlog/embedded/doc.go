@@ -52,6 +52,8 @@
 // first table of a stream is small. Tables do not grow: the generation after a
 // full one gets four times the room, up to 2 Mi ids, and one after a quiet one
 // gets what that one needed. The janitor fits the tables of closed generations.
+// Large tables lie outside the Go heap (tableMemory says why) and are freed when
+// their generation is forgotten or fitted, the stream dropped, or the log closed.
 //
 // The first entry with ids after opening reads the stream's ids back; until then
 // they are neither in memory nor looked at by the janitor. A record

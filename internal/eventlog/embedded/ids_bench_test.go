@@ -203,7 +203,7 @@ func benchOpening(b *testing.B, events int) {
 			b.Fatal(err)
 		}
 		took, cpu := time.Since(start), processorTime()-used
-		b.ReportMetric(float64(heap()-base)/1e6, "heap-MB")
+		b.ReportMetric(float64(heap()-base+l.idTables.mapped.Load())/1e6, "memory-MB")
 		b.ReportMetric(took.Seconds(), "load-s")
 		b.ReportMetric(cpu.Seconds(), "load-cpu-s")
 		ids, bytes := set.size()

@@ -21,6 +21,14 @@ type streamIDs struct {
 	damage  error // guarded by loading: stays until the log is opened again
 }
 
+// free gives the memory of the ids back. Nobody uses them any more, or reads
+// them back; statistics may still look.
+func (i *streamIDs) free() {
+	if set := i.set.Load(); set != nil {
+		set.drop()
+	}
+}
+
 func newStreamIDs() streamIDs { return streamIDs{loading: make(chan struct{}, 1)} }
 
 // idSetOf returns the stream's ids. The first caller reads them back from the engine,
@@ -56,7 +64,7 @@ func (l *Log) idSetOf(ctx context.Context, s *streamState, window time.Duration)
 // loadIDs reads all ids of the stream. Nothing of the stream's ids is in flight
 // meanwhile, so all the engine shows was recovered from disk.
 func (l *Log) loadIDs(s *streamState, window time.Duration) (*idSet, error) {
-	set := newIDSet()
+	set := newIDSet(l.idTables)
 	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: spanStart(spaceIDs, s.number), UpperBound: spanEnd(spaceIDs, s.number)})
 	if err != nil {
 		return nil, idFault(s.id, err)
@@ -71,7 +79,7 @@ func (l *Log) loadIDs(s *streamState, window time.Duration) (*idSet, error) {
 		if i == len(numbers)-1 {
 			grows = window / 4
 		}
-		if g, err = readGeneration(it, &set.hash, s.number, numbers[i], now, grows); err != nil {
+		if g, err = set.readGeneration(it, s.number, numbers[i], now, grows); err != nil {
 			break
 		}
 		set.room = min(max(int(g.next+g.next/4), minGeneration), maxGeneration)
@@ -79,6 +87,7 @@ func (l *Log) loadIDs(s *streamState, window time.Duration) (*idSet, error) {
 		set.gens, set.last = append(set.gens, g), numbers[i]
 	}
 	if err := errors.Join(err, it.Close()); err != nil {
+		set.drop()
 		return nil, idFault(s.id, err)
 	}
 	return set, nil
@@ -99,8 +108,8 @@ func generations(it *pebble.Iterator, stream uint64) (numbers []uint64, err erro
 	return numbers, it.Error()
 }
 
-// readGeneration reads a generation back.
-func readGeneration(it *pebble.Iterator, hash *idHash, stream, number uint64, now int64, grows time.Duration) (*generation, error) {
+// readGeneration reads a generation back. An error leaves no table behind.
+func (s *idSet) readGeneration(it *pebble.Iterator, stream, number uint64, now int64, grows time.Duration) (*generation, error) {
 	end := generationEnd(stream, number)
 	if !it.SeekLT(end) {
 		return nil, errors.Join(errRecordValue, it.Error())
@@ -118,12 +127,16 @@ func readGeneration(it *pebble.Iterator, hash *idHash, stream, number uint64, no
 			if now-g.first < grows.Milliseconds() {
 				room = min(max(2*room, minGeneration), maxGeneration)
 			}
-			g.table, g.limit = newIDTable(room), uint32(room)
+			g.table, g.limit = s.tables.table(room), uint32(room)
 		}
 		g.newest = max(g.newest, r.storedMs)
-		hash.insertRecord(g.table, r)
+		s.hash.insertRecord(g.table, r)
 	})
-	return g, err
+	if err != nil {
+		s.free(g) // nobody else knows it yet
+		return nil, err
+	}
+	return g, nil
 }
 
 // insertRecord inserts the ids of a record into the table.

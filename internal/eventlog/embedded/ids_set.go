@@ -11,7 +11,7 @@ import (
 // generation is a run of ids that are forgotten together.
 type generation struct {
 	number  uint64
-	table   *idTable
+	table   *idTable      // nil once it is forgotten
 	first   int64         // ms when its first id was stored
 	newest  int64         // ms when the newest was
 	longest time.Duration // window asked for while it took ids
@@ -30,14 +30,19 @@ type generation struct {
 type idSet struct {
 	claims idClaims
 	hash   idHash
+	tables *tableMemory
 
-	mu   sync.RWMutex // guards all below, and the tables
+	// mu guards all below, and the tables: whoever looks at one holds it, and
+	// tables are freed under it, so nobody reads memory that was given back.
+	mu   sync.RWMutex
 	gens []*generation
 	last uint64 // number of the newest generation there ever was
 	room int    // ids for the next generation
 }
 
-func newIDSet() *idSet { return &idSet{hash: newIDHash(), room: minGeneration} }
+func newIDSet(tables *tableMemory) *idSet {
+	return &idSet{hash: newIDHash(), tables: tables, room: minGeneration}
+}
 
 // candidate is a place where an id of an entry may stand.
 type candidate struct {
@@ -140,19 +145,20 @@ func (s *idSet) open(now int64, window time.Duration) *generation {
 		g.limit = g.next
 	}
 	s.last++
-	g := &generation{number: s.last, table: newIDTable(s.room), first: now, newest: now, limit: uint32(s.room)}
+	g := &generation{number: s.last, table: s.tables.table(s.room), first: now, newest: now, limit: uint32(s.room)}
 	s.gens = append(s.gens, g)
 	return g
 }
 
-// insert makes ids findable that are durable now.
+// insert makes ids findable that are durable now. Where a generation was
+// forgotten meanwhile, which a jump of the clock can do, there is nothing to find.
 func (s *idSet) insert(ids []eventlog.ID, runs []idRun) {
 	var hashes [touchIDs]uint64
 	var heads [touchIDs]uint32
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, run := range runs {
-		for from := uint32(0); from < run.n; from += touchIDs {
+		for from := uint32(0); from < run.n && run.gen.table != nil; from += touchIDs {
 			n := min(touchIDs, run.n-from)
 			for i := range n {
 				hashes[i] = s.hash.of(&ids[from+i])
@@ -178,9 +184,26 @@ func (s *idSet) expire(now int64) (gone []uint64) {
 			return false
 		}
 		gone = append(gone, g.number)
+		s.free(g)
 		return true
 	})
 	return gone
+}
+
+// free gives back the table of a generation that is forgotten. The caller holds mu.
+func (s *idSet) free(g *generation) {
+	s.tables.free(g.table)
+	g.table = nil
+}
+
+// drop forgets all generations.
+func (s *idSet) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.gens {
+		s.free(g)
+	}
+	s.gens = nil
 }
 
 // loose returns a closed generation with nothing in flight whose table is larger
@@ -196,11 +219,15 @@ func (s *idSet) loose() *generation {
 	return nil
 }
 
-// fit puts a table in the place of the generation's, which holds the same.
+// fit puts a table in the place of the generation's, which holds the same. The
+// set owns it from here on, also if the generation was forgotten meanwhile.
 func (s *idSet) fit(g *generation, t *idTable) {
 	s.mu.Lock()
-	g.table = t
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if g.table != nil {
+		g.table, t = t, g.table
+	}
+	s.tables.free(t)
 }
 
 // size returns how many ids are findable, and the bytes of the tables.

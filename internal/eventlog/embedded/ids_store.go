@@ -113,7 +113,7 @@ func (l *Log) forgetStreamIDs(s *streamState, set *idSet) error {
 		}
 	}
 	for g := set.loose(); g != nil; g = set.loose() {
-		t, err := l.fitted(s, &set.hash, g)
+		t, err := l.fitted(s, set, g)
 		if err != nil {
 			l.opts.Logger.Error("a table of event ids stays larger than it need be", slog.Any("error", err))
 			return nil
@@ -123,16 +123,18 @@ func (l *Log) forgetStreamIDs(s *streamState, set *idSet) error {
 	return nil
 }
 
-// fitted makes a table for a closed generation, just large enough.
-func (l *Log) fitted(s *streamState, hash *idHash, g *generation) (*idTable, error) {
+// fitted makes a table for a closed generation, just large enough. The caller
+// gives it to the set.
+func (l *Log) fitted(s *streamState, set *idSet, g *generation) (*idTable, error) {
 	start, end := generationStart(s.number, g.number), generationEnd(s.number, g.number)
 	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return nil, idFault(s.id, err)
 	}
-	t := newIDTable(int(g.next))
-	err = scanIDs(it, start, end, func(r *idRecord) { hash.insertRecord(t, r) })
+	t := set.tables.table(int(g.next))
+	err = scanIDs(it, start, end, func(r *idRecord) { set.hash.insertRecord(t, r) })
 	if err := errors.Join(err, it.Close()); err != nil {
+		set.tables.free(t)
 		return nil, idFault(s.id, err)
 	}
 	return t, nil

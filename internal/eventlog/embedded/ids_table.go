@@ -26,20 +26,22 @@ const (
 // The hash names a bucket, a line of the processor's cache. A bucket is filled
 // from its front, and what finds it full goes to the next one; so a search ends
 // at the first bucket with an empty slot, mostly the one where it begins.
+//
+// Tables are made and freed by tableMemory.
 type idTable struct {
 	buckets []bucket
-	room    int // ids it was made for; inserting more is a bug of the caller
+	room    int    // ids it was made for; inserting more is a bug of the caller
+	mapping []byte // outside the Go heap, where the buckets lie; nil if on it
 }
 
-const bucketSlots = 16
+const (
+	bucketSlots = 16
+	bucketBytes = bucketSlots * 4
+)
 
 type bucket [bucketSlots]uint32
 
-func newIDTable(room int) *idTable {
-	return &idTable{buckets: make([]bucket, (room+room/4)/bucketSlots+1), room: room}
-}
-
-func (t *idTable) bytes() int64 { return int64(len(t.buckets)) * bucketSlots * 4 }
+func (t *idTable) bytes() int64 { return int64(len(t.buckets)) * bucketBytes }
 
 // idHash makes hashes of ids. It is seeded: ids come from outside, and without
 // the seed a sender could choose names that crowd in one place of the tables.

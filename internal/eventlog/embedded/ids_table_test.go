@@ -22,10 +22,12 @@ func fillSet(s *idSet, from uint64, n int, now int64) {
 // The figure that is promised: 10 million ids of a stream in at most 64 MB.
 func TestTenMillionIDsInMemory(t *testing.T) {
 	base := heap()
-	s := newIDSet()
+	s := newIDSet(newTableMemory())
+	defer s.drop()
 	fillSet(s, 0, manyIDs, 1)
-	if used := heap() - base; used > manyIDBytes {
-		t.Errorf("%d ids take %d bytes of the heap, at most %d are allowed", manyIDs, used, manyIDBytes)
+	onHeap, mapped := heap()-base, s.tables.mapped.Load()
+	if onHeap+mapped > manyIDBytes {
+		t.Errorf("%d ids take %d bytes of the heap and %d outside, at most %d are allowed", manyIDs, onHeap, mapped, manyIDBytes)
 	}
 	const look = 20_000
 	again := make([]bool, look)
@@ -51,21 +53,23 @@ func TestTenMillionIDsInMemory(t *testing.T) {
 		t.Errorf("%d of %d new ids call for a look at a slice", n, look)
 	}
 	ids, bytes := s.size()
-	t.Logf("%d ids in %d generations, %.2f bytes of tables an id", ids, len(s.gens), float64(bytes)/float64(ids))
+	t.Logf("%d ids in %d generations, %.2f bytes of tables an id; %d bytes of the heap, %d outside", ids, len(s.gens), float64(bytes)/float64(ids), onHeap, mapped)
 }
 
 // A thousand streams with few ids each.
 func TestFewIDsTakeLittleMemory(t *testing.T) {
 	const streams = 1000
 	base := heap()
+	tables := newTableMemory()
 	sets := make([]*idSet, streams)
 	for i := range sets {
-		sets[i] = newIDSet()
+		sets[i] = newIDSet(tables)
 		fillSet(sets[i], uint64(i)<<32, 100, 1)
 	}
 	if used := heap() - base; used > streams*4096 {
 		t.Errorf("%d streams with 100 ids take %d bytes", streams, used)
 	}
+	unmapped(t, tables, "small tables")
 	for _, s := range sets {
 		if len(s.gens) != 1 {
 			t.Fatal("ids are gone")
@@ -76,7 +80,7 @@ func TestFewIDsTakeLittleMemory(t *testing.T) {
 // Generations follow the stream: larger when full, of the size before when their
 // quarter is over. A jump of the clock begins a new one.
 func TestGenerationsFollowTheStream(t *testing.T) {
-	s := newIDSet()
+	s := newIDSet(newTableMemory())
 	now := int64(1_800_000_000_000)
 	quarter := time.Hour.Milliseconds() / 4
 	step := func(n int, rooms ...int) {
@@ -117,7 +121,7 @@ func TestGenerationsFollowTheStream(t *testing.T) {
 }
 
 func TestTheLongestWindowOfLateCounts(t *testing.T) {
-	s := newIDSet()
+	s := newIDSet(newTableMemory())
 	const ms = int64(time.Hour / time.Millisecond)
 	ids := serialIDs(1, 1)
 	again := []bool{false}

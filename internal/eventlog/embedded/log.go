@@ -24,6 +24,8 @@ type Log struct {
 	sifters sync.Pool // of *sifter
 	room    room
 
+	idTables *tableMemory
+
 	// life is held for reading while a method uses db, and for writing by Close.
 	// A method must not take it twice: a waiting Close would come between.
 	life   sync.RWMutex
@@ -224,6 +226,7 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	l.mu.Lock()
 	delete(l.streams, streamID)
 	l.mu.Unlock()
+	s.ids.free() // we hold life: no append is under way, and none comes
 	return nil
 }
 
@@ -269,7 +272,8 @@ func (l *Log) Bounds(ctx context.Context, streamID string) ([]eventlog.Bound, er
 	return out, nil
 }
 
-// Close implements eventlog.Log. Closing again is no error.
+// Close implements eventlog.Log. Closing again is no error. A log that is not
+// closed keeps memory that the garbage collector does not see.
 func (l *Log) Close() error {
 	l.life.Lock()
 	defer l.life.Unlock()
@@ -277,6 +281,9 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
+	for _, s := range l.streams { // life is ours: nobody is in any method
+		s.ids.free()
+	}
 	if err := errors.Join(l.db.Close(), l.lock.Close()); err != nil {
 		return fmt.Errorf("close event log %s: %w", l.dir, err)
 	}

@@ -45,7 +45,7 @@ func Open(dir string, opts Options) (*Log, error) {
 		err = openFault(dir, err)
 		return nil, errors.Join(err, lock.Close())
 	}
-	l := &Log{opts: opts, dir: dir, db: db, lock: lock, pack: newPacker(), streams: make(map[string]*streamState)}
+	l := &Log{opts: opts, dir: dir, db: db, lock: lock, pack: newPacker(), idTables: newTableMemory(), streams: make(map[string]*streamState)}
 	if err := l.load(); err != nil {
 		return nil, errors.Join(err, db.Close(), lock.Close())
 	}
