@@ -91,6 +91,21 @@ func (s *server) sinks(api huma.API) {
 			return &put[apiv1.Sink]{putStatus(created), shown}, err
 		})
 
+	register(s, api, operation(http.MethodPost, one+"/test", "test-sink", tag, "Try a sink at once, and name the step that fails"),
+		func(ctx context.Context, in *struct {
+			SinkPath
+			Body apiv1.TestSink
+		}) (*body[apiv1.SinkTest], error) {
+			k, err := s.Control.TestSink(ctx, in.Name, in.Body.PathPrefix)
+			if err != nil {
+				return nil, err
+			}
+			return &body[apiv1.SinkTest]{apiv1.SinkTest{
+				Sink: k.Name, OK: k.Health.Status == stream.HealthOK, Health: *showHealth(k.Health), Bucket: k.Bucket, Prefix: k.Prefix,
+				Region: regionOf(k), ConditionalWrites: string(k.Conditional),
+			}}, nil
+		})
+
 	register(s, api, operation(http.MethodGet, one+"/policy", "get-sink-policy", tag, "Show the least AWS policies that a sink needs"),
 		func(ctx context.Context, in *struct {
 			SinkPath
@@ -114,6 +129,22 @@ func (s *server) sinks(api huma.API) {
 		})
 }
 
+// regionOf is the region of a sink as configured, else as found.
+func regionOf(k stream.Sink) string {
+	if k.Region == "" {
+		return k.FoundRegion
+	}
+	return k.Region
+}
+
+// showHealth returns nil for what is not known.
+func showHealth(h stream.Health) *apiv1.Health {
+	if h.Status == stream.HealthUnknown {
+		return nil
+	}
+	return &apiv1.Health{Status: string(h.Status), Step: string(h.Step), Reason: h.Reason, At: h.At.UTC()}
+}
+
 // showSink leaves out the credentials: they go in and never come out, sealed
 // or not.
 func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (apiv1.Sink, error) {
@@ -123,7 +154,7 @@ func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (a
 		Bucket:            k.Bucket,
 		Prefix:            k.Prefix,
 		Endpoint:          k.Endpoint,
-		Region:            k.Region,
+		Region:            regionOf(k),
 		PathStyle:         k.PathStyle,
 		RoleARN:           k.Role.ARN,
 		ExternalID:        k.Role.ExternalID,
@@ -133,11 +164,9 @@ func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (a
 		Credentials:       k.Shape,
 		Principal:         k.Principal,
 		ConditionalWrites: string(k.Conditional),
+		Health:            showHealth(k.Health),
 		CreatedAt:         k.CreatedAt.UTC(),
 		UpdatedAt:         k.UpdatedAt.UTC(),
-	}
-	if out.Region == "" {
-		out.Region = k.FoundRegion
 	}
 	if recursive {
 		exporters, err := s.Control.SinkExporters(ctx, k.Name)

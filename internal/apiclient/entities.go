@@ -124,6 +124,14 @@ func (c *Client) PutSink(ctx context.Context, name string, in apiv1.PutSink) (ap
 	return out, err
 }
 
+// TestSink tries a sink at once, under a path prefix below the sink's own if
+// one is given. That the sink fails is no error.
+func (c *Client) TestSink(ctx context.Context, name, pathPrefix string) (apiv1.SinkTest, error) {
+	var out apiv1.SinkTest
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "sinks", name, "test"}, body: apiv1.TestSink{PathPrefix: pathPrefix}, out: &out})
+	return out, err
+}
+
 // PolicyQuery says for whom SinkPolicies are wanted; empty fields say nothing.
 type PolicyQuery struct {
 	Exporter  string // NAME or STREAM/NAME

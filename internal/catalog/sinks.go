@@ -10,15 +10,16 @@ import (
 
 const selectSink = `SELECT name, sink_type, bucket, prefix, endpoint, region, path_style,
 	role_arn, external_id, sts_endpoint, encryption, kms_key, credentials, shape, principal,
-	revision, found_region, conditional, created_at, updated_at FROM sink`
+	revision, found_region, conditional, health_status, health_step, health_reason, health_at,
+	created_at, updated_at FROM sink`
 
 func scanSink(row scanner) (stream.Sink, error) {
 	var s stream.Sink
-	var created, updated int64
+	var tried, created, updated int64
 	err := row.Scan(&s.Name, &s.Type, &s.Bucket, &s.Prefix, &s.Endpoint, &s.Region, &s.PathStyle,
 		&s.Role.ARN, &s.Role.ExternalID, &s.Role.Endpoint, &s.Encryption, &s.KMSKey, &s.Credentials, &s.Shape, &s.Principal,
-		&s.Revision, &s.FoundRegion, &s.Conditional, &created, &updated)
-	s.CreatedAt, s.UpdatedAt = instant(created), instant(updated)
+		&s.Revision, &s.FoundRegion, &s.Conditional, &s.Health.Status, &s.Health.Step, &s.Health.Reason, &tried, &created, &updated)
+	s.CreatedAt, s.UpdatedAt, s.Health.At = instant(created), instant(updated), instant(tried)
 	if len(s.Credentials) == 0 {
 		s.Credentials = nil
 	}
@@ -32,7 +33,8 @@ func noSink(name string) error {
 // PutSink creates the sink or replaces it, and returns it as stored. The
 // revision rises by one; CreatedAt stays. What was found out about the bucket
 // (FoundRegion, Conditional) stays as it was, and is forgotten when type,
-// bucket, endpoint or region change.
+// bucket, endpoint or region change. Its health is forgotten: that was of the
+// settings before.
 //
 // A batch never moves, so while batches planned for the sink are unfinished its
 // place (type, endpoint, bucket) cannot change: kind Conflict, and nothing is
@@ -63,6 +65,7 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 			}
 		}
 		s.Revision++
+		s.Health = stream.Health{}
 		if ok && old.Place() != s.Place() {
 			if err := t.mayMove(ctx, s.Name); err != nil {
 				return err
@@ -77,6 +80,7 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 	return s, created, nil
 }
 
+// storeSink writes all of a sink but its health, which begins unknown.
 func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 	credentials := s.Credentials
 	if credentials == nil {
@@ -91,7 +95,8 @@ func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 			external_id = excluded.external_id, sts_endpoint = excluded.sts_endpoint, encryption = excluded.encryption,
 			kms_key = excluded.kms_key, credentials = excluded.credentials, shape = excluded.shape,
 			principal = excluded.principal, revision = excluded.revision, found_region = excluded.found_region,
-			conditional = excluded.conditional, updated_at = excluded.updated_at`,
+			conditional = excluded.conditional, health_status = '', health_step = '', health_reason = '', health_at = 0,
+			updated_at = excluded.updated_at`,
 		s.Name, string(s.Type), s.Bucket, s.Prefix, s.Endpoint, s.Region, s.PathStyle,
 		s.Role.ARN, s.Role.ExternalID, s.Role.Endpoint, string(s.Encryption), s.KMSKey, credentials, s.Shape, s.Principal,
 		s.Revision, s.FoundRegion, string(s.Conditional), micros(s.CreatedAt), micros(s.UpdatedAt))
@@ -148,15 +153,33 @@ func (db *DB) SetSinkFound(ctx context.Context, name string, revision int64, reg
 		if err != nil || n == 1 {
 			return err
 		}
-		now, ok, err := one(ctx, t, scanInt, `SELECT revision FROM sink WHERE name = $1`, name)
-		if err != nil {
+		return t.otherRevision(ctx, name, revision)
+	})
+}
+
+// SetSinkHealth stores what a trial of this revision of the sink said. Kind
+// Conflict, and no change, if the sink has another revision by now.
+func (db *DB) SetSinkHealth(ctx context.Context, name string, revision int64, h stream.Health) error {
+	return db.change(ctx, "update sink "+name, func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `UPDATE sink SET health_status = $1, health_step = $2, health_reason = $3, health_at = $4
+			WHERE name = $5 AND revision = $6`, string(h.Status), string(h.Step), h.Reason, micros(h.At), name, revision)
+		if err != nil || n == 1 {
 			return err
 		}
-		if !ok {
-			return noSink(name)
-		}
-		return problem.New(problem.Conflict, "sink %s is at revision %d, not %d; read it again", name, now, revision)
+		return t.otherRevision(ctx, name, revision)
 	})
+}
+
+// otherRevision says why a sink has not this revision.
+func (t tx) otherRevision(ctx context.Context, name string, revision int64) error {
+	now, ok, err := one(ctx, t, scanInt, `SELECT revision FROM sink WHERE name = $1`, name)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return noSink(name)
+	}
+	return problem.New(problem.Conflict, "sink %s is at revision %d, not %d; read it again", name, now, revision)
 }
 
 // DeleteSink deletes a sink and, if recursive, its exporters (as DeleteExporter

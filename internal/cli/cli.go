@@ -89,6 +89,7 @@ func commands(a *app) []*cobra.Command {
 		a.group("delete", "Delete a stream, source, sink or batch exporter",
 			a.deleteStream(), a.deleteSource(), a.deleteSink(), a.deleteExporter()),
 		a.group("cancel", "Give up a replay", a.cancelReplay()),
+		a.group("test", "Try a sink", a.testSink()),
 		a.flush(), a.pause(), a.resume(), a.replay(), a.verify(), a.policy(), a.download(),
 		a.send(), a.simulate(), a.tail(), a.version(),
 		a.gen1Sinks(), a.gen1Exporters(), a.gen1Streams(),

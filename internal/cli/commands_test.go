@@ -6,13 +6,14 @@ import (
 )
 
 const (
-	exporterJSON = `{"name":"s3-demo","id":"0a1b2c3d","stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s","layout":"strm","format":"jsonl","compression":"none","createdAt":"2026-03-01T10:00:00Z","status":{"state":"running","waitingEvents":0,"deliveredEvents":0,"batches":0,"position":[0],"delivered":[0]}}`
-	fullSinkJSON = `{"name":"s3","type":"S3","bucket":"b","prefix":"p","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"K","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
-	policiesJSON = `{"iam":{"Version":"2012-10-17","Statement":[{"Sid":"I","Effect":"Allow","Action":"s3:PutObject","Resource":["r1","r2"]}]},"bucket":{"Version":"2012-10-17","Statement":[{"Sid":"B","Effect":"Allow","Principal":{"AWS":"P"},"Action":"s3:PutObject","Resource":["r"]}]},"notes":[{"for":["bucket"],"text":"put it"}]}`
-	sinkJSON     = `{"name":"s3","type":"S3","bucket":"strmprivacy-export-demo","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
-	streamJSON   = `{"name":"demo","id":"1","partitions":1,"strmMeta":true,"retention":{"maxAge":"168h0m0s"},"createdAt":"2026-03-01T10:00:00Z"}`
-	sourceJSON   = `{"name":"web","stream":"demo","kind":"events","createdAt":"2026-03-01T10:00:00Z"}`
-	secretJSON   = "{\n  \"AccessKey\": {\"SecretAccessKey\": \"s3cr3t\"} // the actual date might differ\n}\n"
+	exporterJSON    = `{"name":"s3-demo","id":"0a1b2c3d","stream":"demo","sink":"s3","pathPrefix":"events","interval":"60s","layout":"strm","format":"jsonl","compression":"none","createdAt":"2026-03-01T10:00:00Z","status":{"state":"running","waitingEvents":0,"deliveredEvents":0,"batches":0,"position":[0],"delivered":[0]}}`
+	fullSinkJSON    = `{"name":"s3","type":"S3","bucket":"b","prefix":"p","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"K","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
+	policiesJSON    = `{"iam":{"Version":"2012-10-17","Statement":[{"Sid":"I","Effect":"Allow","Action":"s3:PutObject","Resource":["r1","r2"]}]},"bucket":{"Version":"2012-10-17","Statement":[{"Sid":"B","Effect":"Allow","Principal":{"AWS":"P"},"Action":"s3:PutObject","Resource":["r"]}]},"notes":[{"for":["bucket"],"text":"put it"}]}`
+	sinkJSON        = `{"name":"s3","type":"S3","bucket":"strmprivacy-export-demo","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
+	failingSinkJSON = `{"name":"s4","type":"S3","bucket":"b","credentials":"ambient","health":{"status":"failing","step":"role","reason":"the role cannot be assumed","at":"2026-03-01T10:00:01Z"},"createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
+	streamJSON      = `{"name":"demo","id":"1","partitions":1,"strmMeta":true,"retention":{"maxAge":"168h0m0s"},"createdAt":"2026-03-01T10:00:00Z"}`
+	sourceJSON      = `{"name":"web","stream":"demo","kind":"events","createdAt":"2026-03-01T10:00:00Z"}`
+	secretJSON      = "{\n  \"AccessKey\": {\"SecretAccessKey\": \"s3cr3t\"} // the actual date might differ\n}\n"
 )
 
 func blocked(state string) string {
@@ -74,7 +75,7 @@ func TestCommands(t *testing.T) {
 		{"update sink s3 --ambient", []call{{on: "GET /v1/sinks/s3", answer: sinkJSON}, {on: "PUT /v1/sinks/s3", body: `{"type":"S3","bucket":"strmprivacy-export-demo"}`, answer: sinkJSON}}, "{", "", 0},
 		{"create sink s3 b/p --role-arn R --external-id E --sts-endpoint http://s --encryption aws:kms --kms-key K", []call{{on: "PUT /v1/sinks/s3",
 			body: `{"bucket":"b/p","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"aws:kms","kmsKey":"K"}`, answer: fullSinkJSON}}, `"prefix": "p"`, "", 0},
-		{"get sink s3 -o table", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}}, "b/p\nrole: R\nexternal id: E\nSTS endpoint: http://s\nencryption: SSE-KMS K\n", "", 0},
+		{"get sink s3 -o table", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}}, "b/p      unknown\nrole: R\nexternal id: E\nSTS endpoint: http://s\nencryption: SSE-KMS K\n", "", 0},
 		{"get sink s3", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}}, `"kmsKey": "K"`, "", 0},
 		{"update sink s3 --external-id F", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}, {on: "PUT /v1/sinks/s3",
 			body: `{"type":"S3","bucket":"b/p","roleArn":"R","externalId":"F","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"K","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
@@ -82,6 +83,15 @@ func TestCommands(t *testing.T) {
 			body: `{"type":"S3","bucket":"b/p","encryption":"none","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
 		{"update sink s3 c --kms-key L", []call{{on: "GET /v1/sinks/s3", answer: fullSinkJSON}, {on: "PUT /v1/sinks/s3",
 			body: `{"type":"S3","bucket":"c","roleArn":"R","externalId":"E","stsEndpoint":"http://s","encryption":"SSE-KMS","kmsKey":"L","keepCredentials":true}`, answer: fullSinkJSON}}, "{", "", 0},
+		{"create sink s3 b", []call{{on: "PUT /v1/sinks/s3", body: `{"bucket":"b"}`, answer: failingSinkJSON}}, "{", "Warning: the sink is stored, but cannot be written to. Step role: the role cannot be assumed\n", 0},
+		{"get sink s3", []call{{on: "GET /v1/sinks/s3", answer: failingSinkJSON}}, "\"health\": {\n        \"status\": \"failing\",\n        \"step\": \"role\",\n        \"reason\": \"the role cannot be assumed\",", "", 0},
+		{"get sink s3 -o table", []call{{on: "GET /v1/sinks/s3", answer: failingSinkJSON}}, "failing: role, 2026-03-01T10:00:01Z: the role cannot be assumed\n", "", 0},
+		{"list sinks -o table", []call{{on: "GET /v1/sinks", answer: `{"sinks":[` + sinkJSON + `,` + failingSinkJSON + `]}`}}, "=Sink   Type   Bucket                    Health\ns3     S3     strmprivacy-export-demo   unknown\ns4     S3     b                         failing\n", "", 0},
+		{"test sink s3", []call{{on: "POST /v1/sinks/s3/test", body: `{}`, answer: `{"sink":"s3","ok":true,"health":{"status":"ok","at":"2026-03-01T10:00:00Z"},"bucket":"b","region":"r","conditionalWrites":"yes"}`}}, "{\n  \"sinkTest\": {\n    \"sink\": \"s3\",\n    \"ok\": true,", "", 0},
+		{"test sink s3 --path-prefix a/b -o table", []call{{on: "POST /v1/sinks/s3/test", body: `{"pathPrefix":"a/b"}`, answer: `{"sink":"s3","ok":false,"health":{"status":"failing","step":"put","reason":"no s3:PutObject","at":"2026-03-01T10:00:00Z"},"bucket":"b"}`}},
+			"failing: put\n", "Error: sink s3 cannot be written to. Step put: no s3:PutObject\n", 1},
+		{"test sink nope", []call{{on: "POST /v1/sinks/nope/test", body: `{}`, status: 404, answer: `{"detail":"no sink nope","kind":"not_found"}`}}, "=", "Error: no sink nope\n", 1},
+		{"test sink", nil, "=", "needs at least one NAME", 2},
 		{"policy s3 --kind iam", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Sid\": \"I\",", "", 0},
 		{"policy s3 --kind bucket --principal P --kms-key K --enforce-encryption", []call{{on: "GET /v1/sinks/s3/policy?enforceEncryption=true&kmsKey=K&principal=P", answer: policiesJSON}}, `"AWS": "P"`, "Note: put it\n", 0},
 		{"policy s3", []call{{on: "GET /v1/sinks/s3/policy", answer: policiesJSON}}, "{\n  \"iam\": {\n    \"Version\"", "Note: put it\n", 0},

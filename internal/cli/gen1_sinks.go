@@ -72,9 +72,7 @@ func (a *app) gen1CreateSink() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if out.Warning != "" {
-				warn(cmd, "Warning: %s", out.Warning)
-			}
+			warnOfSink(cmd, out)
 			return s.print(render.Gen1Sink(out))
 		},
 	}

@@ -104,6 +104,9 @@ slash of BUCKET comes before the path prefix of every batch exporter. Creating a
 sink again replaces its settings and credentials; its batch exporters stay and
 use the new ones. Credentials are never shown again.
 
+The sink is tried at once. If that fails it is stored all the same, with a
+warning that names the step; strm test sink tries it again.
+
 With --role-arn the credentials assume that role, which then writes. strm policy
 prints the policies that the role, the bucket and the key need.`,
 		Example: `  strm create sink s3 my-bucket --credentials-file s3.json
@@ -132,9 +135,7 @@ func (a *app) putSink(cmd *cobra.Command, s *session, name string, in apiv1.PutS
 	if err != nil {
 		return err
 	}
-	if out.Warning != "" {
-		warn(cmd, "Warning: %s", out.Warning)
-	}
+	warnOfSink(cmd, out)
 	return s.print(render.Sink(s.inst, out))
 }
 

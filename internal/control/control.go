@@ -18,6 +18,9 @@ type Options struct {
 	// ValidateTimeout bounds the validation write when an exporter is created,
 	// changed or resumed; 20 s when zero.
 	ValidateTimeout time.Duration
+	// TestTimeout bounds the trial of a sink when it is saved or tested; 10 s
+	// when zero.
+	TestTimeout time.Duration
 	// FinishTimeout bounds what remains to be done once the catalog has
 	// changed, whether or not the caller still listens; 30 s when zero.
 	FinishTimeout time.Duration
@@ -69,6 +72,9 @@ func New(d Deps) *Control {
 	}
 	if d.Options.ValidateTimeout <= 0 {
 		d.Options.ValidateTimeout = 20 * time.Second
+	}
+	if d.Options.TestTimeout <= 0 {
+		d.Options.TestTimeout = 10 * time.Second
 	}
 	if d.Options.FinishTimeout <= 0 {
 		d.Options.FinishTimeout = 30 * time.Second

@@ -77,6 +77,10 @@ type Runner interface {
 	// Validate writes the validation object of e. The error's text names what
 	// is missing, and it wraps *objstore.Error where the store spoke.
 	Validate(ctx context.Context, e stream.Exporter) error
+	// TestSink writes the validation object of e, which need not be stored,
+	// into the sink e.Sink, and remembers as the sink's health how that went.
+	// Errors: NotFound, Invalid, the end of ctx by its caller.
+	TestSink(ctx context.Context, e stream.Exporter) (stream.Health, error)
 	// Reload reads the exporter anew (or finds it gone) and returns once the
 	// old state no longer runs.
 	Reload(ctx context.Context, exporterID string) error

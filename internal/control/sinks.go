@@ -34,8 +34,12 @@ type NewSink struct {
 
 // PutSink creates a sink, or makes an existing one what n says (all of it:
 // what n leaves out is gone). It returns the sink, whether it is new, and a
-// warning or "". Nothing is written to the bucket. Errors: Invalid; Conflict
-// if n points to another bucket while batches wait for the present one.
+// warning or "". Errors: Invalid; Conflict if n points to another bucket while
+// batches wait for the present one.
+//
+// The sink is then tried as TestSink does; it is stored whatever that says, and
+// the sink that is returned carries it as its health. Where it cannot be tried
+// its health stays unknown.
 //
 // The catalog is one write; a put whose answer was lost may be repeated.
 // Stopped before the runner hears of it, exporters go on with the old
@@ -62,6 +66,9 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 	if err != nil {
 		return stream.Sink{}, false, "", err
 	}
+	if tested, err := c.testSink(ctx, stored, ""); err == nil {
+		stored = tested
+	} // else its health is unknown, as it says; that the sink is stored stays true
 	return stored, created, joinWarnings(warning, moved), nil
 }
 

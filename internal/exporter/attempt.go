@@ -43,6 +43,9 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 		return fmt.Errorf("note batch %s as done: %w", b.ID, err)
 	}
 	r.observe.BatchDone(b)
+	if sink.Health.Status == stream.HealthFailing {
+		r.remember(ctx, sink.Sink, nil)
+	}
 	return nil
 }
 
@@ -114,7 +117,10 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		return false, ctx.Err()
 	}
 	if told := r.diagnose(ctx, sink, l.exporter(), b.Output, err); told != nil {
-		v = settle(maybe, told)
+		v, err = settle(maybe, told), told
+	}
+	if ofStore(err) && NeedsPerson(err) {
+		r.remember(ctx, sink.Sink, err)
 	}
 	return false, r.refuse(ctx, l, b, v.problem, v.blocked)
 }

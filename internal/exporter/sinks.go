@@ -19,6 +19,8 @@ type Catalog interface {
 	// SetSinkFound remembers what was learnt of a sink, unless the sink has
 	// changed since revision (kind Conflict).
 	SetSinkFound(ctx context.Context, name string, revision int64, region string, conditional stream.Support) error
+	// SetSinkHealth remembers how a trial of the sink went; Conflict likewise.
+	SetSinkHealth(ctx context.Context, name string, revision int64, h stream.Health) error
 	// EachBatch calls fn for every batch of an exporter in order of Seq.
 	EachBatch(ctx context.Context, exporterID string, fn func(*stream.Batch) error) error
 	// StoredObject returns what the exporter has stored under a key in a
@@ -45,6 +47,16 @@ type openSink struct {
 	bucket objstore.Bucket
 }
 
+// openError says that a sink's bucket could not be opened, which happens on
+// this machine: the sink is there, nothing was asked of the store.
+type openError struct {
+	sink stream.Sink
+	err  error
+}
+
+func (e *openError) Error() string { return e.err.Error() }
+func (e *openError) Unwrap() error { return e.err }
+
 // get returns the sink as it is now, with its bucket.
 func (s *sinks) get(ctx context.Context, name string) (*openSink, error) {
 	sink, err := s.catalog.Sink(ctx, name)
@@ -54,7 +66,7 @@ func (s *sinks) get(ctx context.Context, name string) (*openSink, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.held[name]; o != nil && o.Revision == sink.Revision && o.CreatedAt.Equal(sink.CreatedAt) {
-		if o.Conditional == sink.Conditional {
+		if o.Conditional == sink.Conditional && o.Health == sink.Health {
 			return o, nil
 		}
 		s.held[name] = &openSink{Sink: sink, bucket: o.bucket}
@@ -62,7 +74,7 @@ func (s *sinks) get(ctx context.Context, name string) (*openSink, error) {
 	}
 	b, err := s.open(ctx, sink)
 	if err != nil {
-		return nil, err
+		return nil, &openError{sink: sink, err: err}
 	}
 	s.held[name] = &openSink{Sink: sink, bucket: b}
 	return s.held[name], nil

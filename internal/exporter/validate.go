@@ -21,10 +21,30 @@ import (
 // either. The name is the exporter's own and stays the same, so there is one
 // such object per exporter, not one per start. The error says what is missing.
 func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
+	_, err := r.try(ctx, e)
+	return err
+}
+
+// try validates e and remembers what that says of its sink.
+func (r *Runner) try(ctx context.Context, e stream.Exporter) (stream.Health, error) {
 	sink, err := r.sinks.get(ctx, e.Sink)
 	if err != nil {
-		return fmt.Errorf("sink %s: %w", e.Sink, err)
+		var o *openError
+		err = fmt.Errorf("sink %s: %w", e.Sink, err)
+		if errors.As(err, &o) {
+			return r.remember(ctx, o.sink, err), err
+		}
+		return stream.Health{}, err
 	}
+	err = r.tryOpen(ctx, sink, e)
+	if err != nil && !ofStore(err) {
+		return stream.Health{}, err // the exporter's settings, of which the sink knows nothing
+	}
+	return r.remember(ctx, sink.Sink, err), err
+}
+
+// tryOpen writes the validation object of e.
+func (r *Runner) tryOpen(ctx context.Context, sink *openSink, e stream.Exporter) error {
 	key, c, err := r.testObject(e, sink.Prefix)
 	if err != nil {
 		return err

@@ -111,6 +111,10 @@ func (c gatedCatalog) SetSinkFound(ctx context.Context, name string, rev int64, 
 	return c.write(ctx, "learn", false, func() error { return c.DB.SetSinkFound(ctx, name, rev, region, s) })
 }
 
+func (c gatedCatalog) SetSinkHealth(ctx context.Context, name string, rev int64, h stream.Health) error {
+	return c.write(ctx, "learn", false, func() error { return c.DB.SetSinkHealth(ctx, name, rev, h) })
+}
+
 // putFault decides on one call of the bucket.
 func (l *life) putFault(op, key string, _ int) faulty.Fault {
 	w := l.w

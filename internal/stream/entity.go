@@ -105,6 +105,7 @@ type Sink struct {
 	Revision    int64  // rises with each update; a running exporter reopens its bucket when it changes
 	FoundRegion string // as discovered
 	Conditional Support
+	Health      Health // of the last trial since the last update
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }

@@ -97,10 +97,35 @@ type Sink struct {
 	Credentials       string     `json:"credentials"`         // shape: "aws-access-key", "gcs-service-account", "ambient", ...
 	Principal         string     `json:"principal,omitempty"` // access key id or service account
 	ConditionalWrites string     `json:"conditionalWrites,omitempty"`
+	Health            *Health    `json:"health,omitempty"` // absent: not tried since it was last changed
 	Warning           string     `json:"warning,omitempty"`
 	CreatedAt         time.Time  `json:"createdAt"`
 	UpdatedAt         time.Time  `json:"updatedAt"`
 	Exporters         []Exporter `json:"batchExporters,omitempty"` // with ?recursive=true
+}
+
+// Health is what the last trial of a sink said.
+type Health struct {
+	Status string    `json:"status"`           // ok, failing
+	Step   string    `json:"step,omitempty"`   // that failed: credentials, connection, role, bucket, region, put
+	Reason string    `json:"reason,omitempty"` // of the failure
+	At     time.Time `json:"at"`
+}
+
+// TestSink is the body of POST /v1/sinks/{name}/test.
+type TestSink struct {
+	PathPrefix string `json:"pathPrefix,omitempty"` // below the sink's own, to write the validation object under
+}
+
+// SinkTest is the answer to it. A sink that fails is an answer, not an error.
+type SinkTest struct {
+	Sink              string `json:"sink"`
+	OK                bool   `json:"ok"`
+	Health            Health `json:"health"`
+	Bucket            string `json:"bucket"`
+	Prefix            string `json:"prefix,omitempty"`            // the sink's
+	Region            string `json:"region,omitempty"`            // configured, else as found
+	ConditionalWrites string `json:"conditionalWrites,omitempty"` // yes, no; absent: not known
 }
 
 // PutSink is the body of PUT /v1/sinks/{name}: creates or replaces.

@@ -155,12 +155,20 @@ func testSinks(t *testing.T, b *bench) {
 	ok(t, b.db.SetSinkFound(ctx, "s3", 1, "eu-central-1", stream.SupportYes))
 	wantKind(t, b.db.SetSinkFound(ctx, "s3", 2, "x", stream.SupportNo), problem.Conflict)
 	wantKind(t, b.db.SetSinkFound(ctx, "s4", 1, "x", stream.SupportNo), problem.NotFound)
-	// Other credentials: what was found stays.
+	failing := stream.Health{Status: stream.HealthFailing, Step: stream.StepPut, Reason: "denied", At: noon}
+	ok(t, b.db.SetSinkHealth(ctx, "s3", 1, failing))
+	wantKind(t, b.db.SetSinkHealth(ctx, "s3", 2, stream.Health{Status: stream.HealthOK, At: noon}), problem.Conflict)
+	wantKind(t, b.db.SetSinkHealth(ctx, "s4", 1, failing), problem.NotFound)
+	if read := must(b.db.Sink(ctx, "s3"))(t); read.Health != failing || read.Revision != 1 {
+		t.Fatalf("health %+v of revision %d", read.Health, read.Revision)
+	}
+	s.Health = failing // a caller that read before it wrote
+	// Other credentials: what was found stays, health is unknown again.
 	s.Credentials, s.CreatedAt, s.UpdatedAt = nil, noon.Add(time.Hour), noon.Add(time.Hour)
 	got, created, err = b.db.PutSink(ctx, s)
 	ok(t, err)
 	if created || got.Revision != 2 || got.FoundRegion != "eu-central-1" || got.Conditional != stream.SupportYes ||
-		!got.CreatedAt.Equal(noon) || !got.UpdatedAt.Equal(noon.Add(time.Hour)) {
+		got.Health != (stream.Health{}) || !got.CreatedAt.Equal(noon) || !got.UpdatedAt.Equal(noon.Add(time.Hour)) {
 		t.Fatalf("created %v, got %+v", created, got)
 	}
 	if read := must(b.db.Sink(ctx, "s3"))(t); !reflect.DeepEqual(read, got) {

@@ -52,10 +52,12 @@ func Gen1Sink(s apiv1.Sink) View {
 // Gen1Sinks shows a list of sinks in generation 1's shape.
 func Gen1Sinks(list []apiv1.Sink) View {
 	v := Sinks("", list)
+	v.Head = sinkHead()
 	doc := struct {
 		Sinks []gen1Sink `json:"sinks"`
 	}{[]gen1Sink{}}
-	for _, s := range list {
+	for i, s := range list {
+		v.Rows[i] = sinkRow(s)
 		doc.Sinks = append(doc.Sinks, gen1SinkOf(s))
 	}
 	v.JSON = doc

@@ -23,20 +23,21 @@ type sinkEntity struct {
 // sinkFull adds what only get shows.
 type sinkFull struct {
 	sinkEntity
-	Endpoint          string    `json:"endpoint,omitempty"`
-	Region            string    `json:"region,omitempty"`
-	PathStyle         bool      `json:"pathStyle,omitempty"`
-	RoleARN           string    `json:"roleArn,omitempty"`
-	ExternalID        string    `json:"externalId,omitempty"`
-	STSEndpoint       string    `json:"stsEndpoint,omitempty"`
-	Encryption        string    `json:"encryption,omitempty"`
-	KMSKey            string    `json:"kmsKey,omitempty"`
-	CredentialsType   string    `json:"credentialsType,omitempty"`
-	Principal         string    `json:"principal,omitempty"`
-	ConditionalWrites string    `json:"conditionalWrites,omitempty"`
-	Warning           string    `json:"warning,omitempty"`
-	CreatedAt         time.Time `json:"createdAt"`
-	UpdatedAt         time.Time `json:"updatedAt"`
+	Endpoint          string        `json:"endpoint,omitempty"`
+	Region            string        `json:"region,omitempty"`
+	PathStyle         bool          `json:"pathStyle,omitempty"`
+	RoleARN           string        `json:"roleArn,omitempty"`
+	ExternalID        string        `json:"externalId,omitempty"`
+	STSEndpoint       string        `json:"stsEndpoint,omitempty"`
+	Encryption        string        `json:"encryption,omitempty"`
+	KMSKey            string        `json:"kmsKey,omitempty"`
+	CredentialsType   string        `json:"credentialsType,omitempty"`
+	Principal         string        `json:"principal,omitempty"`
+	ConditionalWrites string        `json:"conditionalWrites,omitempty"`
+	Health            *apiv1.Health `json:"health,omitempty"`
+	Warning           string        `json:"warning,omitempty"`
+	CreatedAt         time.Time     `json:"createdAt"`
+	UpdatedAt         time.Time     `json:"updatedAt"`
 }
 
 func sinkOf(inst string, s apiv1.Sink) sinkEntity {
@@ -51,6 +52,39 @@ func sinkRow(s apiv1.Sink) []string {
 		place += "/" + s.Prefix
 	}
 	return []string{s.Name, s.Type, place}
+}
+
+func sinkHealthHead() []string { return append(sinkHead(), "Health") }
+
+func sinkHealthRow(s apiv1.Sink) []string {
+	status := "unknown"
+	if s.Health != nil {
+		status = s.Health.Status
+	}
+	return append(sinkRow(s), status)
+}
+
+// failure tells what is wrong with a sink, or "".
+func failure(h *apiv1.Health) string {
+	if h == nil || h.Step == "" {
+		return ""
+	}
+	return h.Step + ", " + h.At.UTC().Format(time.RFC3339) + ": " + h.Reason
+}
+
+// SinkTest shows how a trial went.
+func SinkTest(t apiv1.SinkTest) View {
+	status := t.Health.Status
+	if !t.OK {
+		status += ": " + t.Health.Step
+	}
+	return View{
+		JSON: struct {
+			Test apiv1.SinkTest `json:"sinkTest"`
+		}{t},
+		Head: []string{"Sink", "Bucket", "Region", "Conditional Writes", "Health"},
+		Rows: [][]string{{t.Sink, t.Bucket, t.Region, t.ConditionalWrites, status}},
+	}
 }
 
 // Sink shows a sink that was created or updated: the bare entity.
@@ -68,13 +102,13 @@ func SinkTree(inst string, s apiv1.Sink) View {
 		sinkEntity: sinkOf(inst, s), Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle,
 		RoleARN: s.RoleARN, ExternalID: s.ExternalID, STSEndpoint: s.STSEndpoint, Encryption: s.Encryption, KMSKey: s.KMSKey,
 		CredentialsType: s.Credentials, Principal: s.Principal, ConditionalWrites: s.ConditionalWrites,
-		Warning: s.Warning, CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+		Health: s.Health, Warning: s.Warning, CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	v := View{
 		JSON: struct {
 			Tree tree `json:"sinkTree"`
 		}{tree{full, exportersOf(inst, s.Exporters)}},
-		Head: sinkHead(), Rows: [][]string{sinkRow(s)},
+		Head: sinkHealthHead(), Rows: [][]string{sinkHealthRow(s)},
 	}
 	for _, p := range [][2]string{
 		{"endpoint", s.Endpoint},
@@ -84,6 +118,7 @@ func SinkTree(inst string, s apiv1.Sink) View {
 		{"STS endpoint", s.STSEndpoint},
 		{"encryption", strings.TrimSpace(s.Encryption + " " + s.KMSKey)},
 		{"credentials", strings.TrimSpace(s.Credentials + " " + s.Principal)},
+		{"failing", failure(s.Health)},
 		{"warning", s.Warning},
 	} {
 		if p[1] != "" {
@@ -103,10 +138,10 @@ func Sinks(inst string, list []apiv1.Sink) View {
 	var doc struct {
 		Sinks []tree `json:"sinks,omitempty"`
 	}
-	v := View{Head: sinkHead()}
+	v := View{Head: sinkHealthHead()}
 	for _, s := range list {
 		doc.Sinks = append(doc.Sinks, tree{sinkOf(inst, s), exportersOf(inst, s.Exporters)})
-		v.Rows = append(v.Rows, sinkRow(s))
+		v.Rows = append(v.Rows, sinkHealthRow(s))
 		for _, n := range dependents(nil, s.Exporters) {
 			v.Note = append(v.Note, s.Name+": "+n)
 		}

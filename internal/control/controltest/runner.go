@@ -27,11 +27,14 @@ type Runner struct {
 	Reloads     []string                   // names of exporters, "-id" for those found gone
 	Validated   []stream.Exporter
 	SinkChanges []string
-	Replays     []string // prefixes
+	Tested      []stream.Exporter // what TestSink wrote as
+	Replays     []string          // prefixes
 	delivered   map[string]stream.Position
 	moved       chan struct{} // closed and made anew when delivered changes
 
 	ValidateErr error
+	TestHealth  stream.Health // what TestSink finds; ok when zero
+	TestErr     error
 	ReloadErr   error
 	VerifyErr   error
 	ObjectErr   error
@@ -71,6 +74,29 @@ func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
 		hook(ctx)
 	}
 	return fail
+}
+
+// TestSink finds TestHealth and stores it.
+func (r *Runner) TestSink(ctx context.Context, e stream.Exporter) (stream.Health, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		r.t.Error("the trial of a sink has no bound of time")
+	}
+	r.mu.Lock()
+	r.Tested = append(r.Tested, e)
+	h, fail := r.TestHealth, r.TestErr
+	r.mu.Unlock()
+	if fail != nil {
+		return stream.Health{}, fail
+	}
+	if h.Status == stream.HealthUnknown {
+		h.Status = stream.HealthOK
+	}
+	h.At = time.Now().UTC().Truncate(time.Microsecond)
+	s, err := r.db.Sink(ctx, e.Sink)
+	if err != nil {
+		return stream.Health{}, err
+	}
+	return h, r.db.SetSinkHealth(ctx, e.Sink, s.Revision, h)
 }
 
 // Reload takes up what the catalog holds.
