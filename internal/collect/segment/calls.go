@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,13 +77,15 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 		h.drain(r)
 		return from, "", rf
 	}
+	read := func() {}
 	if from.key == "" {
 		leave, rf := h.admitStranger(r)
 		if rf != nil {
 			h.drain(r)
 			return from, "", rf
 		}
-		defer leave()
+		read = sync.OnceFunc(leave)
+		defer read()
 	}
 	held, err := h.Ingester.Reserve(r.Context(), body.First(r))
 	if err != nil {
@@ -100,6 +103,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 		return from, "", rf
 	}
 	arrived()
+	read() // from here on nobody waits for the sender: the share is for others that arrive
 	outcome, rf = h.store(r, e, *buf, &from, held)
 	return from, outcome, rf
 }

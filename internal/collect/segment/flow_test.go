@@ -230,6 +230,40 @@ func TestStrangersLeaveRoomForSenders(t *testing.T) {
 	}
 }
 
+// A body that has come waits for the disk, not for its sender: others may send.
+func TestStrangersWhoseBodiesHaveComeMakeRoom(t *testing.T) {
+	r := newRig(t, segment.Deps{}, ingest.Options{})
+	const many = 65 // bodies of 256 KiB: one more than the share of strangers holds
+	reached, goOn := make(chan struct{}, many), make(chan struct{})
+	r.log.Before = func(eventlog.Entry) error {
+		reached <- struct{}{}
+		<-goOn
+		return nil
+	}
+	body := strings.Replace(batch, "{", `{"writeKey":"right",`, 1)
+	body += strings.Repeat(" ", 256<<10-len(body))
+	codes := make(chan int, many)
+	for range many {
+		go func() { codes <- r.post("/v1/batch", body, "Authorization", "").Code }()
+	}
+	for range many {
+		select {
+		case <-reached:
+		case code := <-codes:
+			t.Errorf("answered %d before the log was asked", code)
+		}
+	}
+	close(goOn)
+	for range many {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("answered %d", code)
+		}
+		if t.Failed() {
+			break
+		}
+	}
+}
+
 func FuzzRequest(f *testing.F) {
 	f.Add("/v1/batch", basic("right"), "", batch)
 	f.Add("/v1/pixel/track?data=e30", "", "", "")

@@ -97,8 +97,8 @@ type Handler struct {
 	works  sync.Pool // *work
 	tally  tally
 
-	// strangers is the memory that bodies may hold before it is known who sends
-	// them: the key is in the body. Without a bound of their own, a few hundred
+	// strangers is the memory that bodies may hold while they arrive of whom it is
+	// not known who sends them: the key is in the body. Without a bound of their own, a few hundred
 	// connections that send nothing more would leave no memory to anybody.
 	strangers *semaphore.Weighted
 }
