@@ -21,8 +21,8 @@ const module = "strm"
 var layers = [][]string{
 	{"problem", "durable", "jsonscan", "jsontoken"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
-	{"eventlog", "format", "layout", "objstore", "policy", "airbyte/config"},
-	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte"},
+	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
+	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
@@ -57,6 +57,8 @@ var adapterPorts = map[string][]string{
 	"catalog":           {"stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
 	"policy":            {"stream", "problem"},
+	"notice":            {"problem"},
+	"importer":          {"eventlog", "notice", "objstore", "stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},

@@ -90,6 +90,15 @@ type Entry struct {
 	// Stamped: Data says when the events were received. They keep Received's UTC
 	// hour, or Append fails with a LateError.
 	Stamped bool
+
+	// Mark, if not empty, names a source of events that is read in order and
+	// perhaps again, such as a file (at most 255 bytes); MarkAt (over 0) is how
+	// far it has been read with this entry. Both are stored with the events, or
+	// nothing is. If the stream holds MarkAt or more for Mark already, nothing is
+	// stored and Appended is a Duplicate. Marks never expire: Unmark removes one.
+	// An entry has a Mark, a Key or IDs.
+	Mark   string
+	MarkAt uint64
 }
 
 // Appended says where an entry went.
@@ -97,7 +106,7 @@ type Appended struct {
 	Range     stream.Range // empty if every event was repeated
 	Events    int          // that were stored
 	Repeated  int          // that were left out because of their ID
-	Duplicate bool         // the key was seen before; this names the first append
+	Duplicate bool         // the key was seen before, and Range names the first append; or the mark was, and Range is empty
 }
 
 // Bound describes one partition.

@@ -1,0 +1,64 @@
+package importer
+
+import (
+	"context"
+	"time"
+
+	"strm/internal/notice"
+	"strm/internal/stream"
+)
+
+// Ledger records files, what became of their rows, and reports: the part of
+// the catalog that importing needs. Every method that changes something is one
+// transaction, durable on nil. A failed one may have happened; each says what
+// doing it again means.
+type Ledger interface {
+	// Importers returns the importers that live; DeletedImporters those that are
+	// deleted and have files that are not done.
+	Importers(ctx context.Context) ([]stream.Importer, error)
+	DeletedImporters(ctx context.Context) ([]stream.Importer, error)
+	// ImporterByToken returns the live importer of a notification endpoint. Kind NotFound.
+	ImporterByToken(ctx context.Context, token string) (stream.Importer, error)
+
+	// Noticed records files of one importer that are not known yet, in one
+	// transaction, and the time of the notice (not for via "list"). It returns how many
+	// were new. Repeating it adds nothing.
+	Noticed(ctx context.Context, importerID, via string, at time.Time, files []notice.File) (int, error)
+	// KnownFiles returns those of the files that an importer has no import of:
+	// none of its imports has the same key, ETag and time (to the second), nor the same version.
+	UnknownFiles(ctx context.Context, importerID string, files []notice.File) ([]notice.File, error)
+	// SetSubscription stores what is known of the subscription; SetImporterProblem what
+	// keeps an importer from noticing files ("" when nothing does); SetListed the end of a listing.
+	SetSubscription(ctx context.Context, importerID string, s stream.Subscription) error
+	SetImporterProblem(ctx context.Context, importerID, problem string) error
+	SetListed(ctx context.Context, importerID string, at time.Time) error
+
+	// DueImports returns imports that are not done and whose time has come, of
+	// importers that are not paused, oldest first; and when the next is due after now (zero: none waits).
+	DueImports(ctx context.Context, now time.Time, limit int) (due []stream.Import, next time.Time, err error)
+	// SaveImport stores State, Environments, Partition, Attempts, Problem, NextTryAt and StartedAt.
+	SaveImport(ctx context.Context, i stream.Import) error
+	// FinishImport makes the import done and stores its counts and its entries.
+	// Finishing what is done changes nothing.
+	FinishImport(ctx context.Context, i stream.Import, entries []stream.StatusEntry) error
+
+	// PlanReport plans a report for one place and status prefix that has
+	// unreported entries older than at most the importers' ReportEvery, oldest first, at most
+	// maxFiles files; ok is false if there is none. at is its time; a key that is taken by another report of
+	// the same place and prefix gets the next free millisecond.
+	PlanReport(ctx context.Context, at time.Time, maxFiles int) (r stream.Report, ok bool, err error)
+	// OpenReports returns reports that are not done; NextReport when the next may be planned (zero: nothing waits).
+	OpenReports(ctx context.Context) ([]stream.Report, error)
+	NextReport(ctx context.Context) (time.Time, error)
+	// ReportEntries returns a report's entries with their imports, by key, ObjectAt, import and entry.
+	ReportEntries(ctx context.Context, reportID int64) ([]ReportEntry, error)
+	// SaveReport stores At, State, MaybeStored, Attempts, Problem, NextTryAt and DoneAt.
+	SaveReport(ctx context.Context, r stream.Report) error
+}
+
+// ReportEntry is one entry of a report with what it is about.
+type ReportEntry struct {
+	Key      string
+	ObjectAt time.Time
+	Entry    stream.StatusEntry
+}
