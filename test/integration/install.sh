@@ -145,5 +145,6 @@ if ! have segment-python "$wanted" || ! "$dest/segment-venv/bin/python" -c 'impo
 fi
 
 bash "$here/install-airbyte.sh"
+bash "$here/install-fme.sh"
 
 echo "integration tools ready in $dest"

@@ -1,0 +1,1 @@
+export { SplitFactory } from '@splitsoftware/splitio-browserjs'
