@@ -31,7 +31,8 @@ import shaded.parquet.com.fasterxml.jackson.databind.node.ObjectNode;
 /**
  * Event files by parquet-java, and a reader of any flat Parquet file by it.
  *
- * write FILE CODEC VERSION: rows as JSON lines on standard input become FILE.
+ * write DIRECTORY: JSON lines on standard input become files: {"file": name, "codec": codec, "version": version}
+ * begins one, and the lines up to the next are its rows.
  * read FILE: its schema on the first line of standard output, then its rows as JSON lines.
  */
 public final class EventFiles {
@@ -50,46 +51,58 @@ public final class EventFiles {
               + "    required binary key (STRING); optional binary value (STRING); } }\n"
               + "}");
 
+  private static final SimpleGroupFactory ROWS = new SimpleGroupFactory(SCHEMA);
+
   public static void main(String[] args) throws Exception {
     switch (args[0]) {
-      case "write" -> write(args[1], args[2], args[3]);
+      case "write" -> write(args[1]);
       case "read" -> read(args[1]);
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
 
-  private static void write(String file, String codec, String version) throws Exception {
-    try (ParquetWriter<Group> out =
-            ExampleParquetWriter.builder(new LocalOutputFile(Paths.get(file)))
-                .withType(SCHEMA)
-                .withConf(new Configuration())
-                .withCompressionCodec(CompressionCodecName.valueOf(codec))
-                .withWriterVersion(ParquetProperties.WriterVersion.valueOf(version))
-                .withWriteMode(ParquetFileWriter.Mode.OVERWRITE)
-                .withRowGroupSize(256L << 10)
-                .withPageSize(16 << 10)
-                .build();
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
-      SimpleGroupFactory rows = new SimpleGroupFactory(SCHEMA);
-      for (String line = in.readLine(); line != null; line = in.readLine()) {
-        JsonNode from = JSON.readTree(line);
-        Group row = rows.newGroup();
-        for (String name : new String[] {"environmentId", "trafficTypeId", "eventTypeId", "key"}) {
-          if (from.hasNonNull(name)) row.append(name, from.get(name).asText());
-        }
-        if (from.hasNonNull("timestamp")) row.append("timestamp", from.get("timestamp").asLong());
-        if (from.hasNonNull("value")) row.append("value", from.get("value").asDouble());
-        if (from.hasNonNull("properties")) {
-          Group map = row.addGroup("properties");
-          for (Iterator<Map.Entry<String, JsonNode>> i = from.get("properties").fields(); i.hasNext(); ) {
-            Map.Entry<String, JsonNode> e = i.next();
-            Group entry = map.addGroup("key_value").append("key", e.getKey());
-            if (!e.getValue().isNull()) entry.append("value", e.getValue().asText());
-          }
-        }
-        out.write(row);
+  private static void write(String directory) throws Exception {
+    ParquetWriter<Group> out = null;
+    BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    for (String line = in.readLine(); line != null; line = in.readLine()) {
+      JsonNode from = JSON.readTree(line);
+      if (from.has("file")) {
+        if (out != null) out.close();
+        out = open(Paths.get(directory, from.get("file").asText()), from.get("codec").asText(), from.get("version").asText());
+      } else {
+        out.write(row(from));
       }
     }
+    if (out != null) out.close();
+  }
+
+  private static ParquetWriter<Group> open(java.nio.file.Path file, String codec, String version) throws Exception {
+    return ExampleParquetWriter.builder(new LocalOutputFile(file))
+        .withType(SCHEMA)
+        .withConf(new Configuration())
+        .withCompressionCodec(CompressionCodecName.valueOf(codec))
+        .withWriterVersion(ParquetProperties.WriterVersion.valueOf(version))
+        .withWriteMode(ParquetFileWriter.Mode.OVERWRITE)
+        .withRowGroupSize(256L << 10)
+        .withPageSize(16 << 10)
+        .build();
+  }
+
+  private static Group row(JsonNode from) {
+    Group row = ROWS.newGroup();
+    for (String name : new String[] {"environmentId", "trafficTypeId", "eventTypeId", "key"}) {
+      if (from.hasNonNull(name)) row.append(name, from.get(name).asText());
+    }
+    if (from.hasNonNull("timestamp")) row.append("timestamp", from.get("timestamp").asLong());
+    if (from.hasNonNull("value")) row.append("value", from.get("value").asDouble());
+    if (from.hasNonNull("properties")) {
+      Group map = row.addGroup("properties");
+      for (Iterator<Map.Entry<String, JsonNode>> i = from.get("properties").fields(); i.hasNext(); ) {
+        Map.Entry<String, JsonNode> e = i.next();
+        map.addGroup("key_value").append("key", e.getKey()).append("value", e.getValue().asText());
+      }
+    }
+    return row;
   }
 
   private static void read(String file) throws Exception {
