@@ -248,3 +248,20 @@ func (s statuses) accounts(t *testing.T, prefix string, files []eventFile) {
 		}
 	}
 }
+
+// zeros is a gzip file of so many zero bytes.
+func zeros(t *testing.T, n int64) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	block := make([]byte, 1<<20)
+	for ; n > 0; n -= int64(len(block)) {
+		if _, err := w.Write(block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
