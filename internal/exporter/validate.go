@@ -60,7 +60,11 @@ func (r *Runner) tryOpen(ctx context.Context, sink *openSink, e stream.Exporter)
 		// Lost or overtaken: the next start probes again.
 		r.logger.Warn("remember what was found of the sink", slog.String("sink", sink.Name), slog.Any("error", err))
 	}
-	return nil
+	lay, err := layout.Parse(e.Output.Layout)
+	if err == nil && lay.ByMoment() && conditional == stream.SupportNo {
+		err = problem.New(problem.Conflict, "sink %s: %s", sink.Name, needConditions(e.Output.Layout))
+	}
+	return err
 }
 
 // testObject returns the validation object of an exporter and its key. sinkPrefix

@@ -68,6 +68,10 @@ func (c gatedCatalog) Save(ctx context.Context, b *stream.Batch) error {
 	return c.write(ctx, "save", true, func() error { return c.DB.Save(ctx, b) })
 }
 
+func (c gatedCatalog) Rekey(ctx context.Context, b *stream.Batch) error {
+	return c.write(ctx, "rekey", true, func() error { return c.DB.Rekey(ctx, b) })
+}
+
 func (c gatedCatalog) Unfinished(ctx context.Context, id string) (found []stream.Batch, err error) {
 	err = c.l.alive(func() error {
 		found, err = c.DB.Unfinished(ctx, id)
