@@ -140,10 +140,12 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		return no(ctx.Err())
 	}
 	if move && mayMove && untouched(b) {
-		// A crash before this finds MaybeStored in the ledger: then the exporter
-		// stops at the other's object, since its own PUT might still arrive.
+		// Noted first. A crash before it leaves MaybeStored in the ledger: then the
+		// exporter stops at the other's object, as its own PUT might still arrive.
+		if err := r.ledger.Save(ctx, b); err != nil {
+			return no(fmt.Errorf("note the refusal of batch %s: %w", b.ID, err))
+		}
 		if err := r.move(ctx, b, lay); err != nil {
-			o.MaybeStored = true // as the ledger has it, if it has the older key
 			return no(err)
 		}
 		return false, true, nil
