@@ -122,8 +122,19 @@ func (c gatedCatalog) SetSinkHealth(ctx context.Context, name string, rev int64,
 // putFault decides on one call of the bucket.
 func (l *life) putFault(op, key string, _ int) faulty.Fault {
 	w := l.w
-	if op != "put" || w.calm.Load() {
+	if w.calm.Load() {
 		return faulty.Fault{}
+	}
+	if op != "put" { // to look whose an object is
+		var f faulty.Fault
+		l.chance(func(r *rand.Rand) {
+			if r.Float64() < w.script.put {
+				f = pick(r, faulty.Fault{Kind: faulty.RequestLost}, faulty.Fault{Kind: faulty.AnswerLost},
+					faulty.Fault{Kind: faulty.Refused, Reason: objstore.Denied})
+				w.seen.count("look with a fault")
+			}
+		})
+		return f
 	}
 	for _, o := range w.script.outages {
 		if o.holds(w.elapsed()) {
@@ -193,6 +204,10 @@ func (b gatedBucket) Create(ctx context.Context, key string, c objstore.Content)
 
 func (b gatedBucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
 	return b.l.w.bucket.Open(ctx, key)
+}
+
+func (b gatedBucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	return b.l.w.bucket.Stat(ctx, key)
 }
 
 type body struct{ *bytes.Reader }
