@@ -281,6 +281,9 @@ func TestKeysOfTheMomentAreNeverWrittenWithoutACondition(t *testing.T) {
 	if err := p.runner.Validate(t.Context(), w.exp); err == nil || !exporter.NeedsPerson(err) || !strings.Contains(err.Error(), "conditional writes") {
 		t.Errorf("validation says %v", err)
 	}
+	if h, err := p.runner.TestSink(t.Context(), w.exp); err != nil || h.Status != stream.HealthOK {
+		t.Errorf("the sink itself is well: %+v, %v", h, err)
+	}
 	w.stop()
 	p = w.start(nil, nil)
 	w.blockedOn(p, "conditional writes") // so it is remembered
