@@ -160,5 +160,5 @@ func meet(ctx context.Context, bucket objstore.Bucket, b *stream.Batch, o *strea
 // needConditions is why a batch is not written where objects may be replaced.
 func needConditions(layout string) string {
 	return fmt.Sprintf("the store does not know conditional writes, and the keys of layout %s may be another's too: "+
-		"they could be overwritten. Give the exporter a layout with {batch} or {uuid} in it", layout)
+		"they could be overwritten. Give the exporter a layout with {batch} or {uuid} in it; or, if the store knows them by now, save the sink anew (strm update sink)", layout)
 }

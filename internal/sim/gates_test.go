@@ -125,12 +125,11 @@ func (l *life) putFault(op, key string, _ int) faulty.Fault {
 	if w.calm.Load() {
 		return faulty.Fault{}
 	}
-	if op != "put" { // to look whose an object is
+	if op != "put" { // an audit, or a look at whose an object is
 		var f faulty.Fault
 		l.chance(func(r *rand.Rand) {
 			if r.Float64() < w.script.put {
-				f = pick(r, faulty.Fault{Kind: faulty.RequestLost}, faulty.Fault{Kind: faulty.AnswerLost},
-					faulty.Fault{Kind: faulty.Refused, Reason: objstore.Denied})
+				f = pick(r, faulty.Fault{Kind: faulty.RequestLost}, faulty.Fault{Kind: faulty.AnswerLost}) // a denial is a finding to an audit
 				w.seen.count("look with a fault")
 			}
 		})
