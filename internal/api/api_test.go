@@ -355,5 +355,17 @@ func TestSegmentSourceAndExporter(t *testing.T) {
 		t.Errorf("updated %+v", e)
 	}
 	s.refused(400, "PATCH", "/v1/batch-exporters/x", apiv1.UpdateExporter{Offset: &bad})
+	var tarsal apiv1.Exporter
+	s.want(201, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "t", Stream: "web", Layout: "tarsal", StreamPrefix: "old_"}, &tarsal)
+	if tarsal.StreamPrefix != "old_" || tarsal.Options == nil || *tarsal.Options.Envelope != "tarsal" || tarsal.Compression != "none" {
+		t.Errorf("created %+v", tarsal)
+	}
+	fresh := "new_"
+	s.want(200, "PATCH", "/v1/batch-exporters/t", apiv1.UpdateExporter{StreamPrefix: &fresh}, &tarsal)
+	if tarsal.StreamPrefix != "new_" {
+		t.Errorf("updated %+v", tarsal)
+	}
+	up := "../"
+	s.refused(400, "PATCH", "/v1/batch-exporters/t", apiv1.UpdateExporter{StreamPrefix: &up})
 	s.refused(400, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "y", Stream: "web", Layout: "segment", Compression: "none"})
 }

@@ -124,7 +124,7 @@ func readExporter(b apiv1.CreateExporter) (control.NewExporter, error) {
 		Stream: b.Stream,
 		Sink:   b.Sink,
 		Cut:    stream.Cut{MaxBytes: b.MaxBytes, MaxEvents: b.MaxEvents},
-		Output: stream.Output{PathPrefix: b.PathPrefix, Layout: b.Layout, Format: b.Format, Compression: b.Compression},
+		Output: stream.Output{PathPrefix: b.PathPrefix, StreamPrefix: b.StreamPrefix, Layout: b.Layout, Format: b.Format, Compression: b.Compression},
 		Start:  control.Start{Existing: b.IncludeExistingEvents},
 	}
 	if b.From != nil {
@@ -151,14 +151,15 @@ func readExporter(b apiv1.CreateExporter) (control.NewExporter, error) {
 
 func readExporterChange(b apiv1.UpdateExporter) (control.ExporterChange, error) {
 	ch := control.ExporterChange{
-		Sink:        b.Sink,
-		PathPrefix:  b.PathPrefix,
-		MaxBytes:    b.MaxBytes,
-		MaxPacked:   b.MaxPacked,
-		MaxEvents:   b.MaxEvents,
-		Layout:      b.Layout,
-		Format:      b.Format,
-		Compression: b.Compression,
+		Sink:         b.Sink,
+		PathPrefix:   b.PathPrefix,
+		StreamPrefix: b.StreamPrefix,
+		MaxBytes:     b.MaxBytes,
+		MaxPacked:    b.MaxPacked,
+		MaxEvents:    b.MaxEvents,
+		Layout:       b.Layout,
+		Format:       b.Format,
+		Compression:  b.Compression,
 	}
 	var err error
 	if ch.Options, err = editOutput(b.Options); err != nil {
@@ -202,23 +203,24 @@ func showExporter(x control.Exporter) apiv1.Exporter {
 		offset = seconds(x.Cut.Offset)
 	}
 	return apiv1.Exporter{
-		Offset:      offset,
-		Name:        x.Name,
-		ID:          x.ID,
-		Stream:      x.Stream,
-		Sink:        x.Sink,
-		PathPrefix:  x.Output.PathPrefix,
-		Interval:    seconds(x.Cut.Interval),
-		MaxBytes:    x.Cut.MaxBytes,
-		MaxPacked:   x.Cut.MaxPacked,
-		MaxEvents:   x.Cut.MaxEvents,
-		Layout:      x.Output.Layout,
-		Format:      x.Output.Format,
-		Compression: x.Output.Compression,
-		FromStart:   x.FromStart,
-		CreatedAt:   x.CreatedAt.UTC(),
-		Status:      showStatus(x.Status),
-		Options:     showOptions(x.Output),
+		Offset:       offset,
+		Name:         x.Name,
+		ID:           x.ID,
+		Stream:       x.Stream,
+		Sink:         x.Sink,
+		PathPrefix:   x.Output.PathPrefix,
+		StreamPrefix: x.Output.StreamPrefix,
+		Interval:     seconds(x.Cut.Interval),
+		MaxBytes:     x.Cut.MaxBytes,
+		MaxPacked:    x.Cut.MaxPacked,
+		MaxEvents:    x.Cut.MaxEvents,
+		Layout:       x.Output.Layout,
+		Format:       x.Output.Format,
+		Compression:  x.Output.Compression,
+		FromStart:    x.FromStart,
+		CreatedAt:    x.CreatedAt.UTC(),
+		Status:       showStatus(x.Status),
+		Options:      showOptions(x.Output),
 	}
 }
 

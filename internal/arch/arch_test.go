@@ -19,7 +19,7 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken"},
+	{"problem", "durable", "jsonscan", "jsontoken", "keyname"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
@@ -63,8 +63,10 @@ var adapterPorts = map[string][]string{
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
 	"airbyte":           {"airbyte/config", "airbyte/paths", "airbyte/protocol", "columns", "format", "objstore", "stream", "problem"},
-	"airbyte/config":    {"airbyte/paths", "stream", "problem"},
-	"airbyte/paths":     {"problem"},
+	"airbyte/config":    {"airbyte/paths", "credential", "stream", "problem"},
+	"airbyte/paths":     {"keyname", "problem"},
+	"keyname":           {},
+	"layout":            {"keyname", "stream", "problem"},
 	"airbyte/protocol":  {"jsonscan", "problem"},
 
 	"collect/segment/rawlog": {"eventlog", "problem", "jsontoken"},

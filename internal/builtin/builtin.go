@@ -45,8 +45,8 @@ func FormatNames() []string {
 	return names
 }
 
-// CheckOutput fills the defaults of an output (layout strm, and the format and
-// compression that the layout goes with) and refuses what no layout or format
+// CheckOutput fills the defaults of an output (layout strm, and the format,
+// compression and envelope that the layout goes with) and refuses what no layout or format
 // can do, and what could make a key longer than stores take below the sink's
 // prefix for a stream of this name and number of partitions.
 func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error) {
@@ -60,11 +60,20 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 	if o.Format == "" {
 		o.Format = l.Defaults().Format
 	}
-	if o.Compression == "" {
+	if o.Compression == "" && o.Format != "parquet" { // there it is of the pages
 		o.Compression = l.Defaults().Compression
+	}
+	if o.Envelope.Style == stream.EnvelopeNone {
+		o.Envelope.Style = l.Defaults().Envelope
 	}
 	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
 		return o, err
+	}
+	if err := stream.CheckStreamPrefix(o.StreamPrefix); err != nil {
+		return o, err
+	}
+	if o.StreamPrefix != "" && !l.NamesStream() {
+		return o, problem.New(problem.Invalid, "layout %s does not name the stream, so a stream prefix has no place in it; leave it out, or put {stream} into the layout", o.Layout)
 	}
 	f, err := Format(o.Format)
 	if err != nil {
@@ -86,7 +95,7 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 			return o, err
 		}
 	}
-	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: streamName, Source: o.Source, Ext: v.Ext}
+	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: o.StreamPrefix + streamName, Source: o.Source, Ext: v.Ext}
 	return o, l.CheckLength(facts, partitions)
 }
 
@@ -105,7 +114,7 @@ func Writes(o stream.Output) (policy.Keys, error) {
 	if err != nil {
 		return policy.Keys{}, err
 	}
-	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt}
+	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt, Look: l.ByMoment()}
 	if own := l.Form().Ext; own != "" {
 		k.Ext = own
 	}

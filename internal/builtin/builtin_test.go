@@ -64,9 +64,45 @@ func TestCheckOutputOfLayoutSegment(t *testing.T) {
 		"does not fit":    {Layout: "segment", Source: "id", Format: "csv"},
 		"as they are":     {Layout: "segment", Source: "id", Envelope: stream.Envelope{Style: stream.EnvelopeTarsal}},
 		"is not known":    {Format: "xml"},
+		"no place in it":  {Layout: "segment", Source: "id", StreamPrefix: "old_"},
 	} {
 		if _, err := CheckOutput(o, "", "demo", 1); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v, want %q", o, err, text)
+		}
+	}
+}
+
+func TestCheckOutputOfTheVendorsLayouts(t *testing.T) {
+	tarsal, airbyte := stream.Envelope{Style: stream.EnvelopeTarsal}, stream.Envelope{Style: stream.EnvelopeAirbyte1}
+	for _, tt := range []struct{ o, want stream.Output }{
+		{stream.Output{Layout: "tarsal"}, stream.Output{Layout: "tarsal", Format: "jsonl", Compression: "none", Envelope: tarsal}},
+		{stream.Output{Layout: "tarsal", Format: "csv", Flattening: stream.FlattenRoot, StreamPrefix: "prefix_"},
+			stream.Output{Layout: "tarsal", Format: "csv", Compression: "none", Flattening: stream.FlattenRoot, StreamPrefix: "prefix_", Envelope: tarsal}},
+		{stream.Output{Layout: "tarsal", Envelope: stream.Envelope{Style: stream.EnvelopeTarsalProse}, Compression: "gzip"},
+			stream.Output{Layout: "tarsal", Format: "jsonl", Compression: "gzip", Envelope: stream.Envelope{Style: stream.EnvelopeTarsalProse}}},
+		{stream.Output{Layout: "airbyte"}, stream.Output{Layout: "airbyte", Format: "jsonl", Compression: "gzip", Envelope: airbyte}},
+		{stream.Output{Layout: "airbyte", Format: "parquet"}, stream.Output{Layout: "airbyte", Format: "parquet", Compression: "snappy", Envelope: airbyte}},
+		{stream.Output{Layout: "{stream_underscored}/{cut_ms}.{ext}"}, stream.Output{Layout: "{stream_underscored}/{cut_ms}.{ext}", Format: "jsonl", Compression: "none"}},
+	} {
+		got, err := CheckOutput(tt.o, "", "demo", 1)
+		if err != nil || got != tt.want {
+			t.Errorf("%+v: got %+v, %v", tt.o, got, err)
+		}
+		if again, err := CheckOutput(got, "", "demo", 1); err != nil || again != got {
+			t.Errorf("%+v became %+v, %v", got, again, err)
+		}
+	}
+	// The prefix counts for the length, in the form that keys have it.
+	fits := func(prefix string) error {
+		_, err := CheckOutput(stream.Output{Layout: "tarsal", PathPrefix: strings.Repeat("p", stream.MaxPathPrefix), StreamPrefix: prefix}, "", "demo", 1)
+		return err
+	}
+	if err := fits(strings.Repeat("s", 60)); err != nil {
+		t.Error(err)
+	}
+	for _, prefix := range []string{strings.Repeat("s", 90), strings.Repeat("\ufdfa", 30)} { // which comes apart into 18 characters
+		if err := fits(prefix); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), "keys would be") {
+			t.Errorf("%.10s: %v", prefix, err)
 		}
 	}
 }
@@ -81,6 +117,9 @@ func TestWrites(t *testing.T) {
 		{stream.Output{Compression: "gzip"}, policy.Keys{Ext: "jsonl.gz"}},
 		{stream.Output{Layout: "hive", Compression: "zstd"}, policy.Keys{Ext: "jsonl.zst"}},
 		{stream.Output{Layout: "a/b/{stream}/{batch}.{ext}"}, policy.Keys{Constant: "a/b/", Ext: "jsonl"}},
+		{stream.Output{Layout: "tarsal"}, policy.Keys{Ext: "jsonl", Look: true}},
+		{stream.Output{Layout: "airbyte", Format: "csv"}, policy.Keys{Ext: "csv.gz", Look: true}},
+		{stream.Output{Layout: "{cut_ms}-{batch}.{ext}"}, policy.Keys{Ext: "jsonl"}},
 		{stream.Output{Layout: "segment", Source: "s"}, policy.Keys{Constant: "segment-logs/", Ext: "gz", Encrypt: true}},
 	} {
 		o, err := CheckOutput(tt.o, "", "demo", 1)

@@ -31,7 +31,8 @@ var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlanSink, sqlInsertBa
 // transaction. Sequence numbers go on from the exporter's newest batch: of two
 // planners that read the same state one wins, the other gets kind Conflict and
 // nothing of its plan is kept, as does the planner of a deleted exporter. Kind
-// Conflict also means that a key is taken: the message names it.
+// Conflict also means that a key is taken: then a *stream.KeyTakenError is in
+// the error's chain.
 //
 // For an export the batches' ranges must begin exactly at the exporter's
 // position and lead exactly to next; a replay has no next and its ranges are
@@ -217,6 +218,10 @@ func (t tx) planConflict(ctx context.Context, first *stream.Batch) error {
 		first.ExporterID, last, first.Seq)
 }
 
+func keyTaken(key string) error {
+	return problem.New(problem.Conflict, "%w; give each exporter a path prefix of its own", &stream.KeyTakenError{Key: key})
+}
+
 func (t tx) storePlan(ctx context.Context, b *stream.Batch, place string) error {
 	output, err := encodeOutput(b.Output)
 	if err != nil {
@@ -231,8 +236,7 @@ func (t tx) storePlan(ctx context.Context, b *stream.Batch, place string) error 
 		o := &b.Objects[i]
 		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events, micros(o.Received))
 		if err != nil && t.db.dialect.Duplicate(err) {
-			return problem.New(problem.Conflict, "object key %q is taken by another plan for the same bucket; "+
-				"give each exporter a path prefix of its own", o.Key)
+			return keyTaken(o.Key)
 		}
 		if err != nil {
 			return err

@@ -13,8 +13,8 @@ import (
 
 // exporterFlags are the settings of an exporter that create and update share.
 type exporterFlags struct {
-	sink, prefix, interval, offset, layout, format, compression, maxBytes, maxPacked string
-	maxEvents                                                                        int64
+	sink, prefix, streamPrefix, interval, offset, layout, format, compression, maxBytes, maxPacked string
+	maxEvents                                                                                      int64
 
 	file optionFlags
 }
@@ -22,11 +22,12 @@ type exporterFlags struct {
 func (f *exporterFlags) add(a *app, c *cobra.Command) {
 	c.Flags().StringVar(&f.sink, "sink", "", "the sink to deliver to (default: the only one)")
 	c.Flags().StringVar(&f.prefix, "path-prefix", "", "put the objects under this prefix in the bucket")
+	c.Flags().StringVar(&f.streamPrefix, "stream-prefix", "", "put this before the stream's name in keys, with nothing between: old_ makes old_demo; for layouts that name the stream")
 	c.Flags().StringVar(&f.interval, "interval", "", "deliver at least this often: 60, 60s or 1m; from 30s to 24h (a new one's default is 60s, and 1h with layout segment)")
 	c.Flags().StringVar(&f.offset, "interval-offset", "", "cut so long after the full interval: with --interval 1h, 40m cuts at :40; below the interval (a new one's default is 0, and 40m with layout segment)")
-	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects: "+strings.Join(layout.Names(), ", ")+", or a template such as {stream}/{date}/{batch}.{ext} (a new one's default is strm)")
+	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects: "+strings.Join(layout.Names(), ", ")+", or a template such as {stream}/{date}/{batch}.{ext} (a new one's default is strm). Templates may hold "+layout.Variables())
 	c.Flags().StringVar(&f.format, "format", "", "format of the objects: "+strings.Join(builtin.FormatNames(), ", ")+" (a new one's default is jsonl)")
-	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd; of the pages of parquet: none, snappy, gzip, zstd, lz4 or brotli (a new one's default is none, and snappy for parquet; layout segment is always gzip)")
+	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd; of the pages of parquet: none, snappy, gzip, zstd, lz4 or brotli (a new one's default is none, and snappy for parquet; gzip with layout airbyte, and layout segment is always gzip)")
 	c.Flags().StringVar(&f.maxBytes, "max-bytes", "", "close a batch at this size before compression (100MB, 64MiB; 0 for no bound), at the end of a stored block: at most this much, but at least one block of up to 256 KiB")
 	c.Flags().StringVar(&f.maxPacked, "max-packed-bytes", "", "close a batch at this size as stored, which is the size of a gzip object (100MB, 64MiB; 0 for no bound; a new one's default is no bound, and 100MB with layout segment); at the end of a stored block, as --max-bytes")
 	c.Flags().Int64Var(&f.maxEvents, "max-events", 0, "close a batch at this many events (0 for no bound), at the end of a stored block: one request, or several that came together")
@@ -35,7 +36,7 @@ func (f *exporterFlags) add(a *app, c *cobra.Command) {
 	complete(c, "format", builtin.FormatNames()...)
 	complete(c, "compression", "none", "gzip", "zstd", "snappy", "lz4", "brotli")
 	f.file.add(c)
-	for _, free := range []string{"path-prefix", "interval", "interval-offset", "max-bytes", "max-packed-bytes", "max-events"} {
+	for _, free := range []string{"path-prefix", "stream-prefix", "interval", "interval-offset", "max-bytes", "max-packed-bytes", "max-events"} {
 		complete(c, free)
 	}
 }
@@ -73,18 +74,28 @@ segment-logs/SOURCE-ID/DAY/NAME.gz, DAY being the day of receipt as Unix
 milliseconds, cut at :40 of each hour or at 100 MB. The stream needs a source of
 kind segment (strm create source NAME --kind segment).
 
+With --layout tarsal the objects are those of Tarsal's S3 destination:
+STREAM/2026_01_31_MILLISECONDS_0.jsonl, with '_' for '-' in the stream's name,
+each event inside "data" beside _tarsal_metadata; with --layout airbyte those of
+Airbyte's: STREAM/2026_01_31_MILLISECONDS_0.jsonl.gz, with the columns of
+Airbyte 1.x. Both take --format csv too, --envelope for other columns, and a
+template with {cut_date} and {cut_ms} for other names. The milliseconds are those
+when the batch was planned. Such keys do not name the exporter, so the sink must
+know conditional writes, and should be readable (strm policy says what to allow).
+
 The bucket is tried with an empty object, .strm_test_<uuid>.jsonl, under the
 prefix (and segment-logs/, with that layout). If that fails the exporter exists all the same and goes on trying; the
 command then says what is wrong and exits with 1.`,
 		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
   strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events
   strm create batch-exporter web --sink s3 --layout segment
+  strm create batch-exporter users --sink s3 --layout tarsal --format csv --path-prefix data_output_path --stream-prefix prod_
   strm create batch-exporter demo --sink s3 --name tables --layout hive --format parquet --compression zstd --schema event.json`,
 		Args: args(1, 1, "one STREAM"), ValidArgsFunction: a.names(1, streamNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := apiv1.CreateExporter{
 				Name: name, Stream: args[0], Sink: f.sink, PathPrefix: f.prefix, MaxEvents: f.maxEvents,
-				Layout: f.layout, Format: f.format, Compression: f.compression, IncludeExistingEvents: existing,
+				StreamPrefix: f.streamPrefix, Layout: f.layout, Format: f.format, Compression: f.compression, IncludeExistingEvents: existing,
 			}
 			var err error
 			if f.interval != "" {
@@ -140,8 +151,9 @@ func (a *app) updateExporter() *cobra.Command {
 		Use: "batch-exporter NAME", Aliases: []string{"batch-exporters"}, Short: "Change a batch exporter's settings",
 		Long: `Change a batch exporter's settings. Batches that are planned already keep the
 settings they were planned with. What is not given stays; only layout segment
-brings its format and compression with it, and another --format drops the
-options of the one before. Where several streams have a batch
+brings its format and compression with it, layouts tarsal and airbyte bring an
+envelope where there is none, and another --format drops the options of the one
+before. Where several streams have a batch
 exporter of this name, write STREAM/NAME.`,
 		Example: `  strm update batch-exporter s3-demo --interval 5m
   strm update batch-exporter demo/archive --sink other --path-prefix archive`,
@@ -174,7 +186,7 @@ func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error)
 		field **string
 		value *string
 	}{
-		"sink": {&in.Sink, &f.sink}, "path-prefix": {&in.PathPrefix, &f.prefix}, "layout": {&in.Layout, &f.layout},
+		"sink": {&in.Sink, &f.sink}, "path-prefix": {&in.PathPrefix, &f.prefix}, "stream-prefix": {&in.StreamPrefix, &f.streamPrefix}, "layout": {&in.Layout, &f.layout},
 		"format": {&in.Format, &f.format}, "compression": {&in.Compression, &f.compression},
 	} {
 		if set(flag) {
@@ -217,7 +229,7 @@ func (f *exporterFlags) change(cmd *cobra.Command) (apiv1.UpdateExporter, error)
 		return in, err
 	}
 	if !some && in.Options == nil {
-		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --interval, --interval-offset, --layout, --format, --compression, --max-bytes, --max-packed-bytes, --max-events, or an option of the format")
+		return in, usagef("nothing to change: give at least one of --sink, --path-prefix, --stream-prefix, --interval, --interval-offset, --layout, --format, --compression, --max-bytes, --max-packed-bytes, --max-events, or an option of the format")
 	}
 	return in, nil
 }

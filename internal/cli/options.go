@@ -22,7 +22,7 @@ type optionFlags struct {
 func (f *optionFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.flattening, "flattening", "", "root: a column, or member, for each member of an event; none: the event as one (default: root for csv without an envelope, else none; parquet is always root)")
-	fl.StringVar(&f.envelope, "envelope", "", "write id and time around each event: tarsal, tarsal-prose (csv as that vendor's prose has it), airbyte-0.x or airbyte-1.x; \"\" for none")
+	fl.StringVar(&f.envelope, "envelope", "", "write id and time around each event: tarsal, tarsal-prose (csv as that vendor's prose has it), airbyte-0.x or airbyte-1.x; \"\" for the layout's, mostly none")
 	fl.StringToStringVar(&f.names, "envelope-name", nil, "other names in the envelope: id=NAME, time=NAME, metadata=NAME, data=NAME, meta=NAME, generation=NAME")
 	fl.StringVar(&f.schema, "schema", "", "file with the JSON Schema of an event, '-' for standard input, \"\" for none: the columns of csv and parquet and their types (default: found in the events of each object)")
 	fl.BoolVar(&f.strict, "strict-schema", false, "refuse types that are not known instead of keeping such values as JSON text")

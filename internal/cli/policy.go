@@ -19,8 +19,9 @@ func (a *app) policy() *cobra.Command {
 	c := &cobra.Command{
 		Use: "policy SINK|EXPORTER", Short: "Print the least AWS policies that a sink or a batch exporter needs",
 		Long: `Print the least AWS policies under which a sink's batch exporters, or one of
-them, can deliver: s3:PutObject on what they write, and kms:GenerateDataKey on
-the sink's key. One --kind is a document to paste; all are the fields of one
+them, can deliver: s3:PutObject on what they write, kms:GenerateDataKey on the
+sink's key, and s3:GetObject where keys may be another's too (layouts tarsal and
+airbyte). One --kind is a document to paste; all are the fields of one
 JSON object:
 
   iam      identity policy for who writes (the sink's role, else the principal)

@@ -194,6 +194,8 @@ func TestAnExporterGetsTheLayoutsDefaults(t *testing.T) {
 		"short-interval": {control.NewExporter{Stream: "web", Output: segment, Cut: stream.Cut{Interval: 5 * time.Minute}}, stream.Cut{Interval: 5 * time.Minute, MaxPacked: 100_000_000}, done},
 		"own-all": {control.NewExporter{Stream: "web", Output: segment, Cut: stream.Cut{Interval: 24 * time.Hour, MaxBytes: 9}, Offset: ptr(time.Duration(0)), MaxPacked: ptr(int64(0))},
 			stream.Cut{Interval: 24 * time.Hour, MaxBytes: 9}, done},
+		"tarsal": {control.NewExporter{Stream: "demo", Output: stream.Output{Layout: "tarsal", StreamPrefix: "old_"}}, stream.Cut{Interval: time.Minute},
+			stream.Output{Layout: "tarsal", Format: "jsonl", Compression: "none", StreamPrefix: "old_", Envelope: stream.Envelope{Style: stream.EnvelopeTarsal}}},
 		"strm":         {control.NewExporter{Stream: "web"}, stream.Cut{Interval: time.Minute}, stream.Output{Layout: "strm", Format: "jsonl", Compression: "none"}},
 		"stranger":     {control.NewExporter{Stream: "demo", Output: stream.Output{Source: "bogus"}}, stream.Cut{Interval: time.Minute}, stream.Output{Layout: "strm", Format: "jsonl", Compression: "none"}},
 		"own-template": {control.NewExporter{Stream: "web", Output: stream.Output{Layout: "{source}/{batch}.{ext}"}}, stream.Cut{Interval: time.Minute}, stream.Output{Layout: "{source}/{batch}.{ext}", Format: "jsonl", Compression: "none", Source: "src"}},
@@ -214,6 +216,8 @@ func TestAnExporterGetsTheLayoutsDefaults(t *testing.T) {
 		"at least 0":             {Stream: "web", Output: segment, Offset: ptr(-time.Minute)},
 		"offset 1.5s must be":    {Stream: "web", Output: segment, Offset: ptr(1500 * time.Millisecond)},
 		"max packed bytes":       {Stream: "web", Output: segment, MaxPacked: ptr(int64(-1))},
+		"no place in it":         {Stream: "web", Output: stream.Output{Layout: "segment", StreamPrefix: "x"}},
+		"not begin with a slash": {Stream: "web", Output: stream.Output{StreamPrefix: "/x"}},
 		`layout "nope"`:          {Stream: "web", Output: stream.Output{Layout: "nope"}},
 		"{source} of a template": {},
 	} {
@@ -254,6 +258,23 @@ func TestAChangeOfLayoutBringsItsForm(t *testing.T) {
 	}
 	_, err = w.UpdateExporter(t.Context(), "demo", "y", control.ExporterChange{Layout: ptr("segment")})
 	wantKind(t, err, problem.Invalid, "has none")
+
+	tarsal := stream.Output{Layout: "tarsal", Format: "jsonl", Compression: "none", StreamPrefix: "old_", Envelope: stream.Envelope{Style: stream.EnvelopeTarsal}}
+	x, err = w.UpdateExporter(t.Context(), "demo", "y", control.ExporterChange{Layout: ptr("tarsal"), StreamPrefix: ptr("old_")})
+	if err != nil || x.Output != tarsal {
+		t.Errorf("got %+v, %v", x.Output, err)
+	}
+	x, created, err := w.PutExporter(t.Context(), control.NewExporter{Stream: "demo", Name: "y"}) // says nothing of it
+	if err != nil || created || x.Output != tarsal {
+		t.Errorf("got %+v, %v, %v", x.Output, created, err)
+	}
+	_, err = w.UpdateExporter(t.Context(), "demo", "y", control.ExporterChange{Layout: ptr("{batch}.{ext}")})
+	wantKind(t, err, problem.Invalid, "no place in it")
+	x, err = w.UpdateExporter(t.Context(), "demo", "y", control.ExporterChange{Layout: ptr("{batch}.{ext}"), StreamPrefix: ptr("")})
+	tarsal.Layout, tarsal.StreamPrefix = "{batch}.{ext}", ""
+	if err != nil || x.Output != tarsal { // what is around the events stays
+		t.Errorf("got %+v, %v", x.Output, err)
+	}
 }
 
 // What a source sent stays deliverable after it was deleted; another source of

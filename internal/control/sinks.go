@@ -181,6 +181,11 @@ func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
 		if s.Endpoint == "" {
 			s.Endpoint = cred.Endpoint
 		}
+		if s.Type == stream.SinkS3 && s.Endpoint == "" {
+			if err := cred.CheckAWS(); err != nil {
+				return stream.Sink{}, "", err
+			}
+		}
 	}
 	if err := placeSink(&s, n.Bucket); err != nil {
 		return stream.Sink{}, "", err

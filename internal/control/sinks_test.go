@@ -29,6 +29,12 @@ func TestPutSinkKinds(t *testing.T) {
 			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "mc-alias", Principal: "minio", Endpoint: "http://127.0.0.1:9000"}},
 		{"endpoint given wins", control.NewSink{Bucket: "b", Credentials: mc, Endpoint: "https://s3.example.org"},
 			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "mc-alias", Principal: "minio", Endpoint: "https://s3.example.org"}},
+		{"the shortest keys of AWS", control.NewSink{Bucket: "b", Credentials: awsKey("AKIA567890123456", "0123456789012345")},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: "AKIA567890123456"}},
+		{"the longest", control.NewSink{Bucket: "b", Credentials: awsKey(strings.Repeat("A", 128), strings.Repeat("s", 128))},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: strings.Repeat("A", 128)}},
+		{"short keys of another store", control.NewSink{Bucket: "b", Credentials: awsKey("minioadmin", "minioadmin"), Endpoint: "http://127.0.0.1:9000"},
+			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "aws-access-key", Principal: "minioadmin", Endpoint: "http://127.0.0.1:9000"}},
 		{"ambient", control.NewSink{Bucket: "b", Region: "eu-west-1", PathStyle: true},
 			stream.Sink{Type: stream.SinkS3, Bucket: "b", Shape: "ambient", Region: "eu-west-1", PathStyle: true}},
 		{"ambient gcs", control.NewSink{Bucket: "b", Type: "gcloud"},
@@ -67,6 +73,10 @@ func TestPutSinkKinds(t *testing.T) {
 	}
 }
 
+func awsKey(id, secret string) string {
+	return `{"AccessKey":{"UserName":"u","AccessKeyId":"` + id + `","Status":"Active","SecretAccessKey":"` + secret + `"}}`
+}
+
 func TestPutSinkRefuses(t *testing.T) {
 	w := controltest.New(t)
 	for _, tt := range []struct {
@@ -80,6 +90,10 @@ func TestPutSinkRefuses(t *testing.T) {
 		{"ambiguous file", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"` + controltest.Secret + `":1}`}, "none of the known shapes"},
 		{"type against file", control.NewSink{Name: "s", Bucket: "b", Type: "GCLOUD", Credentials: controltest.Credentials}, "--sink-type says GCLOUD"},
 		{"password in the file's endpoint", control.NewSink{Name: "s", Bucket: "b", Credentials: `{"url":"http://u:` + controltest.Secret + `@h","accessKey":"a","secretKey":"s"}`}, "no user"},
+		{"key id too short for AWS", control.NewSink{Name: "s", Bucket: "b", Credentials: awsKey("minioadmin", controltest.Secret+strings.Repeat("s", 20))}, "the access key id has 10 characters; it must have 16 to 128 on AWS; for another store give its endpoint"},
+		{"key id too long", control.NewSink{Name: "s", Bucket: "b", Credentials: awsKey(strings.Repeat("A", 129), strings.Repeat("s", 40))}, "has 129 characters"},
+		{"secret too short for AWS", control.NewSink{Name: "s", Bucket: "b", Credentials: awsKey("AKIAEXAMPLEEXAMPLE12", "secretsecretsec")}, "the secret access key has 15 characters"},
+		{"secret too long", control.NewSink{Name: "s", Bucket: "b", Credentials: awsKey("AKIAEXAMPLEEXAMPLE12", strings.Repeat("s", 129))}, "has 129 characters"},
 		{"scheme", control.NewSink{Name: "s", Bucket: "s3://b"}, "without a scheme"},
 		{"path with an empty part", control.NewSink{Name: "s", Bucket: "b//c"}, "double slashes"},
 		{"path that leads out", control.NewSink{Name: "s", Bucket: "b/../c"}, "not allowed"},

@@ -12,17 +12,18 @@ import (
 // ExporterChange says what to change; nil fields stay. Batches already planned
 // keep the settings they were planned with.
 type ExporterChange struct {
-	Sink        *string
-	PathPrefix  *string
-	Interval    *time.Duration
-	Offset      *time.Duration
-	MaxBytes    *int64
-	MaxPacked   *int64
-	MaxEvents   *int64
-	Layout      *string
-	Format      *string
-	Compression *string
-	Options     func(*stream.Output) // changes the options of the format; nil for none
+	Sink         *string
+	PathPrefix   *string
+	StreamPrefix *string
+	Interval     *time.Duration
+	Offset       *time.Duration
+	MaxBytes     *int64
+	MaxPacked    *int64
+	MaxEvents    *int64
+	Layout       *string
+	Format       *string
+	Compression  *string
+	Options      func(*stream.Output) // changes the options of the format; nil for none
 }
 
 // UpdateExporter changes a batch exporter. The sink is tried again, as at
@@ -73,6 +74,7 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 		return err
 	}
 	set(&e.Output.PathPrefix, ch.PathPrefix)
+	set(&e.Output.StreamPrefix, ch.StreamPrefix)
 	set(&e.Cut.Interval, ch.Interval)
 	set(&e.Cut.Offset, ch.Offset)
 	set(&e.Cut.MaxBytes, ch.MaxBytes)
@@ -140,17 +142,18 @@ func (c *Control) PutExporter(ctx context.Context, n NewExporter) (x Exporter, c
 		return Exporter{}, false, problem.New(problem.Conflict, "batch exporter %q exists already on stream %q, and where it begins cannot be changed; replay what is missing, or delete it and create it anew", n.Name, n.Stream)
 	}
 	x, err = c.UpdateExporter(ctx, n.Stream, n.Name, ExporterChange{
-		Sink:        given(n.Sink),
-		PathPrefix:  &n.Output.PathPrefix,
-		Interval:    given(n.Cut.Interval),
-		Offset:      n.Offset,
-		MaxPacked:   n.MaxPacked,
-		MaxBytes:    given(n.Cut.MaxBytes),
-		MaxEvents:   given(n.Cut.MaxEvents),
-		Layout:      given(n.Output.Layout),
-		Format:      given(n.Output.Format),
-		Compression: given(n.Output.Compression),
-		Options:     n.options(),
+		Sink:         given(n.Sink),
+		PathPrefix:   &n.Output.PathPrefix,
+		StreamPrefix: given(n.Output.StreamPrefix),
+		Interval:     given(n.Cut.Interval),
+		Offset:       n.Offset,
+		MaxPacked:    n.MaxPacked,
+		MaxBytes:     given(n.Cut.MaxBytes),
+		MaxEvents:    given(n.Cut.MaxEvents),
+		Layout:       given(n.Output.Layout),
+		Format:       given(n.Output.Format),
+		Compression:  given(n.Output.Compression),
+		Options:      n.options(),
 	})
 	return x, false, err
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/stream"
 )
@@ -29,7 +30,10 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 		if b.Objects[i].Stored {
 			continue
 		}
-		ok, err := r.put(ctx, l, sink, b, i)
+		ok, moved, err := r.put(ctx, l, sink, b, i, true)
+		for moves := 1; moved && err == nil; moves++ {
+			ok, moved, err = r.put(ctx, l, sink, b, i, moves < maxMoves)
+		}
 		if err != nil || !ok {
 			return err
 		}
@@ -50,23 +54,33 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 }
 
 // put stores one object. It returns false if it is not stored, with the batch
-// saved and its retry scheduled.
-func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int) (bool, error) {
+// saved and its retry scheduled. Where others may have its key, and do, the batch
+// gets other keys if it may move: then nothing is scheduled and put must be
+// called again.
+func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool) (stored, moved bool, err error) {
 	o := &b.Objects[i]
+	no := func(err error) (bool, bool, error) { return false, false, err }
 	f, err := r.format(b.Output.Format)
 	if err != nil {
-		return false, r.refuse(ctx, l, b, err.Error(), true)
+		return no(r.refuse(ctx, l, b, err.Error(), true))
+	}
+	lay, err := layout.Parse(b.Output.Layout)
+	if err != nil {
+		return no(r.refuse(ctx, l, b, err.Error(), true))
+	}
+	if sink.Conditional == stream.SupportNo && lay.ByMoment() {
+		return no(r.refuse(ctx, l, b, needConditions(b.Output.Layout), true))
 	}
 	if err := r.encoding.Acquire(ctx, 1); err != nil {
-		return false, err
+		return no(err)
 	}
 	c, err := r.open(ctx, f, b, o)
 	r.encoding.Release(1)
 	if err != nil {
 		if ctx.Err() != nil {
-			return false, ctx.Err()
+			return no(ctx.Err())
 		}
-		return false, r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), NeedsPerson(err))
+		return no(r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), NeedsPerson(err)))
 	}
 	defer func() {
 		if err := c.close(); err != nil {
@@ -86,7 +100,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	// knows that this one may have stored the object.
 	if err := r.ledger.Save(ctx, b); err != nil {
 		o.MaybeStored = maybe
-		return false, fmt.Errorf("note the attempt of batch %s: %w", b.ID, err)
+		return no(fmt.Errorf("note the attempt of batch %s: %w", b.ID, err))
 	}
 	create := func() error {
 		defer l.put(o.Key, r.now())()
@@ -101,28 +115,48 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if lerr := r.sinks.learn(ctx, sink, stream.SupportNo); lerr != nil {
 			r.logger.Warn("remember that the sink lacks conditional writes", slog.String("sink", sink.Name), slog.Any("error", lerr))
 		}
+		if lay.ByMoment() {
+			o.MaybeStored = maybe
+			return no(r.refuse(ctx, l, b, needConditions(b.Output.Layout), true))
+		}
 		c.Overwrite = true
 		err = create()
 		v = settle(maybe, err)
+	}
+	met, move := false, false
+	if lay.ByMoment() && outcomeOf(err) == objstore.Exists.String() {
+		met = true
+		v, move = meet(ctx, sink.bucket, b, o, maybe, err)
 	}
 	o.Stored, o.MaybeStored = v.stored, v.maybeStored
 	if v.stored {
 		if err == nil {
 			o.Bytes, o.CRC32 = c.Size, c.CRC32
 		}
-		return true, nil
+		return true, false, nil
 	}
 	if ctx.Err() != nil {
 		// Stopping. MaybeStored is in the ledger already; the next start tries again.
-		return false, ctx.Err()
+		return no(ctx.Err())
 	}
-	if told := r.diagnose(ctx, sink, l.exporter(), b.Output, err); told != nil {
+	if move && mayMove && untouched(b) {
+		// Noted first. A crash before it leaves MaybeStored in the ledger: then the
+		// exporter stops at the other's object, as its own PUT might still arrive.
+		if err := r.ledger.Save(ctx, b); err != nil {
+			return no(fmt.Errorf("note the refusal of batch %s: %w", b.ID, err))
+		}
+		if err := r.move(ctx, b, lay); err != nil {
+			return no(err)
+		}
+		return false, true, nil
+	}
+	if told := r.diagnose(ctx, sink, l.exporter(), b.Output, err); told != nil && !met {
 		v, err = settle(maybe, told), told
 	}
 	if ofStore(err) && NeedsPerson(err) {
 		r.remember(ctx, sink.Sink, err)
 	}
-	return false, r.refuse(ctx, l, b, v.problem, v.blocked)
+	return no(r.refuse(ctx, l, b, v.problem, v.blocked))
 }
 
 func outcomeOf(err error) string {

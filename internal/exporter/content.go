@@ -94,10 +94,13 @@ func joinClose(err, closeErr error) error {
 	return fmt.Errorf("%w (and closing the spool: %v)", err, closeErr) //nolint:errorlint // the first error decides the kind
 }
 
+// batchMark is the metadata that says of which batch an object is.
+const batchMark = "strm-batch"
+
 // metadata travels with the object, so that it can be told where it came from
 // without the ledger.
 func metadata(b *stream.Batch, o *stream.Object) map[string]string {
-	m := map[string]string{"strm-batch": b.ID, "strm-stream": b.Stream, "strm-events": strconv.FormatInt(o.Events, 10), "strm-encoder": b.Encoder}
+	m := map[string]string{batchMark: b.ID, "strm-stream": b.Stream, "strm-events": strconv.FormatInt(o.Events, 10), "strm-encoder": b.Encoder}
 	ranges, err := json.Marshal(o.Ranges)
 	if err == nil && len(ranges) <= 1024 { // S3 takes 2 KB of metadata in all
 		m["strm-ranges"] = string(ranges)

@@ -3,6 +3,7 @@ package exporter
 import (
 	"time"
 
+	"strm/internal/layout"
 	"strm/internal/stream"
 )
 
@@ -61,7 +62,7 @@ func (w waiting) since(now time.Time) time.Time {
 }
 
 // maxDivisions bounds the objects of one batch.
-const maxDivisions = 64
+const maxDivisions = layout.MaxParts
 
 // limits bounds one batch.
 type limits struct {

@@ -80,7 +80,11 @@ func (g *gate) pass(act func() error, lost, ambiguous error) error {
 
 type gatedLedger struct {
 	exporter.Ledger
-	plan, save *gate
+	plan, save, rekey *gate
+}
+
+func (l gatedLedger) Rekey(ctx context.Context, b *stream.Batch) error {
+	return l.rekey.pass(func() error { return l.Ledger.Rekey(ctx, b) }, errFault, errFault)
 }
 
 func (l gatedLedger) Plan(ctx context.Context, b []stream.Batch, next stream.Position) error {
@@ -112,6 +116,8 @@ func TestEveryEventIsDeliveredOnceWhateverStepFails(t *testing.T) {
 		{Layout: "strm", Compression: "none"},
 		{Layout: "strm", Compression: "gzip"},
 		{Layout: "hive", Compression: "zstd"},
+		{Layout: "tarsal"},
+		{Layout: "{date}/{cut_ms}_{part}.{ext}", Compression: "gzip"},
 	} {
 		objects := 1
 		if output.Layout == "hive" {

@@ -26,7 +26,7 @@ const rememberWithin = 5 * time.Second
 // says the same. Errors are of the trial, not of the sink: NotFound for a sink
 // that is not there, Invalid for an output, and the end of ctx by its caller.
 func (r *Runner) TestSink(ctx context.Context, e stream.Exporter) (stream.Health, error) {
-	h, err := r.try(ctx, e)
+	h, _, err := r.try(ctx, e)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return stream.Health{}, ctx.Err()

@@ -123,18 +123,9 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 		PlannedAt:  in.now.UTC().Truncate(time.Millisecond),
 	}
 	for _, d := range divide(blocks, in.layout.Division()) {
-		o := stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start}
-		facts := layout.Facts{
-			Prefix: in.output.PathPrefix, Stream: in.exporter.Stream, Source: in.output.Source, Batch: b.ID, CutAt: b.CutAt, Received: d.start, Ext: in.variant.Ext,
-		}
-		for i, r := range o.Ranges {
-			if i == 0 || r.Partition != o.Ranges[i-1].Partition {
-				facts.Partitions = append(facts.Partitions, r.Partition)
-			}
-		}
-		o.Key = in.layout.Key(facts)
-		b.Objects = append(b.Objects, o)
+		b.Objects = append(b.Objects, stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start})
 	}
+	name(&b, in.layout, in.variant.Ext)
 	return b
 }
 

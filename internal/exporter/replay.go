@@ -38,12 +38,16 @@ func (r *Runner) Replay(ctx context.Context, exporterID, into string, from, to t
 	if err != nil {
 		return Replay{}, err
 	}
+	var cutAt time.Time
 	for range planRetries {
 		e, err := r.catalog.Exporter(ctx, exporterID)
 		if err != nil {
 			return Replay{}, err
 		}
-		batches, out, err := r.planReplay(ctx, e, id, into, from, to)
+		if now := r.now(); cutAt.Before(now) {
+			cutAt = now
+		}
+		batches, out, err := r.planReplay(ctx, e, id, into, cutAt, from, to)
 		if err != nil || len(batches) == 0 {
 			return out, err
 		}
@@ -52,6 +56,10 @@ func (r *Runner) Replay(ctx context.Context, exporterID, into string, from, to t
 		r.adopt(exporterID)
 		if err == nil {
 			return out, nil
+		}
+		if l, lerr := layout.Parse(e.Output.Layout); lerr == nil && l.ByMoment() && taken(err) {
+			cutAt = batches[len(batches)-1].CutAt.Add(time.Millisecond)
+			continue
 		}
 		now, rerr := r.catalog.Exporter(ctx, exporterID)
 		if problem.KindOf(err) != problem.Conflict || rerr != nil || now.LastSeq == e.LastSeq {
@@ -79,7 +87,7 @@ func (r *Runner) adopt(exporterID string) {
 	}
 }
 
-func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into string, from, to time.Time) ([]stream.Batch, Replay, error) {
+func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into string, cutAt, from, to time.Time) ([]stream.Batch, Replay, error) {
 	out := Replay{ID: id}
 	if into == e.Output.PathPrefix {
 		return nil, out, problem.New(problem.Invalid, "replay into another path prefix than the exporter's own (%q), or readers there would see events twice", into)
@@ -116,8 +124,11 @@ func (r *Runner) planReplay(ctx context.Context, e stream.Exporter, id, into str
 				"the range makes more than %d batches; replay it in parts (--from, --to), or allow larger batches first (strm update batch-exporter)", maxReplayBatches)
 		}
 		b := plan(planned{
-			exporter: e, seq: seq, reason: stream.CutReplay, cutAt: now, now: now, replay: id, output: output, layout: lay, variant: v,
+			exporter: e, seq: seq, reason: stream.CutReplay, cutAt: cutAt, now: now, replay: id, output: output, layout: lay, variant: v,
 		}, blocks)
+		if lay.ByMoment() {
+			cutAt = b.CutAt.Add(time.Millisecond) // each batch has a moment of its own
+		}
 		batches = append(batches, b)
 		out.Batches = append(out.Batches, b.ID)
 		out.Events += w.events

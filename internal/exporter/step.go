@@ -139,6 +139,10 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 		}
 		return pause, false, nil
 	}
+	if lay.ByMoment() {
+		// Not the boundary, at which every exporter of every installation plans.
+		cutAt = now
+	}
 	return rest{}, true, r.planExport(ctx, l, e, lay, blocks, reason, cutAt)
 }
 
@@ -147,13 +151,20 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 	if err != nil {
 		return err
 	}
-	b := plan(planned{
+	in := planned{
 		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: out, layout: lay, variant: v,
-	}, blocks)
+	}
+	b := plan(in, blocks)
 	next := after(e.Next, blocks)
 	// If the answer is lost, the next step reads the exporter's position and the
 	// unfinished batches from the ledger again, and finds what happened.
-	if err := r.ledger.Plan(ctx, []stream.Batch{b}, next); err != nil {
+	err = r.ledger.Plan(ctx, []stream.Batch{b}, next)
+	for tries := 1; taken(err) && lay.ByMoment() && tries < maxMoments; tries++ {
+		in.cutAt = in.cutAt.Add(time.Millisecond)
+		b = plan(in, blocks)
+		err = r.ledger.Plan(ctx, []stream.Batch{b}, next)
+	}
+	if err != nil {
 		now, rerr := r.catalog.Exporter(ctx, e.ID)
 		if problem.KindOf(err) == problem.Conflict && (rerr != nil || now.LastSeq != e.LastSeq || now.Sink != e.Sink) {
 			l.loaded = false
@@ -189,7 +200,7 @@ func (r *Runner) target(ctx context.Context, e stream.Exporter, lay layout.Layou
 	if err != nil {
 		return out, v, err
 	}
-	return out, v, lay.CheckLength(layout.Facts{Prefix: out.PathPrefix, Stream: e.Stream, Source: out.Source, Ext: v.Ext}, len(e.Start))
+	return out, v, lay.CheckLength(layout.Facts{Prefix: out.PathPrefix, Stream: out.StreamPrefix + e.Stream, Source: out.Source, Ext: v.Ext}, len(e.Start))
 }
 
 func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did bool, err error) {

@@ -19,48 +19,57 @@ import (
 // .strm_test_<uuid>.jsonl, in the directories that all its keys begin with and
 // with the extension that it writes, since the permission may be bound to
 // either. The name is the exporter's own and stays the same, so there is one
-// such object per exporter, not one per start. The error says what is missing.
+// such object per exporter, not one per start. The error says what is missing;
+// where the layout needs conditional writes, that may be those.
 func (r *Runner) Validate(ctx context.Context, e stream.Exporter) error {
-	_, err := r.try(ctx, e)
+	_, conditional, err := r.try(ctx, e)
+	if err != nil {
+		return err
+	}
+	lay, err := layout.Parse(e.Output.Layout)
+	if err == nil && lay.ByMoment() && conditional == stream.SupportNo {
+		err = problem.New(problem.Conflict, "sink %s: %s", e.Sink, needConditions(e.Output.Layout))
+	}
 	return err
 }
 
-// try validates e and remembers what that says of its sink.
-func (r *Runner) try(ctx context.Context, e stream.Exporter) (stream.Health, error) {
+// try validates e and remembers what that says of its sink. It returns whether
+// the store knows conditions.
+func (r *Runner) try(ctx context.Context, e stream.Exporter) (stream.Health, stream.Support, error) {
 	sink, err := r.sinks.get(ctx, e.Sink)
 	if err != nil {
 		var o *openError
 		err = fmt.Errorf("sink %s: %w", e.Sink, err)
 		if errors.As(err, &o) {
-			return r.remember(ctx, o.sink, err), err
+			return r.remember(ctx, o.sink, err), stream.SupportUnknown, err
 		}
-		return stream.Health{}, err
+		return stream.Health{}, stream.SupportUnknown, err
 	}
-	err = r.tryOpen(ctx, sink, e)
+	conditional, err := r.tryOpen(ctx, sink, e)
 	if err != nil && !ofStore(err) {
-		return stream.Health{}, err // the exporter's settings, of which the sink knows nothing
+		return stream.Health{}, conditional, err // the exporter's settings, of which the sink knows nothing
 	}
-	return r.remember(ctx, sink.Sink, err), err
+	return r.remember(ctx, sink.Sink, err), conditional, err
 }
 
 // tryOpen writes the validation object of e.
-func (r *Runner) tryOpen(ctx context.Context, sink *openSink, e stream.Exporter) error {
+func (r *Runner) tryOpen(ctx context.Context, sink *openSink, e stream.Exporter) (stream.Support, error) {
 	key, c, err := r.testObject(e, sink.Prefix)
 	if err != nil {
-		return err
+		return stream.SupportUnknown, err
 	}
 	conditional, err := probe(ctx, sink, key, c)
 	if err != nil {
 		out := e.Output
 		out.PathPrefix = stream.JoinPrefix(sink.Prefix, out.PathPrefix)
 		err = r.diagnose(ctx, sink, e, out, err)
-		return fmt.Errorf("sink %s, bucket %s: %w", sink.Name, sink.Bucket, err)
+		return conditional, fmt.Errorf("sink %s, bucket %s: %w", sink.Name, sink.Bucket, err)
 	}
 	if err := r.sinks.learn(ctx, sink, conditional); err != nil {
 		// Lost or overtaken: the next start probes again.
 		r.logger.Warn("remember what was found of the sink", slog.String("sink", sink.Name), slog.Any("error", err))
 	}
-	return nil
+	return conditional, nil
 }
 
 // testObject returns the validation object of an exporter and its key. sinkPrefix

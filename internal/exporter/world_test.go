@@ -201,9 +201,18 @@ func (p *process) dead() bool {
 // dies, and says which.
 func (w *world) flush(p *process) (delivered bool) {
 	w.t.Helper()
+	return w.flushUntil(p, func(exporter.Status) bool { return false })
+}
+
+// flushUntil gives up, too, once the exporter is as hopeless says.
+func (w *world) flushUntil(p *process, hopeless func(exporter.Status) bool) (delivered bool) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
+		if hopeless(p.runner.Status(w.exp.ID)) {
+			return false
+		}
 		target, err := p.runner.Flush(ctx, w.exp.ID)
 		if err != nil {
 			if p.dead() {
@@ -271,8 +280,14 @@ func (w *world) ids(key string) []int {
 		if len(line) == 0 {
 			continue
 		}
-		var e struct{ ID int }
+		var e struct {
+			ID   int
+			Data *struct{ ID int } // in an envelope
+		}
 		w.must(json.Unmarshal(line, &e))
+		if e.Data != nil {
+			e.ID = e.Data.ID
+		}
 		ids = append(ids, e.ID)
 	}
 	return ids

@@ -3,10 +3,20 @@
 //
 // Variables, all but {ext} free of characters that some reader of keys breaks on:
 //
-//	{stream}      the stream's name
+//	{stream}      the stream's name, behind the exporter's stream prefix, cleaned
+//	              as Airbyte does (package keyname)
+//	{stream_underscored}
+//	              the same, with '_' for hyphens too, as Tarsal has it
 //	{time}        when the batch was cut, UTC: 2026-03-26T09-56-30Z
 //	{batch}       the batch's id: 8 hex digits of the exporter, its number. Unique
+//	{seq}         its number alone: 42
+//	{uuid}        a UUID (version 5) of the batch's id and {part}. Unique
+//	{part}        the number of the object within its batch, from 0
 //	{partitions}  the partitions in the object: 0-1-2-3-4 (more than 32: 0_63)
+//	{cut_ms}      when the batch was cut, as Unix milliseconds
+//	{cut_date}    the same instant's UTC day: 2026_03_26
+//	{cut_year} {cut_month} {cut_day} {cut_hour} {cut_minute} {cut_second}
+//	              parts of the same instant; {cut_millisecond} has four digits
 //	{date} {year} {month} {day} {hour}
 //	              when the events were received, UTC. A batch becomes one object
 //	              for each day (or hour) that its events fall into
@@ -14,13 +24,12 @@
 //	{source}      the id of the segment source that the stream belongs to
 //	{ext}         jsonl, jsonl.gz, ...
 //
-// Keys are relative to the exporter's path prefix.
+// Keys are relative to the exporter's path prefix. They have {batch}, {uuid} or
+// {cut_ms}; with the last alone they are others' keys too (Layout.ByMoment).
 package layout
 
 import (
-	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,9 +64,11 @@ func (d Division) Start(t time.Time) time.Time {
 // Facts are what a key may depend on.
 type Facts struct {
 	Prefix     string
-	Stream     string
+	Stream     string // with the exporter's stream prefix
 	Source     string // id of the segment source; empty where the layout does not name one
 	Batch      string
+	Seq        int64
+	Part       int // number of the object within the batch, from 0
 	CutAt      time.Time
 	Received   time.Time // start of the division; zero for Whole
 	Partitions []stream.Partition
@@ -75,10 +86,14 @@ type Layout struct {
 type part struct {
 	literal  string
 	variable string // empty for a literal
+	write    writer
 }
 
 // maxKey is the longest key S3 takes, in bytes.
 const maxKey = 1024
+
+// MaxParts is how many objects a batch may become.
+const MaxParts = 64
 
 // maxListed is how many partitions {partitions} lists one by one.
 const maxListed = 32
@@ -125,17 +140,12 @@ func parseTemplate(text string) (Layout, error) {
 			return Layout{}, problem.New(problem.Invalid, "layout %q: '{' without '}'", text)
 		}
 		v := rest[1:end]
-		switch v {
-		case "stream", "source", "time", "batch", "partitions", "ext":
-		case "date", "year", "month", "day", "day_ms":
-			l.division = max(l.division, ByDay)
-		case "hour":
-			l.division = ByHour
-		default:
-			return Layout{}, problem.New(problem.Invalid,
-				"layout %q: unknown variable {%s}; known are {stream} {source} {time} {batch} {partitions} {date} {year} {month} {day} {day_ms} {hour} {ext}", text, v)
+		write, ok := variables[v]
+		if !ok {
+			return Layout{}, problem.New(problem.Invalid, "layout %q: unknown variable {%s}; known are %s", text, v, Variables())
 		}
-		l.parts = append(l.parts, part{variable: v})
+		l.division = max(l.division, divisions[v])
+		l.parts = append(l.parts, part{variable: v, write: write})
 		rest = rest[end+1:]
 	}
 	return l, nil
@@ -143,8 +153,8 @@ func parseTemplate(text string) (Layout, error) {
 
 // check refuses templates whose keys could collide or that readers could not use.
 func (l Layout) check(text string) error {
-	if !l.has("batch") {
-		return problem.New(problem.Invalid, "layout %q: put {batch} in it, or two batches could get one key", text)
+	if !l.unique() && !l.has("cut_ms") {
+		return problem.New(problem.Invalid, "layout %q: put {batch} in it (or {uuid}, or {cut_ms}), or two batches could get one key", text)
 	}
 	if n := len(l.parts); n < 2 || l.parts[n-1].variable != "ext" || !strings.HasSuffix(l.parts[n-2].literal, ".") {
 		return problem.New(problem.Invalid, "layout %q: end it with .{ext}", text)
@@ -167,6 +177,18 @@ func (l Layout) has(variable string) bool {
 	return false
 }
 
+// unique reports whether no other exporter makes such a key, wherever it runs.
+func (l Layout) unique() bool { return l.has("batch") || l.has("uuid") }
+
+// ByMoment reports whether only the millisecond of the cut tells the layout's
+// keys apart. Then another batch, or another's exporter, may have the same key:
+// who plans must look for a free millisecond, "exists" proves nothing, and no
+// object may be written without a condition.
+func (l Layout) ByMoment() bool { return !l.unique() }
+
+// NamesStream reports whether the keys name the stream.
+func (l Layout) NamesStream() bool { return l.has("stream") || l.has("stream_underscored") }
+
 // Division says how the layout divides a batch.
 func (l Layout) Division() Division { return l.division }
 
@@ -175,7 +197,11 @@ func (l Layout) Division() Division { return l.division }
 // its number and the partitions that have events in it.
 func (l Layout) CheckLength(f Facts, partitions int) error {
 	f = sample(f, partitions)
-	f.Batch = stream.BatchID("00000000", math.MaxInt64)
+	f.Seq = math.MaxInt64
+	f.Batch = stream.BatchID("00000000", f.Seq)
+	if l.division != Whole {
+		f.Part = MaxParts - 1
+	}
 	// The longest list is that of the highest partitions, as many as are listed.
 	f.Partitions = f.Partitions[max(0, len(f.Partitions)-maxListed):]
 	if n := max(len(l.Key(f)), len(l.TestKey(f, sampleUUID))); n > maxKey {
@@ -203,7 +229,8 @@ func (l Layout) TestKey(f Facts, uuid string) string {
 // sample fills in what a key of some batch may have.
 func sample(f Facts, partitions int) Facts {
 	t := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
-	f.Batch, f.CutAt, f.Received, f.Partitions = stream.BatchID("00000000", 1e9), t, t, nil
+	f.Seq = 1e9
+	f.Batch, f.CutAt, f.Received, f.Partitions = stream.BatchID("00000000", f.Seq), t, t, nil
 	for p := range max(partitions, 1) {
 		f.Partitions = append(f.Partitions, stream.Partition(p))
 	}
@@ -212,56 +239,19 @@ func sample(f Facts, partitions int) Facts {
 
 // Key returns the object's key.
 func (l Layout) Key(f Facts) string {
+	if own := l.preset.form.Ext; own != "" {
+		f.Ext = own
+	}
 	b := make([]byte, 0, 160)
 	if f.Prefix != "" {
 		b = append(append(b, f.Prefix...), '/')
 	}
 	for _, p := range l.parts {
-		switch p.variable {
-		case "":
+		if p.variable == "" {
 			b = append(b, p.literal...)
-		case "stream":
-			b = append(b, f.Stream...)
-		case "source":
-			b = append(b, f.Source...)
-		case "time":
-			b = f.CutAt.UTC().AppendFormat(b, "2006-01-02T15-04-05Z")
-		case "batch":
-			b = append(b, f.Batch...)
-		case "partitions":
-			b = appendPartitions(b, f.Partitions)
-		case "date":
-			b = f.Received.UTC().AppendFormat(b, "2006-01-02")
-		case "year":
-			b = f.Received.UTC().AppendFormat(b, "2006")
-		case "month":
-			b = f.Received.UTC().AppendFormat(b, "01")
-		case "day":
-			b = f.Received.UTC().AppendFormat(b, "02")
-		case "day_ms":
-			b = strconv.AppendInt(b, ByDay.Start(f.Received).UnixMilli(), 10)
-		case "hour":
-			b = f.Received.UTC().AppendFormat(b, "15")
-		case "ext":
-			if own := l.preset.form.Ext; own != "" {
-				b = append(b, own...)
-				continue
-			}
-			b = append(b, f.Ext...)
+			continue
 		}
+		b = p.write(b, &f)
 	}
 	return string(b)
-}
-
-func appendPartitions(b []byte, ps []stream.Partition) []byte {
-	if len(ps) > maxListed {
-		return fmt.Appendf(b, "%d_%d", ps[0], ps[len(ps)-1])
-	}
-	for i, p := range ps {
-		if i > 0 {
-			b = append(b, '-')
-		}
-		b = strconv.AppendInt(b, int64(p), 10)
-	}
-	return b
 }

@@ -12,7 +12,7 @@ import (
 
 func facts() layout.Facts {
 	return layout.Facts{
-		Prefix: "events", Stream: "demo", Source: "4mKq7ZtRw2VbXc9LsPdE1f", Batch: "1a2b3c4d-000042", Ext: "jsonl",
+		Prefix: "events", Stream: "demo", Source: "4mKq7ZtRw2VbXc9LsPdE1f", Batch: "1a2b3c4d-000042", Seq: 42, Ext: "jsonl",
 		CutAt:      time.Date(2021, 3, 26, 9, 56, 30, 0, time.UTC),
 		Received:   time.Date(2021, 3, 26, 9, 0, 0, 0, time.UTC),
 		Partitions: []stream.Partition{0, 1, 2, 3, 4},
@@ -25,8 +25,11 @@ func TestKeysOfTheNamedLayoutsAreGolden(t *testing.T) {
 		"strm":    "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
 		"hive":    "events/demo/dt=2021-03-26/hour=09/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl",
 		"segment": "events/segment-logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000/2021-03-26T09-56-30Z-1a2b3c4d-000042.gz",
-		"{prefix}/{year}/{month}/{day}/{batch}.{ext}": "events/2021/03/26/1a2b3c4d-000042.jsonl",
-		"logs/{source}/{day_ms}-{hour}/{batch}.{ext}": "events/logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000-09/1a2b3c4d-000042.jsonl",
+		"tarsal":  "events/demo/2021_03_26_1616752590000_0.jsonl",
+		"airbyte": "events/demo/2021_03_26_1616752590000_0.jsonl",
+		"{prefix}/{year}/{month}/{day}/{batch}.{ext}":                                                 "events/2021/03/26/1a2b3c4d-000042.jsonl",
+		"{cut_year}{cut_month}{cut_day}-{cut_hour}{cut_minute}{cut_second}/{seq}-{part}-{uuid}.{ext}": "events/20210326-095630/42-0-58f1f5ea-327b-537b-a387-9019f60bfebb.jsonl",
+		"logs/{source}/{day_ms}-{hour}/{batch}.{ext}":                                                 "events/logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000-09/1a2b3c4d-000042.jsonl",
 	} {
 		l, err := layout.Parse(name)
 		if err != nil {
@@ -50,7 +53,8 @@ func TestKeyWithoutPrefixHasNoLeadingSlash(t *testing.T) {
 // At the longest prefix that is accepted, the longest key that any batch of the
 // exporter can have is exactly as long as S3 takes; one more byte is refused.
 func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
-	for _, text := range []string{"strm", "hive", "segment", "{partitions}/{stream}/{partitions}/{batch}.{ext}"} {
+	for _, text := range []string{"strm", "hive", "segment", "tarsal", "airbyte", "{partitions}/{stream}/{partitions}/{batch}.{ext}",
+		"{date}/{part}/{seq}-{uuid}.{ext}", "{part}/{stream_underscored}{cut_hour}{cut_millisecond}-{cut_ms}.{ext}"} {
 		l, err := layout.Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -72,6 +76,10 @@ func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
 				for last := first; last < min(partitions, first+40); last++ {
 					f := facts()
 					f.Source = source
+					f.Seq = math.MaxInt64
+					if l.Division() != layout.Whole {
+						f.Part = layout.MaxParts - 1
+					}
 					f.Prefix, f.Stream, f.Batch, f.Ext, f.Partitions = strings.Repeat("p", prefix), name, stream.BatchID("1a2b3c4d", math.MaxInt64), "jsonl.zst", nil
 					for p := first; p <= last; p++ {
 						f.Partitions = append(f.Partitions, stream.Partition(p))
@@ -88,8 +96,11 @@ func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
 
 func TestLayoutsThatCouldLoseOrHideObjectsAreRefused(t *testing.T) {
 	for text, word := range map[string]string{
-		"nope":                       "not known",
-		"{time}.{ext}":               "{batch}",
+		"nope":                        "not known",
+		"{time}.{ext}":                "{batch}",
+		"{stream}/{seq}-{part}.{ext}": "{cut_ms}",
+		"{cut_date}_{cut_hour}{cut_minute}{cut_second}{cut_millisecond}.{ext}": "{cut_ms}",
+		"{EPOCH}{batch}.{ext}":       "known are {batch} {cut_date}",
 		"{batch}":                    ".{ext}",
 		"{batch}.{exit}":             "unknown variable",
 		"{batch.{ext}":               "unknown variable",
@@ -113,7 +124,7 @@ func TestLayoutsThatCouldLoseOrHideObjectsAreRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"strm", "hive", "segment", "{day_ms}/{source}-{batch}.{ext}", "{batch}.{ext}", "{date}/{hour}/{batch}.{ext}", "{", "}", "{}{}"} {
+	for _, s := range []string{"strm", "hive", "segment", "tarsal", "airbyte", "{uuid}.{ext}", "{cut_ms}{part}.{ext}", "{day_ms}/{source}-{batch}.{ext}", "{batch}.{ext}", "{date}/{hour}/{batch}.{ext}", "{", "}", "{}{}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -123,6 +134,9 @@ func FuzzParse(f *testing.F) {
 		}
 		a, b := facts(), facts()
 		b.Batch = "1a2b3c4d-000043"
+		if l.ByMoment() {
+			b.CutAt = b.CutAt.Add(time.Millisecond)
+		}
 		ka, kb := l.Key(a), l.Key(b)
 		if ka == kb {
 			t.Fatalf("%q: two batches share the key %q", text, ka)

@@ -21,7 +21,8 @@ type Form struct {
 // Settings are what an exporter of a layout gets where its owner says nothing.
 type Settings struct {
 	Format      string
-	Compression string // empty: the format's default
+	Compression string // of files; empty: the format's default
+	Envelope    stream.EnvelopeStyle
 	Cut         stream.Cut
 }
 
@@ -47,6 +48,19 @@ var named = map[string]preset{
 		form:     Form{Ext: "gz", ContentType: "text/plain", Encoding: "gzip", Encrypt: true},
 		defaults: Settings{Format: "jsonl", Compression: "gzip", Cut: stream.Cut{Interval: time.Hour, Offset: 40 * time.Minute, MaxPacked: 100_000_000}},
 		only:     true, holds: "gzip JSON lines",
+	},
+	// As Tarsal's S3 destination has it: a directory a stream, named with
+	// underscores; date and millisecond of the upload, of which ours is planned.
+	// The last number is always 0 there.
+	"tarsal": {
+		template: "{stream_underscored}/{cut_date}_{cut_ms}_0.{ext}",
+		defaults: Settings{Format: "jsonl", Compression: "none", Envelope: stream.EnvelopeTarsal, Cut: plain.Cut},
+	},
+	// As Airbyte's S3 destination has it by default, where streams have no
+	// namespace.
+	"airbyte": {
+		template: "{stream}/{cut_year}_{cut_month}_{cut_day}_{cut_ms}_{part}.{ext}",
+		defaults: Settings{Format: "jsonl", Compression: "gzip", Envelope: stream.EnvelopeAirbyte1, Cut: plain.Cut},
 	},
 }
 

@@ -75,7 +75,7 @@ func TestOtherLayoutsTakeAnyForm(t *testing.T) {
 			t.Errorf("%q: defaults %+v", text, got)
 		}
 	}
-	if got := layout.Names(); !slices.Equal(got, []string{"hive", "segment", "strm"}) {
+	if got := layout.Names(); !slices.Equal(got, []string{"airbyte", "hive", "segment", "strm", "tarsal"}) {
 		t.Errorf("names %v", got)
 	}
 }
@@ -85,15 +85,18 @@ func TestConstantDirectoriesAndTheDepthOfTheDay(t *testing.T) {
 		constant string
 		depth    int
 	}{
-		"strm":                                 {"", 0},
-		"hive":                                 {"", 2},
-		"segment":                              {"segment-logs/", 3},
-		"a/b/c-{batch}.{ext}":                  {"a/b/", 0},
-		"{prefix}/logs/{date}/{batch}.{ext}":   {"logs/", 2},
-		"{year}/{month}/{day}/{batch}.{ext}":   {"", 3},
-		"a/{year}/{month}-{day}-{batch}.{ext}": {"a/", 2},
-		"{date}-{batch}.{ext}":                 {"", 0},
-		"x{date}/h/{hour}/{batch}.{ext}":       {"", 1},
+		"strm":                                  {"", 0},
+		"hive":                                  {"", 2},
+		"segment":                               {"segment-logs/", 3},
+		"tarsal":                                {"", 0}, // its date is not of receipt
+		"airbyte":                               {"", 0},
+		"ns/{stream}/{cut_date}_{cut_ms}.{ext}": {"ns/", 0},
+		"a/b/c-{batch}.{ext}":                   {"a/b/", 0},
+		"{prefix}/logs/{date}/{batch}.{ext}":    {"logs/", 2},
+		"{year}/{month}/{day}/{batch}.{ext}":    {"", 3},
+		"a/{year}/{month}-{day}-{batch}.{ext}":  {"a/", 2},
+		"{date}-{batch}.{ext}":                  {"", 0},
+		"x{date}/h/{hour}/{batch}.{ext}":        {"", 1},
 	} {
 		l, err := layout.Parse(text)
 		if err != nil {
@@ -113,6 +116,8 @@ func TestTheValidationObjectIsWhereAPolicyForTheLayoutAllowsIt(t *testing.T) {
 		"strm":                          "p/.strm_test_u.jsonl",
 		"hive":                          "p/.strm_test_u.jsonl",
 		"segment":                       "p/segment-logs/.strm_test_u.gz",
+		"tarsal":                        "p/.strm_test_u.jsonl",
+		"airbyte":                       "p/.strm_test_u.jsonl",
 		"raw/logs/{date}/{batch}.{ext}": "p/raw/logs/.strm_test_u.jsonl",
 	} {
 		l, err := layout.Parse(text)

@@ -40,6 +40,7 @@ type Keys struct {
 	Constant string // directories that every key begins with below the prefixes, with their slash; or empty
 	Ext      string // what every key ends in, without the leading dot
 	Encrypt  bool   // the layout asks for encryption where the sink does not say
+	Look     bool   // others may have the keys, so who writes must be able to see whose an object is
 }
 
 // Writer is one exporter of the sink.
@@ -115,11 +116,11 @@ func For(r Request) (Set, error) {
 			s.note("the role asks for no external id; set one (--external-id) if the account that assumes it is not yours", Trust)
 		}
 	}
-	objects := resources(part, r)
-	put := Statement{Sid: "StrmWrite", Effect: "Allow", Action: "s3:PutObject", Resource: objects}
+	put := Statement{Sid: "StrmWrite", Effect: "Allow", Action: "s3:PutObject", Resource: resources(part, r)}
 	s.IAM = document(put)
 	put.Principal = &Principal{writer}
 	s.Bucket = document(put)
+	s.look(part, writer, r)
 
 	key := r.Sink.KMSKey
 	if key == "" {
@@ -149,6 +150,20 @@ func For(r Request) (Set, error) {
 		s.note("sink "+r.Sink.Name+" has no batch exporter yet: the policies are for one with the default layout and no path prefix", IAM, Bucket)
 	}
 	return s, nil
+}
+
+// look lets who writes see whose an object is that has one of its keys.
+func (s *Set) look(part, writer string, r Request) {
+	r.Writers = slices.DeleteFunc(slices.Clone(r.Writers), func(w Writer) bool { return !w.Keys.Look })
+	if len(r.Writers) == 0 {
+		return
+	}
+	get := Statement{Sid: "StrmRecognise", Effect: "Allow", Action: "s3:GetObject", Resource: resources(part, r)}
+	s.IAM.Statement = append(s.IAM.Statement, get)
+	get.Principal = &Principal{writer}
+	s.Bucket.Statement = append(s.Bucket.Statement, get)
+	s.note("s3:GetObject is for layouts whose keys have no {batch} (tarsal, airbyte): where such a key is taken, strm sees whether the object is its own. "+
+		"Without it a batch whose upload had no answer waits for somebody to look", IAM, Bucket)
 }
 
 func (s *Set) note(text string, about ...string) { s.Notes = append(s.Notes, Note{about, text}) }

@@ -134,6 +134,32 @@ func TestPrincipals(t *testing.T) {
 	}
 }
 
+// Who writes keys that others may have too must be able to look at them, and at
+// no others.
+func TestLooking(t *testing.T) {
+	own := policy.Writer{PathPrefix: "own", Keys: jsonl}
+	shared := policy.Writer{PathPrefix: "shared", Keys: policy.Keys{Ext: "jsonl.gz", Look: true}}
+	said := func(s policy.Set) bool {
+		return slices.ContainsFunc(s.Notes, func(n policy.Note) bool { return strings.Contains(n.Text, "s3:GetObject") })
+	}
+	if s := get(t, policy.Request{Sink: sink(nil), Writers: []policy.Writer{own}}); len(s.IAM.Statement) != 1 || said(s) {
+		t.Errorf("nobody needs to look: %+v", s)
+	}
+	s := get(t, policy.Request{Sink: sink(nil), Writers: []policy.Writer{own, shared}, Principal: "arn:aws:iam::1:user/u"})
+	for name, d := range map[string]*policy.Document{"iam": s.IAM, "bucket": s.Bucket} {
+		if len(d.Statement) != 2 || !slices.Equal(d.Statement[0].Resource, []string{"arn:aws:s3:::b/own/*.jsonl", "arn:aws:s3:::b/shared/*.jsonl.gz"}) {
+			t.Fatalf("%s: %+v", name, d)
+		}
+		look := d.Statement[1]
+		if look.Action != "s3:GetObject" || look.Effect != "Allow" || !slices.Equal(look.Resource, []string{"arn:aws:s3:::b/shared/*.jsonl.gz"}) || (look.Principal != nil) != (name == "bucket") {
+			t.Errorf("%s: %+v", name, look)
+		}
+	}
+	if !said(s) {
+		t.Errorf("notes %v", s.Notes)
+	}
+}
+
 func TestPartitions(t *testing.T) {
 	for region, want := range map[string]string{
 		"": "aws", "eu-west-1": "aws", "us-east-1": "aws", "cn-northwest-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eusc-de-east-1": "aws-eusc",

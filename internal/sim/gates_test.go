@@ -68,6 +68,10 @@ func (c gatedCatalog) Save(ctx context.Context, b *stream.Batch) error {
 	return c.write(ctx, "save", true, func() error { return c.DB.Save(ctx, b) })
 }
 
+func (c gatedCatalog) Rekey(ctx context.Context, b *stream.Batch) error {
+	return c.write(ctx, "rekey", true, func() error { return c.DB.Rekey(ctx, b) })
+}
+
 func (c gatedCatalog) Unfinished(ctx context.Context, id string) (found []stream.Batch, err error) {
 	err = c.l.alive(func() error {
 		found, err = c.DB.Unfinished(ctx, id)
@@ -118,8 +122,18 @@ func (c gatedCatalog) SetSinkHealth(ctx context.Context, name string, rev int64,
 // putFault decides on one call of the bucket.
 func (l *life) putFault(op, key string, _ int) faulty.Fault {
 	w := l.w
-	if op != "put" || w.calm.Load() {
+	if w.calm.Load() {
 		return faulty.Fault{}
+	}
+	if op != "put" { // an audit, or a look at whose an object is
+		var f faulty.Fault
+		l.chance(func(r *rand.Rand) {
+			if r.Float64() < w.script.put {
+				f = pick(r, faulty.Fault{Kind: faulty.RequestLost}, faulty.Fault{Kind: faulty.AnswerLost}) // a denial is a finding to an audit
+				w.seen.count("look with a fault")
+			}
+		})
+		return f
 	}
 	for _, o := range w.script.outages {
 		if o.holds(w.elapsed()) {
@@ -189,6 +203,10 @@ func (b gatedBucket) Create(ctx context.Context, key string, c objstore.Content)
 
 func (b gatedBucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
 	return b.l.w.bucket.Open(ctx, key)
+}
+
+func (b gatedBucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	return b.l.w.bucket.Stat(ctx, key)
 }
 
 type body struct{ *bytes.Reader }

@@ -109,8 +109,9 @@ func randomCut(r *rand.Rand) stream.Cut {
 
 func randomOutput(r *rand.Rand, prefix string) stream.Output {
 	return stream.Output{
-		PathPrefix:  prefix,
-		Layout:      pick(r, "strm", "hive", "{stream}/{year}/{month}/{day}/{batch}.{ext}", "{date}/{hour}/{partitions}_{batch}.{ext}"),
+		PathPrefix: prefix,
+		Layout: pick(r, "strm", "hive", "{stream}/{year}/{month}/{day}/{batch}.{ext}", "{date}/{hour}/{partitions}_{batch}.{ext}",
+			"{stream_underscored}/{cut_date}_{cut_ms}_0.{ext}", "{stream}/{date}/{cut_ms}_{part}.{ext}"),
 		Compression: pick(r, "none", "gzip", "zstd"),
 	}
 }

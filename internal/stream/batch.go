@@ -62,6 +62,15 @@ type Batch struct {
 	DoneAt      time.Time
 }
 
+// KeyTakenError says that a key of a plan belongs to another plan for the same
+// bucket. Nothing of the plan was stored.
+type KeyTakenError struct{ Key string }
+
+// Error names the key.
+func (e *KeyTakenError) Error() string {
+	return fmt.Sprintf("object key %q is taken by another plan for the same bucket", e.Key)
+}
+
 // BatchID returns the id of an exporter's batch number seq.
 func BatchID(exporterID string, seq int64) string { return fmt.Sprintf("%s-%06d", exporterID, seq) }
 

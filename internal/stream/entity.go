@@ -133,6 +133,8 @@ type Output struct {
 	Format      string `json:"format"`           // "jsonl", "csv", "parquet"
 	Compression string `json:"compression"`      // "none", "gzip", "zstd"; for Parquet the codec of its pages
 	Source      string `json:"source,omitempty"` // source id, for layouts that name it
+	// StreamPrefix stands before the stream's name in keys, with nothing between.
+	StreamPrefix string `json:"streamPrefix,omitempty"`
 
 	Flattening Flattening `json:"flattening,omitempty"`
 	Envelope   Envelope   `json:"envelope,omitzero"`

@@ -2,7 +2,9 @@ package stream
 
 import (
 	"strings"
+	"unicode/utf8"
 
+	"strm/internal/keyname"
 	"strm/internal/problem"
 )
 
@@ -59,6 +61,27 @@ func CheckPathPrefix(p string) error {
 	}
 	if strings.Contains(p, ".well-known/acme-challenge") {
 		return problem.New(problem.Invalid, "path prefix %q: .well-known/acme-challenge is not allowed", p)
+	}
+	return nil
+}
+
+// CheckStreamPrefix refuses a stream prefix with which a stream's name would
+// make no path: with a control character or backslash, or with a segment that is
+// empty, "." or "..", also once it is cleaned (package keyname). It may end in a
+// slash. Empty is allowed.
+func CheckStreamPrefix(p string) error {
+	if len(p) > MaxName {
+		return problem.New(problem.Invalid, "stream prefix is %d bytes long; at most %d are allowed", len(p), MaxName)
+	}
+	for _, r := range p {
+		if r < 0x20 || r == 0x7f || r == '\\' || r == utf8.RuneError {
+			return problem.New(problem.Invalid, "stream prefix %q: control characters, backslashes and invalid UTF-8 are not allowed", p)
+		}
+	}
+	for seg := range strings.SplitSeq(keyname.Clean(p+"s"), "/") {
+		if seg == "" || seg == "." || seg == ".." {
+			return problem.New(problem.Invalid, "stream prefix %q: it must not begin with a slash, nor hold two in a row or the directories \".\" and \"..\"", p)
+		}
 	}
 	return nil
 }

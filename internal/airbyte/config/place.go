@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"strm/internal/credential"
 	"strm/internal/problem"
 )
 
@@ -66,8 +67,10 @@ func (c *Config) access(v *values) error {
 	c.RoleARN, c.ExternalID = v.text("role_arn"), v.text("external_id")
 	strict := c.Endpoint == "" || v.text("layout") == "tarsal"
 	for _, key := range []struct{ name, value string }{{"access_key_id", c.AccessKeyID}, {"secret_access_key", c.SecretAccessKey}} {
-		if n := len(key.value); n > 0 && (n > 128 || strict && n < 16) {
-			return problem.New(problem.Invalid, "%s has %d characters; it must have 16 to 128", key.name, n)
+		if n := len(key.value); n > 0 && (strict || n > credential.MaxAWSKey) {
+			if err := credential.CheckAWSKey(key.name, key.value); err != nil {
+				return err
+			}
 		}
 		if strings.TrimSpace(key.value) != key.value {
 			return problem.New(problem.Invalid, "%s begins or ends with white space", key.name)

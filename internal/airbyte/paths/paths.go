@@ -8,10 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
+	"strm/internal/keyname"
 	"strm/internal/problem"
 )
 
@@ -195,12 +193,16 @@ func (t *Template) render(v Values, constant bool) string {
 	if t.tarsal {
 		v.Sync = v.Now
 	}
+	clean := keyname.Clean
+	if t.tarsal {
+		clean = keyname.CleanTarsal
+	}
 	var out strings.Builder
 	for _, p := range t.parts {
 		if constant && p.name != "" && p.name != "NAMESPACE" && p.name != "STREAM_NAME" {
 			break
 		}
-		out.WriteString(p.expand(v, t.tarsal))
+		out.WriteString(p.expand(v, clean))
 	}
 	return out.String()
 }
@@ -218,15 +220,15 @@ func collapse(key string) string {
 	return out.String()
 }
 
-func (p part) expand(v Values, tarsal bool) string {
+func (p part) expand(v Values, clean func(string) string) string {
 	at := v.Sync.UTC()
 	switch p.name {
 	case "":
 		return p.text
 	case "NAMESPACE":
-		return clean(v.Namespace, tarsal)
+		return clean(v.Namespace)
 	case "STREAM_NAME":
-		return clean(v.Stream, tarsal)
+		return clean(v.Stream)
 	case "YEAR":
 		return at.Format("2006")
 	case "MONTH":
@@ -297,27 +299,6 @@ func (t *Template) Part(key string, v Values) (int64, bool) {
 	}
 	part, err := strconv.ParseInt(digits[:n], 10, 64)
 	return part, err == nil
-}
-
-// Clean returns a namespace or a stream's name as keys have it: without accents
-// (NFKD), and '_' for everything but ASCII letters, digits and /!_.*')(&$@=;:+,?-.
-func Clean(name string) string { return clean(name, false) }
-
-func clean(name string, tarsal bool) string {
-	const safe = "/!_.*')(&$@=;:+,?-"
-	var out strings.Builder
-	for _, r := range norm.NFKD.String(name) {
-		switch {
-		case unicode.Is(unicode.M, r):
-		case r == '-' && tarsal:
-			out.WriteByte('_')
-		case r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(safe, r)):
-			out.WriteRune(r)
-		default:
-			out.WriteByte('_')
-		}
-	}
-	return out.String()
 }
 
 // CheckKey refuses keys that lead up the tree: some stores and every file

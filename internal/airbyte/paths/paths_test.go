@@ -140,18 +140,3 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
-
-func FuzzClean(f *testing.F) {
-	f.Add("stream_with:spécial:characters")
-	f.Fuzz(func(t *testing.T, name string) {
-		got := paths.Clean(name)
-		for i := range len(got) {
-			if got[i] < 0x21 || got[i] > 0x7e {
-				t.Fatalf("%q became %q", name, got)
-			}
-		}
-		if paths.Clean(got) != got {
-			t.Fatalf("%q became %q, then %q", name, got, paths.Clean(got))
-		}
-	})
-}

@@ -187,22 +187,23 @@ type PolicyPrincipal struct {
 
 // Exporter is a batch exporter as the API shows it.
 type Exporter struct {
-	Name        string    `json:"name"`
-	ID          string    `json:"id"`
-	Stream      string    `json:"stream"`
-	Sink        string    `json:"sink"`
-	PathPrefix  string    `json:"pathPrefix,omitempty"`
-	Interval    string    `json:"interval"`
-	Offset      string    `json:"intervalOffset,omitempty"`
-	MaxBytes    int64     `json:"maxBytes,omitempty"`
-	MaxPacked   int64     `json:"maxPackedBytes,omitempty"`
-	MaxEvents   int64     `json:"maxEvents,omitempty"`
-	Layout      string    `json:"layout"`
-	Format      string    `json:"format"`
-	Compression string    `json:"compression"`
-	FromStart   bool      `json:"includeExistingEvents,omitempty"`
-	CreatedAt   time.Time `json:"createdAt"`
-	Status      Status    `json:"status"`
+	Name         string    `json:"name"`
+	ID           string    `json:"id"`
+	Stream       string    `json:"stream"`
+	Sink         string    `json:"sink"`
+	PathPrefix   string    `json:"pathPrefix,omitempty"`
+	StreamPrefix string    `json:"streamPrefix,omitempty"` // before the stream's name in keys
+	Interval     string    `json:"interval"`
+	Offset       string    `json:"intervalOffset,omitempty"`
+	MaxBytes     int64     `json:"maxBytes,omitempty"`
+	MaxPacked    int64     `json:"maxPackedBytes,omitempty"`
+	MaxEvents    int64     `json:"maxEvents,omitempty"`
+	Layout       string    `json:"layout"`
+	Format       string    `json:"format"`
+	Compression  string    `json:"compression"`
+	FromStart    bool      `json:"includeExistingEvents,omitempty"`
+	CreatedAt    time.Time `json:"createdAt"`
+	Status       Status    `json:"status"`
 
 	Options *FileOptions `json:"options,omitempty"` // those that are not the default
 }
@@ -227,6 +228,7 @@ type CreateExporter struct {
 	Stream                string     `json:"stream"`
 	Sink                  string     `json:"sink,omitempty"` // default the only sink
 	PathPrefix            string     `json:"pathPrefix,omitempty"`
+	StreamPrefix          string     `json:"streamPrefix,omitempty"`   // before the stream's name in keys, nothing between
 	Interval              string     `json:"interval,omitempty"`       // "60s" or "60"; default the layout's, mostly 60s
 	Offset                string     `json:"intervalOffset,omitempty"` // default the layout's, mostly 0
 	MaxBytes              int64      `json:"maxBytes,omitempty"`
@@ -245,7 +247,7 @@ type CreateExporter struct {
 // empty text, 0 and false are the default.
 type FileOptions struct {
 	Flattening    *string           `json:"flattening,omitempty"`    // none, root; default root for csv without an envelope, else none
-	Envelope      *string           `json:"envelope,omitempty"`      // tarsal, tarsal-prose, airbyte-0.x, airbyte-1.x
+	Envelope      *string           `json:"envelope,omitempty"`      // tarsal, tarsal-prose, airbyte-0.x, airbyte-1.x; default the layout's, mostly none
 	EnvelopeNames map[string]string `json:"envelopeNames,omitempty"` // of metadata, id, time, data, meta, generation
 	Schema        *string           `json:"schema,omitempty"`        // JSON Schema of an event, as text; default: columns are found in each object
 	StrictSchema  *bool             `json:"strictSchema,omitempty"`  // refuse types that are not known
@@ -267,16 +269,17 @@ type FileOptions struct {
 // UpdateExporter is the body of PATCH /v1/batch-exporters/{name}; absent fields
 // stay. Batches already planned keep the settings they were planned with.
 type UpdateExporter struct {
-	Sink        *string `json:"sink,omitempty"`
-	PathPrefix  *string `json:"pathPrefix,omitempty"`
-	Interval    *string `json:"interval,omitempty"`
-	Offset      *string `json:"intervalOffset,omitempty"`
-	MaxBytes    *int64  `json:"maxBytes,omitempty"`
-	MaxPacked   *int64  `json:"maxPackedBytes,omitempty"`
-	MaxEvents   *int64  `json:"maxEvents,omitempty"`
-	Layout      *string `json:"layout,omitempty"`
-	Format      *string `json:"format,omitempty"` // another one drops the options of the one before
-	Compression *string `json:"compression,omitempty"`
+	Sink         *string `json:"sink,omitempty"`
+	PathPrefix   *string `json:"pathPrefix,omitempty"`
+	StreamPrefix *string `json:"streamPrefix,omitempty"`
+	Interval     *string `json:"interval,omitempty"`
+	Offset       *string `json:"intervalOffset,omitempty"`
+	MaxBytes     *int64  `json:"maxBytes,omitempty"`
+	MaxPacked    *int64  `json:"maxPackedBytes,omitempty"`
+	MaxEvents    *int64  `json:"maxEvents,omitempty"`
+	Layout       *string `json:"layout,omitempty"`
+	Format       *string `json:"format,omitempty"` // another one drops the options of the one before
+	Compression  *string `json:"compression,omitempty"`
 
 	Options *FileOptions `json:"options,omitempty"`
 }

@@ -175,6 +175,76 @@ func testKeys(t *testing.T, b *bench) {
 
 // testNeverMove: a batch stays where it was planned to go. Its exporter may
 // move, its sink may not until it is delivered.
+// testRekey: a batch of which nothing is in the bucket may get other keys; the
+// ledger keeps the moment they name to the microsecond.
+func testRekey(t *testing.T, b *bench) {
+	ctx := t.Context()
+	e := b.plain("demo", 1)
+	one, two := plan(e, 1, span(0, 0, 5)), plan(e, 2, span(0, 5, 6))
+	two.Objects = append(two.Objects, stream.Object{Key: "p/second", Ranges: []stream.Range{span(0, 6, 9)}, Events: 3})
+	ok(t, b.db.Plan(ctx, []stream.Batch{one, two}, stream.Position{9}))
+	ok(t, attempt(ctx, b.db, &two)) // may be stored, as far as the ledger knows
+
+	moved := two
+	moved.CutAt, moved.Problem = time.UnixMilli(1609541171643).UTC(), "not for this call"
+	moved.Objects = slices.Clone(two.Objects)
+	wantKind(t, b.db.Rekey(ctx, &moved), problem.Internal) // the caller does not say that nothing is stored
+	name := func(first, second string) {
+		for i, key := range []string{first, second} {
+			moved.Objects[i].Key, moved.Objects[i].MaybeStored = key, false
+		}
+	}
+	name("p/new-1", one.Objects[0].Key)
+	err := b.db.Rekey(ctx, &moved)
+	wantKind(t, err, problem.Conflict)
+	var taken *stream.KeyTakenError
+	if !errors.As(err, &taken) || taken.Key != one.Objects[0].Key {
+		t.Fatalf("taken: %v", err)
+	}
+	b.reopen()
+	if got := must(b.db.Batch(ctx, two.ID))(t); !reflect.DeepEqual(got, two) {
+		t.Fatalf("a refused change made of the batch\n%+v", got)
+	}
+	name("p/new-1", "p/new-2")
+	ok(t, b.db.Rekey(ctx, &moved))
+	b.reopen()
+	want := moved
+	want.Problem = ""
+	if got := must(b.db.Batch(ctx, two.ID))(t); !reflect.DeepEqual(got, want) {
+		t.Fatalf("batch\n%+v, want\n%+v", got, want)
+	}
+	// Who does not know of it can store nothing under the older keys.
+	wantKind(t, attempt(ctx, b.db, &two), problem.Internal)
+	// The older keys are free again, the new ones are not.
+	three := plan(e, 3, span(0, 9, 10))
+	three.Objects[0].Key = "p/new-2"
+	wantKind(t, b.db.Plan(ctx, []stream.Batch{three}, stream.Position{10}), problem.Conflict)
+	three.Objects[0].Key = "p/second"
+	ok(t, b.db.Plan(ctx, []stream.Batch{three}, stream.Position{10}))
+
+	late := want
+	late.Objects = slices.Clone(want.Objects)
+	ok(t, finish(ctx, b.db, &want))
+	wantKind(t, b.db.Rekey(ctx, &want), problem.Internal)
+	wantKind(t, b.db.Rekey(ctx, &late), problem.Conflict)
+	late.Seq, late.ID = 9, "e-demo-000009"
+	wantKind(t, b.db.Rekey(ctx, &late), problem.NotFound)
+
+	// One object is stored already: the batch keeps its keys.
+	four := plan(e, 4, span(0, 10, 11))
+	four.Objects = append(four.Objects, stream.Object{Key: "p/four", Ranges: []stream.Range{span(0, 11, 12)}, Events: 1})
+	ok(t, b.db.Plan(ctx, []stream.Batch{four}, stream.Position{12}))
+	half := four
+	half.Objects = slices.Clone(four.Objects)
+	half.State, half.Objects[1].MaybeStored, half.Objects[1].Stored = stream.BatchAttempted, true, true
+	ok(t, b.db.Save(ctx, &half))
+	four.Objects[0].Key = "p/elsewhere"
+	wantKind(t, b.db.Rekey(ctx, &four), problem.Internal)
+	if got := must(b.db.Batch(ctx, four.ID))(t); got.Objects[0].Key != half.Objects[0].Key {
+		t.Fatalf("a refused change named an object %s", got.Objects[0].Key)
+	}
+}
+
 func testNeverMove(t *testing.T, b *bench) {
 	ctx := t.Context()
 	one, two := b.plain("a", 1), b.plain("b", 1)

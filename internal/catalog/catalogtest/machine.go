@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -54,6 +55,7 @@ func testMachine(t *testing.T, b *bench) {
 			"attempt":       m.attempt,
 			"finish":        m.finish,
 			"save done":     m.saveDone,
+			"rekey":         m.rekey,
 			"create":        m.create,
 			"abandon":       m.abandon,
 			"delete":        m.delete,
@@ -244,6 +246,25 @@ func (m *machine) finish(r *rapid.T) {
 	}
 }
 
+// rekey names a batch anew, if nothing of it may be in the bucket.
+func (m *machine) rekey(r *rapid.T) {
+	_, b := m.choose(r, true)
+	moved := *b
+	moved.Objects = slices.Clone(b.Objects)
+	moved.CutAt = moved.CutAt.Add(time.Millisecond)
+	maybe := false
+	for i := range moved.Objects {
+		maybe = maybe || moved.Objects[i].MaybeStored
+		moved.Objects[i].Key += "'"
+	}
+	if maybe {
+		wantKind(r, m.b.db.Rekey(m.ctx, &moved), problem.Internal)
+		return
+	}
+	ok(r, m.b.db.Rekey(m.ctx, &moved))
+	*b = moved
+}
+
 func (m *machine) saveDone(r *rapid.T) {
 	_, b := m.choose(r, false)
 	copied := *b
@@ -351,6 +372,9 @@ func (m *machine) checkBatches(r *rapid.T, id string, k *tracked) {
 		i++
 		if b.Sink != want.Sink || b.Place != want.Place {
 			return fmt.Errorf("batch %s moved to %s (%s) from %s (%s)", b.ID, b.Sink, b.Place, want.Sink, want.Place)
+		}
+		if b.Objects[0].Key != want.Objects[0].Key || !b.CutAt.Equal(want.CutAt) {
+			return fmt.Errorf("batch %s is %s at %v, want %s at %v", b.ID, b.Objects[0].Key, b.CutAt, want.Objects[0].Key, want.CutAt)
 		}
 		if b.State != want.State || b.Attempts != want.Attempts || b.Events() != want.Events() || len(b.Objects) != len(want.Objects) {
 			return fmt.Errorf("batch %+v, want %+v", b, want)

@@ -33,6 +33,7 @@ func Run(t *testing.T, open Opener) {
 		"plan refused":       testPlanRefused,
 		"save refused":       testSaveRefused,
 		"keys":               testKeys,
+		"rekey":              testRekey,
 		"batches never move": testNeverMove,
 		"abandon replay":     testAbandonReplay,
 		"replay and held":    testReplayAndHeld,

@@ -9,22 +9,23 @@ import (
 
 // exporterEntity is a batch exporter as the seed prints it, then what strm adds.
 type exporterEntity struct {
-	Ref         Ref          `json:"ref"`
-	StreamRef   Ref          `json:"streamRef"`
-	Interval    string       `json:"interval"`
-	SinkName    string       `json:"sinkName"`
-	PathPrefix  string       `json:"pathPrefix,omitempty"`
-	FromStart   bool         `json:"includeExistingEvents,omitempty"`
-	ID          string       `json:"id,omitempty"`
-	Layout      string       `json:"layout,omitempty"`
-	Format      string       `json:"format,omitempty"`
-	Compression string       `json:"compression,omitempty"`
-	Offset      string       `json:"intervalOffset,omitempty"`
-	MaxBytes    int64        `json:"maxBytes,omitempty"`
-	MaxPacked   int64        `json:"maxPackedBytes,omitempty"`
-	MaxEvents   int64        `json:"maxEvents,omitempty"`
-	CreatedAt   time.Time    `json:"createdAt"`
-	Status      apiv1.Status `json:"status"`
+	Ref          Ref          `json:"ref"`
+	StreamRef    Ref          `json:"streamRef"`
+	Interval     string       `json:"interval"`
+	SinkName     string       `json:"sinkName"`
+	PathPrefix   string       `json:"pathPrefix,omitempty"`
+	StreamPrefix string       `json:"streamPrefix,omitempty"`
+	FromStart    bool         `json:"includeExistingEvents,omitempty"`
+	ID           string       `json:"id,omitempty"`
+	Layout       string       `json:"layout,omitempty"`
+	Format       string       `json:"format,omitempty"`
+	Compression  string       `json:"compression,omitempty"`
+	Offset       string       `json:"intervalOffset,omitempty"`
+	MaxBytes     int64        `json:"maxBytes,omitempty"`
+	MaxPacked    int64        `json:"maxPackedBytes,omitempty"`
+	MaxEvents    int64        `json:"maxEvents,omitempty"`
+	CreatedAt    time.Time    `json:"createdAt"`
+	Status       apiv1.Status `json:"status"`
 
 	Options *apiv1.FileOptions `json:"options,omitempty"`
 }
@@ -32,7 +33,7 @@ type exporterEntity struct {
 func exporterOf(inst string, e apiv1.Exporter) exporterEntity {
 	return exporterEntity{
 		Ref: Ref{inst, e.Name}, StreamRef: Ref{inst, e.Stream}, Interval: seconds(e.Interval), SinkName: e.Sink,
-		PathPrefix: e.PathPrefix, FromStart: e.FromStart, ID: e.ID, Layout: e.Layout, Format: e.Format,
+		PathPrefix: e.PathPrefix, StreamPrefix: e.StreamPrefix, FromStart: e.FromStart, ID: e.ID, Layout: e.Layout, Format: e.Format,
 		Compression: e.Compression, Offset: seconds(e.Offset), MaxBytes: e.MaxBytes, MaxPacked: e.MaxPacked, MaxEvents: e.MaxEvents, CreatedAt: e.CreatedAt.UTC(), Status: e.Status, Options: e.Options,
 	}
 }
@@ -69,6 +70,9 @@ func cutNotes(e apiv1.Exporter) []string {
 	var notes, cut []string
 	if e.Layout != "" && e.Layout != "strm" {
 		notes = append(notes, "layout: "+e.Layout)
+	}
+	if e.StreamPrefix != "" {
+		notes = append(notes, "stream prefix: "+e.StreamPrefix)
 	}
 	if e.Offset != "" {
 		cut = append(cut, seconds(e.Offset)+" after each full interval")
