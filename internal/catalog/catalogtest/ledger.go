@@ -173,8 +173,6 @@ func testKeys(t *testing.T, b *bench) {
 	ok(t, b.db.Plan(ctx, []stream.Batch{key(b.exporter("e-d", "d", "b", "d", 1), 1, 0, "k")}, stream.Position{1}))
 }
 
-// testNeverMove: a batch stays where it was planned to go. Its exporter may
-// move, its sink may not until it is delivered.
 // testRekey: a batch of which nothing is in the bucket may get other keys; the
 // ledger keeps the moment they name to the microsecond.
 func testRekey(t *testing.T, b *bench) {
@@ -245,6 +243,8 @@ func testRekey(t *testing.T, b *bench) {
 	}
 }
 
+// testNeverMove: a batch stays where it was planned to go. Its exporter may
+// move, its sink may not until it is delivered.
 func testNeverMove(t *testing.T, b *bench) {
 	ctx := t.Context()
 	one, two := b.plain("a", 1), b.plain("b", 1)
