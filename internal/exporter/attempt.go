@@ -43,7 +43,7 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 		return fmt.Errorf("note batch %s as done: %w", b.ID, err)
 	}
 	r.observe.BatchDone(b)
-	if sink.Health.Status == stream.HealthFailing {
+	if sink.Health.Status != stream.HealthOK || b.DoneAt.Sub(sink.Health.At) >= deliveryNews {
 		r.remember(ctx, sink.Sink, nil)
 	}
 	return nil
