@@ -10,14 +10,23 @@ import (
 // so one serves one goroutine.
 type Lookup struct {
 	keys  []string
-	index map[string]int
+	index map[string]int // to fields; to what is counted, from firstCounted downwards
 	rest  int
 	guess int
 	key   []byte
 
+	tally      *Tally // nil: nothing is counted
+	undeclared []tallied
+
 	Vals []Value // by field, of the object last read; Raw is nil where nothing was
 	More []Member
 }
+
+// What find says of keys without a field.
+const (
+	unknown      = -1
+	firstCounted = -2
+)
 
 // Value is a member's value: its JSON text.
 type Value struct {
@@ -58,10 +67,13 @@ func (l *Lookup) Read(object []byte) bool {
 	for m.Next() {
 		key, escaped := m.Key()
 		raw, valEscaped := m.Value()
-		if i := l.find(key, escaped); i >= 0 {
+		switch i := l.find(key, escaped); {
+		case i >= 0:
 			l.Vals[i] = Value{raw, valEscaped}
-		} else if l.rest >= 0 {
+		case l.rest >= 0:
 			l.More = append(l.More, Member{key, escaped, Value{raw, valEscaped}})
+		case l.tally != nil:
+			l.count(i, key, escaped)
 		}
 	}
 	return m.OK()
@@ -84,9 +96,11 @@ func (l *Lookup) find(key []byte, escaped bool) int {
 		i, known = l.index[string(l.key)]
 	}
 	if !known {
-		return -1
+		return unknown
 	}
-	l.guess = i + 1
+	if i >= 0 {
+		l.guess = i + 1
+	}
 	return i
 }
 

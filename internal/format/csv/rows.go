@@ -17,6 +17,7 @@ type rows struct {
 	run     format.Run
 	pack    *format.Packer
 	lookup  *columns.Lookup
+	tally   columns.Tally
 	scratch []byte
 	numeric []bool // by part
 }
@@ -45,6 +46,9 @@ func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) *rows {
 			names = append(names, f.Name)
 		}
 		r.lookup = columns.NewLookup(l.fields)
+		if l.declared && run.Losses != nil {
+			r.lookup.Count(&r.tally)
+		}
 	}
 	if l.header {
 		for i, n := range names {
@@ -180,7 +184,16 @@ func (w *rows) Buffered() int64 { return w.pack.Buffered() }
 func (w *rows) Flush() error { return w.pack.Flush() }
 
 // Close ends the file.
-func (w *rows) Close() error { return w.pack.Close() }
+func (w *rows) Close() error {
+	if w.run.Losses != nil && w.lookup != nil {
+		lost := format.Losses{Others: w.tally.More}
+		w.lookup.Counted(func(name string, members int64) {
+			lost.Undeclared = append(lost.Undeclared, format.Undeclared{Path: name, Members: members})
+		})
+		w.run.Losses.Add(&lost)
+	}
+	return w.pack.Close()
+}
 
 // Count returns the number of rows.
 func (f Format) Count(r io.Reader, o stream.Output) (int64, error) {
