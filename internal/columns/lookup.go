@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"strm/internal/jsonscan"
@@ -119,11 +120,25 @@ func (v Value) Text(dst []byte) []byte {
 	if len(v.Raw) > 1 && v.Raw[0] == '"' {
 		s := v.Raw[1 : len(v.Raw)-1]
 		if v.Escaped || !utf8.Valid(s) {
-			return jsonscan.Unquote(dst, s)
+			return jsonscan.Unquote(slices.Grow(dst, len(s)), s)
 		}
 		return append(dst, s...)
 	}
 	return v.JSON(dst)
+}
+
+// TextIn returns what Text appends: the bytes of the value where they are its
+// text, else made in scratch, which comes back.
+func (v Value) TextIn(scratch []byte) (text, used []byte) {
+	s := v.Raw
+	if len(s) > 1 && s[0] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	if !v.Escaped && utf8.Valid(s) {
+		return s, scratch
+	}
+	scratch = v.Text(scratch)
+	return scratch, scratch
 }
 
 // JSON appends the value's JSON text, as valid UTF-8.

@@ -12,6 +12,12 @@ import (
 	"strm/internal/stream"
 )
 
+// keep is the largest buffer that is used again for the next row.
+const keep = 1 << 20
+
+// piece is how much of a long cell is written at once.
+const piece = 64 << 10
+
 type rows struct {
 	*layout
 	run     format.Run
@@ -74,11 +80,18 @@ func (w *rows) Append(row format.Row, event []byte) error {
 			n = w.members(n)
 			continue
 		}
-		w.scratch = w.env.Append(w.scratch[:0], p, w.run, &row, event)
-		w.cell(n, w.scratch, w.numeric[i])
+		text := event
+		if p != envelope.Data {
+			w.scratch = w.env.Append(w.scratch[:0], p, w.run, &row, event)
+			text = w.scratch
+		}
+		w.cell(n, text, w.numeric[i])
 		n++
 	}
 	w.end()
+	if cap(w.scratch) > keep {
+		w.scratch = nil
+	}
 	return w.pack.Spill()
 }
 
@@ -91,8 +104,9 @@ func (w *rows) members(n int) int {
 		case v.Null():
 			w.nullCell(n)
 		default:
-			w.scratch = v.Text(w.scratch[:0])
-			w.cell(n, w.scratch, !w.asText && jsonscan.KindOf(v.Raw) == jsonscan.Number)
+			var text []byte
+			text, w.scratch = v.TextIn(w.scratch[:0])
+			w.cell(n, text, !w.asText && jsonscan.KindOf(v.Raw) == jsonscan.Number)
 		}
 		n++
 	}
@@ -125,19 +139,29 @@ func (w *rows) cell(n int, text []byte, number bool) {
 	}
 	if w.quote == stream.QuoteAll || w.quote == stream.QuoteNonNumeric && !number || w.quote == stream.QuoteNeeded && w.needsQuotes(text) {
 		b = append(b, '"')
-		for {
-			i := bytes.IndexByte(text, '"')
-			if i < 0 {
-				break
-			}
-			b = append(append(b, text[:i+1]...), '"')
-			text = text[i+1:]
+		for len(text) > piece {
+			w.pack.Buf = doubled(b, text[:piece])
+			text = text[piece:]
+			w.pack.Ease()
+			b = w.pack.Buf
 		}
-		b = append(append(b, text...), '"')
-	} else {
-		b = append(b, text...)
+		w.pack.Buf = append(doubled(b, text), '"')
+		return
 	}
 	w.pack.Buf = b
+	w.pack.Long(text)
+}
+
+// doubled appends a text with its quotes doubled.
+func doubled(b, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			return append(b, text...)
+		}
+		b = append(append(b, text[:i+1]...), '"')
+		text = text[i+1:]
+	}
 }
 
 // needsQuotes reports whether a text would be misread if it stood bare: as
