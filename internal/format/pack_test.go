@@ -15,7 +15,7 @@ import (
 func TestLongRowsGiveTheSameBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, compression := range []string{format.None, format.Gzip, format.Zstd} {
-		for _, size := range []int{127 << 10, 128 << 10, 128<<10 + 1, 255 << 10, 256 << 10, 256<<10 + 1, 1 << 20, 3_000_001} {
+		for _, size := range []int{128<<10 - 1, 128 << 10, 256 << 10, 256<<10 + 1, 1_500_001} {
 			row := make([]byte, 0, size+20)
 			for len(row) < size {
 				row = fmt.Appendf(row, "%x,", r.Uint32()%5000)
@@ -24,7 +24,7 @@ func TestLongRowsGiveTheSameBytes(t *testing.T) {
 			var whole, eased bytes.Buffer
 			a, b := format.NewPacker(&whole, compression, &shared), format.NewPacker(&eased, compression, &shared)
 			most := 0
-			for range 3 {
+			for range 2 {
 				for _, text := range [][]byte{[]byte("before\n"), row, []byte("after\n")} {
 					a.Buf = append(a.Buf, text...)
 					if err := a.Spill(); err != nil {
