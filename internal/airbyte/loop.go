@@ -262,6 +262,7 @@ func (w *writer) settle(r result) error {
 	}
 	s.moving = slices.DeleteFunc(s.moving, func(m *chunk) bool { return m == c })
 	s.written = append(s.written, r.key)
+	s.lost.Add(&r.lost)
 	w.objects++
 	w.size += r.size
 	w.out.Log(protocol.Info, "stored %s: %d records, %d bytes", r.key, c.records, r.size)

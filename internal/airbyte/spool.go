@@ -206,6 +206,9 @@ func (c *chunk) frames(each func(row format.Row, changes, data []byte) error) er
 		if err := each(row, buf[:changes], buf[changes:]); err != nil {
 			return err
 		}
+		if cap(buf) > keep {
+			buf = nil
+		}
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type result struct {
 	job  job
 	key  string
 	size int64
+	lost format.Losses // what is in the records and not in the object
 	err  error
 }
 
@@ -42,7 +43,7 @@ type result struct {
 //     An object that was stored stays, with its generation on it.
 func (w *writer) store(ctx context.Context, j job) result {
 	res := result{job: j}
-	path, content, err := w.encode(ctx, j)
+	path, content, err := w.encode(ctx, j, &res.lost)
 	if path != "" {
 		defer func() { _ = os.Remove(path) }() // goes with its directory otherwise
 	}
@@ -58,7 +59,7 @@ func (w *writer) store(ctx context.Context, j job) result {
 
 // encode writes a chunk as a file of the format. A few at a time: it is
 // encoding that takes memory.
-func (w *writer) encode(ctx context.Context, j job) (path string, c objstore.Content, err error) {
+func (w *writer) encode(ctx context.Context, j job, lost *format.Losses) (path string, c objstore.Content, err error) {
 	select {
 	case w.encoding <- struct{}{}:
 	case <-ctx.Done():
@@ -70,7 +71,7 @@ func (w *writer) encode(ctx context.Context, j job) (path string, c objstore.Con
 		return "", c, fmt.Errorf("spool: %w", err)
 	}
 	out := &summed{w: f}
-	err = w.rows(out, j.chunk)
+	err = w.rows(out, j.chunk, lost)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return f.Name(), c, err
 	}
@@ -81,9 +82,9 @@ func (w *writer) encode(ctx context.Context, j job) (path string, c objstore.Con
 	}, nil
 }
 
-func (w *writer) rows(out io.Writer, c *chunk) error {
+func (w *writer) rows(out io.Writer, c *chunk, lost *format.Losses) error {
 	s := c.stream
-	rows, err := w.deps.Format.Rows(out, s.output, format.Run{SyncID: s.catalog.SyncID, GenerationID: s.gen.number})
+	rows, err := w.deps.Format.Rows(out, s.output, format.Run{SyncID: s.catalog.SyncID, GenerationID: s.gen.number, Losses: lost})
 	if err != nil {
 		return err
 	}

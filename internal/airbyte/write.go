@@ -93,6 +93,7 @@ type stream struct {
 	sinceState int64
 	status     protocol.StreamStatus
 	written    []string
+	lost       format.Losses // what the objects do not hold of their records
 }
 
 // writer is one run of write.
@@ -253,10 +254,24 @@ func (w *writer) whole(ctx context.Context, in io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.spool.close()) }()
-	if err := w.loop(ctx, in); err != nil {
+	err = w.loop(ctx, in)
+	w.complain()
+	if err != nil {
 		return err
 	}
 	return w.finish(ctx)
+}
+
+// complain tells what the records hold that the stored objects do not.
+func (w *writer) complain() {
+	for _, s := range w.track.streams {
+		if n := s.lost.Members(); n > 0 {
+			w.out.Log(protocol.Warn, "stream %s: %d members of records are in no file, because the stream's schema does not declare them: %s", s.catalog.Descriptor, n, objstore.OneLine(s.lost.Names()))
+		}
+		if n := s.lost.Nulled; n > 0 {
+			w.out.Log(protocol.Warn, "stream %s: %d values do not fit the stream's schema and are null in its files", s.catalog.Descriptor, n)
+		}
+	}
 }
 
 // finish ends a sync whose input has come to its end and is stored: complete

@@ -64,6 +64,12 @@ start. kill -9 is safe too.`,
 				cfg.Data = defaultData
 			}
 			cfg.MaxBody, cfg.MaxEvent, cfg.LogMaxBytes, cfg.MinFreeDisk = int64(maxBody), int(maxEvent), int64(logMax), int64(minFree)
+			if cfg.SinkCheckInterval < 0 {
+				return usagef("--sink-check-interval %s: use %s or more, or 0 for never", cfg.SinkCheckInterval, server.MinSinkCheckInterval)
+			}
+			if cfg.SinkCheckInterval == 0 {
+				cfg.SinkCheckInterval = -1 // asked for: never
+			}
 			if cfg.MinFreeDisk == 0 {
 				cfg.MinFreeDisk = -1 // asked for: no reserve
 			}
@@ -85,6 +91,7 @@ start. kill -9 is safe too.`,
 	f.Var(&minFree, "min-free-disk", "bytes that stay free on the disk; near them delivered events go early, below them intake answers 429 (0: no reserve, a full disk then ends the process)")
 	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered, 1m or more")
 	f.DurationVar(&cfg.Grace, "grace", 10*time.Second, "how long requests and uploads under way may go on when stopping")
+	f.DurationVar(&cfg.SinkCheckInterval, "sink-check-interval", time.Hour, "try sinks again of which nothing was heard for so long, 1m or more (0: never)")
 	f.StringVar(&cfg.PublicURL, "public-url", "", "where browsers and phones reach this server, as https://events.example.org; their Segment SDKs are told so (default: what they asked)")
 	f.StringVar(&cfg.AnalyticsJS, "analytics-js", "", "directory of the unpacked npm package @segment/analytics-next: serve it to pages with Segment's HTML snippet")
 	f.Var(&proxies, "trusted-proxies", "addresses or networks of proxies, with commas between, whose X-Forwarded-For, -Proto and -Host count (or Forwarded)")

@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"strm/internal/jsonscan"
@@ -10,14 +11,23 @@ import (
 // so one serves one goroutine.
 type Lookup struct {
 	keys  []string
-	index map[string]int
+	index map[string]int // to fields; to what is counted, from firstCounted downwards
 	rest  int
 	guess int
 	key   []byte
 
+	tally      *Tally // nil: nothing is counted
+	undeclared []tallied
+
 	Vals []Value // by field, of the object last read; Raw is nil where nothing was
 	More []Member
 }
+
+// What find says of keys without a field.
+const (
+	unknown      = -1
+	firstCounted = -2
+)
 
 // Value is a member's value: its JSON text.
 type Value struct {
@@ -58,10 +68,13 @@ func (l *Lookup) Read(object []byte) bool {
 	for m.Next() {
 		key, escaped := m.Key()
 		raw, valEscaped := m.Value()
-		if i := l.find(key, escaped); i >= 0 {
+		switch i := l.find(key, escaped); {
+		case i >= 0:
 			l.Vals[i] = Value{raw, valEscaped}
-		} else if l.rest >= 0 {
+		case l.rest >= 0:
 			l.More = append(l.More, Member{key, escaped, Value{raw, valEscaped}})
+		case l.tally != nil:
+			l.count(i, key, escaped)
 		}
 	}
 	return m.OK()
@@ -84,9 +97,11 @@ func (l *Lookup) find(key []byte, escaped bool) int {
 		i, known = l.index[string(l.key)]
 	}
 	if !known {
-		return -1
+		return unknown
 	}
-	l.guess = i + 1
+	if i >= 0 {
+		l.guess = i + 1
+	}
 	return i
 }
 
@@ -105,11 +120,25 @@ func (v Value) Text(dst []byte) []byte {
 	if len(v.Raw) > 1 && v.Raw[0] == '"' {
 		s := v.Raw[1 : len(v.Raw)-1]
 		if v.Escaped || !utf8.Valid(s) {
-			return jsonscan.Unquote(dst, s)
+			return jsonscan.Unquote(slices.Grow(dst, len(s)), s)
 		}
 		return append(dst, s...)
 	}
 	return v.JSON(dst)
+}
+
+// TextIn returns what Text appends: the bytes of the value where they are its
+// text, else made in scratch, which comes back.
+func (v Value) TextIn(scratch []byte) (text, used []byte) {
+	s := v.Raw
+	if len(s) > 1 && s[0] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	if !v.Escaped && utf8.Valid(s) {
+		return s, scratch
+	}
+	scratch = v.Text(scratch)
+	return scratch, scratch
 }
 
 // JSON appends the value's JSON text, as valid UTF-8.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/stream"
@@ -14,7 +15,7 @@ import (
 // attempt puts the objects of an unfinished batch that are not stored yet and
 // settles the batch. When it returns nil the ledger and b agree; an error
 // means that the ledger could not be written, and b may be ahead of it.
-func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
+func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) (err error) {
 	now := r.now()
 	b.Attempts++
 	if b.AttemptedAt.IsZero() {
@@ -26,13 +27,19 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 	if err != nil {
 		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), NeedsPerson(err))
 	}
+	var lost format.Losses
+	defer func() {
+		if err == nil { // else the ledger does not know of them, and they are put again
+			r.complain(b, &lost)
+		}
+	}()
 	for i := range b.Objects {
 		if b.Objects[i].Stored {
 			continue
 		}
-		ok, moved, err := r.put(ctx, l, sink, b, i, true)
+		ok, moved, err := r.put(ctx, l, sink, b, i, true, &lost)
 		for moves := 1; moved && err == nil; moves++ {
-			ok, moved, err = r.put(ctx, l, sink, b, i, moves < maxMoves)
+			ok, moved, err = r.put(ctx, l, sink, b, i, moves < maxMoves, &lost)
 		}
 		if err != nil || !ok {
 			return err
@@ -47,17 +54,29 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) error {
 		return fmt.Errorf("note batch %s as done: %w", b.ID, err)
 	}
 	r.observe.BatchDone(b)
-	if sink.Health.Status == stream.HealthFailing {
+	if sink.Health.Status != stream.HealthOK || b.DoneAt.Sub(sink.Health.At) >= deliveryNews {
 		r.remember(ctx, sink.Sink, nil)
 	}
 	return nil
 }
 
-// put stores one object. It returns false if it is not stored, with the batch
+// complain tells what the objects that were just stored do not hold of their
+// events. A later round of the batch tells of its own objects.
+func (r *Runner) complain(b *stream.Batch, lost *format.Losses) {
+	members := lost.Members()
+	if members == 0 && lost.Nulled == 0 {
+		return
+	}
+	r.observe.Lost(b.Stream, members, lost.Nulled)
+	r.logger.Warn("not everything in the events has a place in the declared schema; it is left out of the files", slog.String("batch", b.ID), slog.String("stream", b.Stream),
+		slog.Int64("undeclared_members", members), slog.String("undeclared", lost.Names()), slog.Int64("nulled_values", lost.Nulled))
+}
+
+// put stores one object, and adds to lost what it does not hold. It returns false if it is not stored, with the batch
 // saved and its retry scheduled. Where others may have its key, and do, the batch
 // gets other keys if it may move: then nothing is scheduled and put must be
 // called again.
-func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool) (stored, moved bool, err error) {
+func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool, lost *format.Losses) (stored, moved bool, err error) {
 	o := &b.Objects[i]
 	no := func(err error) (bool, bool, error) { return false, false, err }
 	f, err := r.format(b.Output.Format)
@@ -133,6 +152,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if err == nil {
 			o.Bytes, o.CRC32 = c.Size, c.CRC32
 		}
+		lost.Add(&c.lost)
 		return true, false, nil
 	}
 	if ctx.Err() != nil {

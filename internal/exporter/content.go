@@ -32,6 +32,7 @@ const inMemory = 1 << 20
 // content is an object's bytes, ready to be put as often as needed.
 type content struct {
 	objstore.Content
+	lost  format.Losses // what is in the events and not in the file
 	close func() error
 }
 
@@ -56,13 +57,16 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 		return c, err
 	}
 	sp := &spool{dir: r.spoolDir, room: r.spooled, sum: crc32.NewIEEE()}
-	events, err := f.Encode(sp, b.Output, src.input(ctx, b))
+	in := src.input(ctx, b)
+	in.Losses = &c.lost
+	events, err := f.Encode(sp, b.Output, in)
 	if err == nil && events != o.Events {
 		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d", events, o.Key, o.Events)
 	}
 	if err != nil {
 		return content{}, joinClose(err, sp.close())
 	}
+	tell(c.Metadata, &c.lost)
 	c.Size, c.CRC32, c.close = sp.size, sp.sum.Sum32(), sp.close
 	c.Open = func() (io.ReadSeekCloser, error) {
 		if kept, ok := sp.open(); ok {
@@ -106,6 +110,15 @@ func metadata(b *stream.Batch, o *stream.Object) map[string]string {
 		m["strm-ranges"] = string(ranges)
 	}
 	return m
+}
+
+// tell adds to an object's metadata what is not in it.
+func tell(m map[string]string, lost *format.Losses) {
+	for name, n := range map[string]int64{"strm-undeclared": lost.Members(), "strm-nulled": lost.Nulled} {
+		if n > 0 {
+			m[name] = strconv.FormatInt(n, 10)
+		}
+	}
 }
 
 // source reads the blocks of an object's ranges.

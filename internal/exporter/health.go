@@ -16,6 +16,10 @@ import (
 // written again: the exporters of a sink that start together say one thing.
 const healthFresh = time.Minute
 
+// deliveryNews is how old the health of a sink that is well may be before a
+// delivery says so again: what is in use need not be tried.
+const deliveryNews = 10 * time.Minute
+
 // rememberWithin bounds the write of a sink's health, which must happen also
 // when the time of the trial itself has run out.
 const rememberWithin = 5 * time.Second

@@ -230,3 +230,30 @@ func TestDeliveriesTellTheHealthOfTheirSink(t *testing.T) {
 		t.Errorf("delivered again: %+v", h)
 	}
 }
+
+// A delivery says that a sink is well also where that was known, but not each
+// time.
+func TestDeliveriesAreNewsOfTheirSink(t *testing.T) {
+	for _, tt := range []struct {
+		status stream.HealthStatus
+		age    time.Duration
+		fresh  bool
+	}{{stream.HealthOK, 9 * time.Minute, false}, {stream.HealthOK, 11 * time.Minute, true}, {stream.HealthUnknown, 0, true}} {
+		w := newWorld(t, stream.Output{}, 1)
+		p := w.start(nil, nil)
+		w.append(1, time.Now())
+		w.flush(p) // validated by now
+		s, err := w.db.Sink(t.Context(), "s3")
+		w.must(err)
+		before := time.Now().UTC().Truncate(time.Microsecond)
+		w.must(w.db.SetSinkHealth(t.Context(), "s3", s.Revision, stream.Health{Status: tt.status, At: before.Add(-tt.age)}))
+		w.append(1, time.Now())
+		w.flush(p)
+		w.stop()
+		s, err = w.db.Sink(t.Context(), "s3")
+		w.must(err)
+		if got := s.Health.Status == stream.HealthOK && !s.Health.At.Before(before); got != tt.fresh {
+			t.Errorf("%q %v old: %+v", tt.status, tt.age, s.Health)
+		}
+	}
+}

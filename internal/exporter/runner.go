@@ -21,6 +21,10 @@ import (
 type Observer interface {
 	BatchPlanned(b *stream.Batch)
 	BatchDone(b *stream.Batch)
+	// Lost is called with what objects of the stream that were stored do not hold
+	// of their events: members that the declared schema has no place for, values
+	// that did not fit their column.
+	Lost(stream string, undeclared, nulled int64)
 	// Put is called after each PUT: "stored" or an objstore.Outcome.
 	Put(outcome string)
 }

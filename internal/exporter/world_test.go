@@ -37,7 +37,9 @@ type world struct {
 	stream  stream.Stream
 	exp     stream.Exporter
 	backoff exporter.Backoff
-	sent    int          // events appended so far; their ids are 0..sent-1
+	sent    int // events appended so far; their ids are 0..sent-1
+	logger  *slog.Logger
+	observe exporter.Observer
 	looks   atomic.Int64 // how often the exporter was read from the catalog
 
 	process *process // the one that runs; a dead one reaches nothing any more
@@ -74,7 +76,7 @@ func newWorld(t *testing.T, output stream.Output, partitions int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, log: log, db: db, backoff: quick, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
+	w := &world{t: t, log: log, db: db, backoff: quick, logger: slog.New(slog.DiscardHandler), observe: quiet{}, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
 	t.Cleanup(func() {
 		w.stop()
 		if err := errors.Join(db.Close(), log.Close()); err != nil {
@@ -130,14 +132,14 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 		b = bucket(p, b)
 	}
 	p.runner = exporter.New(exporter.Options{
-		Log: w.log, Ledger: l, Catalog: counting{w.db, &w.looks}, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Ledger: l, Catalog: counting{w.db, &w.looks}, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: w.logger,
 		Open: func(_ context.Context, s stream.Sink) (objstore.Bucket, error) {
 			if s.Name == "dead" {
 				return deadBucket{}, nil
 			}
 			return b, nil
 		},
-		Observer: quiet{}, Grace: 50 * time.Millisecond, Parallel: 4,
+		Observer: w.observe, Grace: 50 * time.Millisecond, Parallel: 4,
 		Backoff: w.backoff,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -175,6 +177,7 @@ type quiet struct{}
 
 func (quiet) BatchPlanned(*stream.Batch) {}
 func (quiet) BatchDone(*stream.Batch)    {}
+func (quiet) Lost(string, int64, int64)  {}
 func (quiet) Put(string)                 {}
 
 func (w *world) stop() {

@@ -29,6 +29,9 @@ type Input struct {
 	// derive from the stream, and the batch's number is the id of the sync.
 	StreamID string
 	Seq      int64
+	// Losses, if not nil, is added to by Encode. What it counts is as much a
+	// function of the input as the bytes are.
+	Losses *Losses
 }
 
 // Variant is a format with its options chosen.
@@ -82,6 +85,8 @@ type Run struct {
 	// ends; 0 means 64 KiB. Where many writers are open, choose it large, watch
 	// Buffered, and Flush the largest: then no columns are held between calls.
 	Stage int64
+	// Losses, if not nil, is added to by Close.
+	Losses *Losses
 }
 
 // Row is what is known of an event beside its JSON.

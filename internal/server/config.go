@@ -19,6 +19,10 @@ const MinFreeDisk = 128 << 20
 // below it no sender could find out that an answer was lost and send again.
 const MinIdempotencyWindow = time.Minute
 
+// MinSinkCheckInterval is the shortest time after which sinks are tried again,
+// unless short intervals are allowed.
+const MinSinkCheckInterval = time.Minute
+
 // Config sets up a server. The zero value of each field, but for Data, is good.
 type Config struct {
 	Data    string // directory of all state; made if absent, with mode 0700
@@ -34,6 +38,7 @@ type Config struct {
 	IdempotencyWindow   time.Duration // how long keys are remembered, MinIdempotencyWindow or more; 24 h if 0
 	Grace               time.Duration // for work under way when stopping; 10 s if 0
 	Backoff             exporter.Backoff
+	SinkCheckInterval   time.Duration // sinks of which nothing was heard for so long are tried; 1 h if 0, never if negative
 
 	// For sources of kind segment.
 	PublicURL              string         // where browsers and phones reach the server; what a request was sent to if empty
@@ -51,6 +56,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.IdempotencyWindow == 0 {
 		c.IdempotencyWindow = 24 * time.Hour
+	}
+	if c.SinkCheckInterval == 0 {
+		c.SinkCheckInterval = time.Hour
 	}
 	if c.Grace <= 0 {
 		c.Grace = 10 * time.Second

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strm/internal/exporter"
+	"strm/internal/stream"
 )
 
 // gauges are read from the parts of the server when somebody asks.
@@ -16,6 +17,7 @@ type gauges struct {
 	waiting   *prometheus.Desc
 	state     *prometheus.Desc
 	delivered *prometheus.Desc
+	health    *prometheus.Desc
 	packed    *prometheus.Desc
 	disk      *prometheus.Desc
 	free      *prometheus.Desc
@@ -32,6 +34,7 @@ func (m *metrics) watch(s *Server) {
 		waiting:   prometheus.NewDesc("strm_exporter_waiting_events", "Events accepted and not yet delivered: the lag.", of, nil),
 		state:     prometheus.NewDesc("strm_exporter_state", "1 for the state the exporter is in: running, retrying, blocked, paused.", append(of, "state"), nil),
 		delivered: prometheus.NewDesc("strm_exporter_last_delivery_timestamp_seconds", "When the exporter last delivered a batch since the server began.", of, nil),
+		health:    prometheus.NewDesc("strm_sink_health", "1 if the sink could be written to when it was last heard of, 0 if not.", []string{"sink"}, nil),
 		packed:    prometheus.NewDesc("strm_log_packed_bytes", "Compressed bytes of the events kept.", nil, nil),
 		disk:      prometheus.NewDesc("strm_log_disk_bytes", "Bytes of the log's files.", nil, nil),
 		free:      prometheus.NewDesc("strm_disk_free_bytes", "Bytes free on the disk of the log.", nil, nil),
@@ -62,6 +65,20 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	sinks, err := g.server.catalog.Sinks(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(g.health, err)
+		return
+	}
+	for i := range sinks {
+		switch sinks[i].Health.Status {
+		case stream.HealthOK:
+			gauge(g.health, 1, sinks[i].Name)
+		case stream.HealthFailing:
+			gauge(g.health, 0, sinks[i].Name)
+		case stream.HealthUnknown:
+		}
+	}
 	exporters, err := g.server.catalog.Exporters(ctx)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(g.waiting, err)

@@ -18,6 +18,8 @@ type metrics struct {
 	done      *prometheus.CounterVec
 	events    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
+	dropped   *prometheus.CounterVec
+	nulled    *prometheus.CounterVec
 	duration  prometheus.Histogram
 	puts      *prometheus.CounterVec
 	attempts  prometheus.Counter
@@ -45,6 +47,12 @@ func newMetrics() *metrics {
 		}, []string{"stream"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_delivered_bytes_total", Help: "Bytes of objects delivered, as stored.",
+		}, []string{"stream"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_undeclared_members_total", Help: "Members of delivered events that are not in the files, because the declared schema has no place for them.",
+		}, []string{"stream"}),
+		nulled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_nulled_values_total", Help: "Values of delivered events that did not fit their column and are null in the files.",
 		}, []string{"stream"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "strm_batch_seconds", Help: "From the plan of a batch to its delivery.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
@@ -81,7 +89,7 @@ func newMetrics() *metrics {
 		}, []string{"stream"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests,
+		m.planned, m.done, m.events, m.bytes, m.dropped, m.nulled, m.duration, m.puts, m.attempts, m.requests,
 		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated)
 	return m
 }
@@ -98,6 +106,12 @@ func (m *metrics) BatchDone(b *stream.Batch) {
 	m.bytes.WithLabelValues(b.Stream).Add(float64(b.Bytes()))
 	m.duration.Observe(b.DoneAt.Sub(b.PlannedAt).Seconds())
 	m.attempts.Add(float64(b.Attempts - 1))
+}
+
+// Lost counts what files do not hold of their events.
+func (m *metrics) Lost(stream string, undeclared, nulled int64) {
+	m.dropped.WithLabelValues(stream).Add(float64(undeclared))
+	m.nulled.WithLabelValues(stream).Add(float64(nulled))
 }
 
 // Put counts a PUT.

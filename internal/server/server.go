@@ -87,6 +87,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if cfg.IdempotencyWindow < MinIdempotencyWindow {
 		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
 	}
+	if n := cfg.SinkCheckInterval; n > 0 && n < MinSinkCheckInterval && (!cfg.AllowShortIntervals || n < time.Second) {
+		return problem.New(problem.Invalid, "sinks cannot be tried every %s: use %s or more, or 0 for never (--sink-check-interval)", n, MinSinkCheckInterval)
+	}
 	if cfg.PublicURL != "" {
 		if s.public, err = segment.ParsePublicURL(cfg.PublicURL); err != nil {
 			return err
@@ -222,6 +225,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return ignoreEnd(gctx, s.runner.Run(gctx)) })
 	g.Go(func() error { return ignoreEnd(gctx, s.keeper.Run(gctx)) })
 	g.Go(func() error { return ignoreEnd(gctx, s.log.Run(gctx)) })
+	if every := s.cfg.SinkCheckInterval; every > 0 {
+		k := &control.SinkChecker{Control: s.control, Logger: s.cfg.Logger, Every: every}
+		g.Go(func() error { return ignoreEnd(gctx, k.Run(gctx)) })
+	}
 	g.Go(func() error {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

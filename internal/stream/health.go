@@ -25,7 +25,7 @@ const (
 	StepPut         HealthStep = "put"         // the validation object is stored
 )
 
-// Health is what is remembered of the last trial of a sink.
+// Health is what is remembered of the last trial of a sink, or delivery to it.
 type Health struct {
 	Status HealthStatus
 	Step   HealthStep // of a failure

@@ -87,8 +87,13 @@ func TestBasicWrite(t *testing.T) {
 		if text(r.data["id"]) != "5678" {
 			t.Errorf("data %v", r.data)
 		}
-		if _, kept := r.data["undeclared"]; kept == v.flat {
+		_, kept := r.data["undeclared"]
+		if kept == v.flat {
 			t.Errorf("undeclared kept: %v", kept)
+		}
+		const said = `"WARN","message":"stream Descriptor(namespace=null, name=test_stream): 1 members of records are in no file, because the stream's schema does not declare them: undeclared"`
+		if logs := strings.Join(a.of("LOG"), "\n"); strings.Contains(logs, said) == kept {
+			t.Errorf("undeclared kept: %v, and %s", kept, logs)
 		}
 		_, info := w.get(r.key)
 		if info.Metadata["ab-generation-id"] != "0" {

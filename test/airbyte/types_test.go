@@ -140,14 +140,16 @@ func TestUnions(t *testing.T) {
 			"merged":{"oneOf":[{"type":"object","properties":{"f1":{"type":"string"},"f2":{"type":"integer"}}},{"type":"object","properties":{"f1":{"type":"string"},"f3":{"type":"number"}}}]},
 			"conflict":{"oneOf":[{"type":"object","properties":{"field1":{"type":"string"}}},{"type":"object"}]},
 			"nested":{"oneOf":[{"type":"object","properties":{"o":{"type":"object"},"u":{"oneOf":[{"type":"string"},{"type":"boolean"}]}}},{"type":"string"}]}}}`
-		w.sync([]stream{s},
+		lines := []string{
 			record(`{"id":1,"scalars":"string1","schemaless":{"foo":"bar"},"merged":{"f1":"a","f2":1,"f5":true},"conflict":{"field1":"x"},"nested":{"o":{"k":1},"u":true}}`, 1),
-			record(`{"id":2,"scalars":7,"schemaless":8,"merged":{"f1":"b","f3":1.5},"conflict":{"other":1},"nested":"plain"}`, 1), complete()).must()
+			record(`{"id":2,"scalars":7,"schemaless":8,"merged":{"f1":"b","f3":1.5},"conflict":{"other":1},"nested":"plain"}`, 1), complete()}
+		w.sync([]stream{s}, lines...).must()
 		rows := w.rows("")
+		// What cannot be merged is JSON text; upstream fails, as we do when asked to.
+		expect(t, "conflict", values(rows, "conflict"), `{"field1":"x"}`, `{"other":1}`)
 		if !v.typed {
 			expect(t, "scalars", values(rows, "scalars"), "string1", "7")
 			expect(t, "merged", values(rows, "merged"), `{"f1":"a","f2":1,"f5":true}`, `{"f1":"b","f3":1.5}`)
-			expect(t, "conflict", values(rows, "conflict"), `{"field1":"x"}`, `{"other":1}`)
 			return
 		}
 		members := func(field, id, name string) string {
@@ -167,6 +169,12 @@ func TestUnions(t *testing.T) {
 			if got := members(c[0], c[1], c[2]); got != c[3] {
 				t.Errorf("%s of %s, %s: %q, want %q", c[0], c[1], c[2], got, c[3])
 			}
+		}
+		before := w.keys()
+		w.config["strict_types"] = true
+		w.sync([]stream{s}, lines...).fails("field conflict: branches of type object with and without a description cannot be merged", "config_error")
+		if after := w.keys(); !slices.Equal(before, after) {
+			t.Errorf("a sync that is refused for its schema wrote: %q became %q", before, after)
 		}
 	})
 }

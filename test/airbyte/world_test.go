@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,17 +22,37 @@ import (
 	"strm/internal/objstore/s3"
 	"strm/internal/objstore/s3server"
 	"strm/internal/objstore/s3server/s3fault"
+	"strm/test/harness"
 )
 
 // beCommand in the environment makes the test's own binary the command, so that
 // a test can kill it.
 const beCommand = "STRM_TEST_IS_THE_COMMAND"
 
+// tellPeak in the environment names a file in which the command leaves the size
+// of its largest resident set, in bytes. What the kernel says of a child counts
+// the memory of the parent that it began with.
+const tellPeak = "STRM_TEST_PEAK"
+
+func writePeak(path string) error {
+	u, err := harness.UsageOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, strconv.AppendInt(nil, u.PeakRSS, 10), 0o600)
+}
+
 const bucketName = "strm-airbyte-test"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beCommand) != "" {
-		os.Exit(cli.Main(os.Args[1:]))
+		code := cli.Main(os.Args[1:])
+		if path := os.Getenv(tellPeak); path != "" {
+			if err := writePeak(path); err != nil {
+				panic(err)
+			}
+		}
+		os.Exit(code)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -317,13 +339,18 @@ type process struct {
 	in    io.WriteCloser
 	lines chan string
 	errs  bytes.Buffer
+
+	peakFile string // of tellPeak
 }
 
 func (w *world) start(streams []stream) *process {
 	w.t.Helper()
-	p := &process{t: w.t, lines: make(chan string, 1000)}
+	p := &process{t: w.t, peakFile: filepath.Join(w.temp, "peak"), lines: make(chan string, 1000)}
 	p.cmd = exec.CommandContext(w.t.Context(), os.Args[0], w.files(streams)...)
 	p.cmd.Env = []string{beCommand + "=1", "TMPDIR=" + w.temp, "PATH=" + os.Getenv("PATH"), "HOME=" + w.temp, "NO_PROXY=*"}
+	if runtime.GOOS == "linux" {
+		p.cmd.Env = append(p.cmd.Env, tellPeak+"="+p.peakFile)
+	}
 	p.cmd.Stderr = &p.errs
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {

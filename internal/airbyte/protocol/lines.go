@@ -10,6 +10,9 @@ import (
 // chunkSize is how much is read at once.
 const chunkSize = 256 << 10
 
+// longLine is the largest buffer that is made larger by doubling.
+const longLine = 16 << 20
+
 // Lines cuts a stream of bytes into chunks of whole lines, without waiting for
 // a chunk to be full: what has arrived is given out.
 type Lines struct {
@@ -44,12 +47,13 @@ func (l *Lines) Next(buf []byte) ([]byte, int64, error) {
 			if len(buf) > MaxLine {
 				return nil, 0, fmt.Errorf("line %d: longer than %d MB, the most that is read", l.line+1, MaxLine>>20)
 			}
-			// Both are held for a moment, so a long line grows in smaller steps.
-			more := cap(buf)
-			if more > 16<<20 {
-				more /= 4
+			// Both are held for a moment. So a long line gets the room of the
+			// longest at once: what it does not use is address space, not memory.
+			more := 2 * cap(buf)
+			if more > longLine {
+				more = MaxLine + chunkSize
 			}
-			bigger := make([]byte, len(buf), min(cap(buf)+more, MaxLine+chunkSize))
+			bigger := make([]byte, len(buf), more)
 			copy(bigger, buf)
 			buf = bigger
 		}

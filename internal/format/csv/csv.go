@@ -55,6 +55,7 @@ type layout struct {
 	quote     stream.CSVQuote
 	header    bool
 	asText    bool // numbers of the event count as text
+	declared  bool // fields come from a schema
 }
 
 func plan(o stream.Output) (*layout, error) {
@@ -112,6 +113,7 @@ func plan(o stream.Output) (*layout, error) {
 		if l.fields == nil {
 			l.fields = []columns.Field{} // declared to have none
 		}
+		l.declared = true
 	}
 	return l, nil
 }

@@ -200,3 +200,29 @@ func TestNoEventsNameNoColumns(t *testing.T) {
 		}
 	}
 }
+
+// What the schema does not declare is counted, wherever that makes it vanish.
+func TestUndeclaredMembersAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    stream.Output
+		want int64
+	}{
+		"flat":        {stream.Output{}, 3},
+		"tarsal":      {stream.Output{Envelope: stream.Envelope{Style: "tarsal"}, Flattening: "root"}, 3},
+		"not flat":    {stream.Output{Envelope: stream.Envelope{Style: "airbyte-1.x"}}, 0},
+		"prose, data": {stream.Output{Envelope: stream.Envelope{Style: "tarsal-prose"}, Flattening: "root"}, 0},
+	} {
+		c.o.Table.Schema = `{"properties":{"a":{"type":"object","properties":{}}}}`
+		var lost format.Losses
+		write(t, c.o, format.Run{Losses: &lost}, row(t), `{"a":{"kept":1},"b":1}`, `{"c":1,"b":2}`)
+		if lost.Members() != c.want || c.want > 0 && (lost.Undeclared[0] != format.Undeclared{Path: "b", Members: 2}) {
+			t.Errorf("%s: %+v", name, lost)
+		}
+	}
+	var lost format.Losses
+	in := formattest.Input(formattest.Blocks(t, 1, 100))
+	in.Losses = &lost
+	if _, err := (csv.Format{}).Encode(new(bytes.Buffer), stream.Output{}, in); err != nil || lost.Members() != 0 {
+		t.Errorf("found columns: %+v, %v", lost, err)
+	}
+}

@@ -12,11 +12,18 @@ import (
 	"strm/internal/stream"
 )
 
+// keep is the largest buffer that is used again for the next row.
+const keep = 1 << 20
+
+// piece is how much of a long cell is written at once.
+const piece = 64 << 10
+
 type rows struct {
 	*layout
 	run     format.Run
 	pack    *format.Packer
 	lookup  *columns.Lookup
+	tally   columns.Tally
 	scratch []byte
 	numeric []bool // by part
 }
@@ -45,6 +52,9 @@ func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) *rows {
 			names = append(names, f.Name)
 		}
 		r.lookup = columns.NewLookup(l.fields)
+		if l.declared && run.Losses != nil {
+			r.lookup.Count(&r.tally)
+		}
 	}
 	if l.header {
 		for i, n := range names {
@@ -70,11 +80,18 @@ func (w *rows) Append(row format.Row, event []byte) error {
 			n = w.members(n)
 			continue
 		}
-		w.scratch = w.env.Append(w.scratch[:0], p, w.run, &row, event)
-		w.cell(n, w.scratch, w.numeric[i])
+		text := event
+		if p != envelope.Data {
+			w.scratch = w.env.Append(w.scratch[:0], p, w.run, &row, event)
+			text = w.scratch
+		}
+		w.cell(n, text, w.numeric[i])
 		n++
 	}
 	w.end()
+	if cap(w.scratch) > keep {
+		w.scratch = nil
+	}
 	return w.pack.Spill()
 }
 
@@ -87,8 +104,9 @@ func (w *rows) members(n int) int {
 		case v.Null():
 			w.nullCell(n)
 		default:
-			w.scratch = v.Text(w.scratch[:0])
-			w.cell(n, w.scratch, !w.asText && jsonscan.KindOf(v.Raw) == jsonscan.Number)
+			var text []byte
+			text, w.scratch = v.TextIn(w.scratch[:0])
+			w.cell(n, text, !w.asText && jsonscan.KindOf(v.Raw) == jsonscan.Number)
 		}
 		n++
 	}
@@ -121,19 +139,29 @@ func (w *rows) cell(n int, text []byte, number bool) {
 	}
 	if w.quote == stream.QuoteAll || w.quote == stream.QuoteNonNumeric && !number || w.quote == stream.QuoteNeeded && w.needsQuotes(text) {
 		b = append(b, '"')
-		for {
-			i := bytes.IndexByte(text, '"')
-			if i < 0 {
-				break
-			}
-			b = append(append(b, text[:i+1]...), '"')
-			text = text[i+1:]
+		for len(text) > piece {
+			w.pack.Buf = doubled(b, text[:piece])
+			text = text[piece:]
+			w.pack.Ease()
+			b = w.pack.Buf
 		}
-		b = append(append(b, text...), '"')
-	} else {
-		b = append(b, text...)
+		w.pack.Buf = append(doubled(b, text), '"')
+		return
 	}
 	w.pack.Buf = b
+	w.pack.Long(text)
+}
+
+// doubled appends a text with its quotes doubled.
+func doubled(b, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			return append(b, text...)
+		}
+		b = append(append(b, text[:i+1]...), '"')
+		text = text[i+1:]
+	}
 }
 
 // needsQuotes reports whether a text would be misread if it stood bare: as
@@ -180,7 +208,16 @@ func (w *rows) Buffered() int64 { return w.pack.Buffered() }
 func (w *rows) Flush() error { return w.pack.Flush() }
 
 // Close ends the file.
-func (w *rows) Close() error { return w.pack.Close() }
+func (w *rows) Close() error {
+	if w.run.Losses != nil && w.lookup != nil {
+		lost := format.Losses{Others: w.tally.More}
+		w.lookup.Counted(func(name string, members int64) {
+			lost.Undeclared = append(lost.Undeclared, format.Undeclared{Path: name, Members: members})
+		})
+		w.run.Losses.Add(&lost)
+	}
+	return w.pack.Close()
+}
 
 // Count returns the number of rows.
 func (f Format) Count(r io.Reader, o stream.Output) (int64, error) {

@@ -134,22 +134,22 @@ func (e *Envelope) Append(dst []byte, p Part, run format.Run, r *format.Row, eve
 	case DataWithID:
 		dst = e.member(append(dst, '{'), ID)
 		dst = append(AppendUUID(append(dst, '"'), r.ID), '"')
-		return appendMembers(dst, event)
+		dst, event = members(dst, event)
 	case Data, Root:
 	}
 	return append(dst, event...)
 }
 
-// AppendObject appends the event in its envelope as one JSON object.
-func (e *Envelope) AppendObject(dst []byte, run format.Run, r *format.Row, event []byte) []byte {
+// Object makes the event in its envelope one JSON object: head, which is
+// appended to dst, then body, which is of the event, then tail.
+func (e *Envelope) Object(dst []byte, run format.Run, r *format.Row, event []byte) (head, body []byte, tail string) {
 	switch e.Style {
 	case stream.EnvelopeNone:
-		return append(dst, event...)
+		return dst, event, ""
 	case stream.EnvelopeTarsal, stream.EnvelopeTarsalProse:
 		// That vendor's flattening is CSV's alone.
 		dst = e.Append(e.member(append(dst, '{'), Metadata), Metadata, run, r, event)
-		dst = append(e.member(append(dst, ','), Data), event...)
-		return append(dst, '}')
+		return e.member(append(dst, ','), Data), event, "}"
 	case stream.EnvelopeAirbyte0, stream.EnvelopeAirbyte1:
 	}
 	dst = e.member(append(dst, '{'), ID)
@@ -160,10 +160,10 @@ func (e *Envelope) AppendObject(dst []byte, run format.Run, r *format.Row, event
 		dst = e.Append(e.member(append(dst, ','), Generation), Generation, run, r, nil)
 	}
 	if e.Flat {
-		return appendMembers(dst, event)
+		dst, body = members(dst, event)
+		return dst, body, ""
 	}
-	dst = append(e.member(append(dst, ','), Data), event...)
-	return append(dst, '}')
+	return e.member(append(dst, ','), Data), event, "}"
 }
 
 // member appends the key of a part, with its colon.
@@ -171,14 +171,15 @@ func (e *Envelope) member(dst []byte, p Part) []byte {
 	return append(jsonscan.Quote(dst, e.names[p]), ':')
 }
 
-// appendMembers goes on with the members of an object, and closes it.
-func appendMembers(dst, event []byte) []byte {
+// members returns the members of an object with its closing brace, to go on
+// with where others stand already; dst gets the comma between.
+func members(dst, event []byte) (head, rest []byte) {
 	inner := event[jsonscan.Space(event, 0)+1:]
 	inner = inner[jsonscan.Space(inner, 0):]
 	if inner[0] != '}' {
 		dst = append(dst, ',')
 	}
-	return append(dst, inner...)
+	return dst, inner
 }
 
 // Check refuses what is not a JSON object. It looks at both ends alone: see

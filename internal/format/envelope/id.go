@@ -75,7 +75,7 @@ func (e *Envelope) Rows(in format.Input, w format.RowWriter) (int64, error) {
 }
 
 // RunOf returns what the rows of a planned object have in common.
-func RunOf(in format.Input) format.Run { return format.Run{SyncID: in.Seq} }
+func RunOf(in format.Input) format.Run { return format.Run{SyncID: in.Seq, Losses: in.Losses} }
 
 // Find shows every event of the input to a finder of columns, and returns how
 // many there were.

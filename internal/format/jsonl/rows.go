@@ -37,7 +37,10 @@ func (w *rows) Append(r format.Row, event []byte) error {
 	if err != nil {
 		return err
 	}
-	w.pack.Buf = append(w.env.AppendObject(w.pack.Buf, w.run, &r, event), '\n')
+	head, body, tail := w.env.Object(w.pack.Buf, w.run, &r, event)
+	w.pack.Buf = head
+	w.pack.Long(body)
+	w.pack.Buf = append(append(w.pack.Buf, tail...), '\n')
 	return w.pack.Spill()
 }
 

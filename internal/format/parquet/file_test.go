@@ -22,12 +22,12 @@ import (
 // library, another rule), raise that version in Variant first.
 func TestEncodersArePinned(t *testing.T) {
 	for c, want := range map[string]string{
-		"none":   "parquet-none/1 51a4cc670582f342",
-		"snappy": "parquet-snappy/1 f3f909cc6ab5f099",
-		"gzip":   "parquet-gzip/1 76d1ff63042717a9",
-		"zstd":   "parquet-zstd/1 31315d2f5d2a753f",
-		"lz4":    "parquet-lz4/1 e78d4d0dd4f775ef",
-		"brotli": "parquet-brotli/1 1ef0e422e0e05940",
+		"none":   "parquet-none/2 51a4cc670582f342",
+		"snappy": "parquet-snappy/2 f3f909cc6ab5f099",
+		"gzip":   "parquet-gzip/2 76d1ff63042717a9",
+		"zstd":   "parquet-zstd/2 31315d2f5d2a753f",
+		"lz4":    "parquet-lz4/2 e78d4d0dd4f775ef",
+		"brotli": "parquet-brotli/2 1ef0e422e0e05940",
 	} {
 		o := stream.Output{Compression: c, Envelope: stream.Envelope{Style: "airbyte-1.x"}, Parquet: stream.Parquet{RowGroupRows: 5000}}
 		var buf bytes.Buffer
@@ -166,6 +166,57 @@ func TestNulledValuesAreCountedInTheFile(t *testing.T) {
 	o := stream.Output{Table: stream.Table{Schema: `{"properties":{"i":{"type":"integer"},"b":{"type":"boolean"}}}`}}
 	_, meta, _ := read(t, write(t, o, format.Run{}, nil, `{"i":"x","b":1}`, `{"i":1e30}`, `{"i":"x"}`, `{"i":1}`))
 	if got, want := meta("strm.nulled"), `{"b":{"DESTINATION_SERIALIZATION_ERROR":1},"i":{"DESTINATION_FIELD_SIZE_LIMITATION":1,"DESTINATION_SERIALIZATION_ERROR":2}}`; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestUndeclaredMembersAreCountedInTheFile(t *testing.T) {
+	const schema = `{"properties":{"i":{"type":"integer"},"o":{"type":"object","properties":{"a":{}}},"l":{"type":"array","items":{"type":"object","properties":{"a":{}}}},` +
+		`"u":{"oneOf":[{"type":"string"},{"type":"object","properties":{"a":{}}}]},"free":{"type":"object"},"m":{"type":"object","strm_type":"map","additionalProperties":{"type":"object","properties":{"a":{}}}}}}`
+	events := []string{
+		`{"i":1,"x":1,"o":{"a":1,"b":2},"l":[{"a":1},{"c":2},{"c":3,"d":4}],"u":{"a":1,"e":2},"free":{"any":1},"m":{"k":{"a":1,"f":2},"k2":{"f":3}}}`,
+		`{"i":1,"x":null,"o":{"b":{"b":1}},"u":"text"}`,
+		`{"i":"no"}`,
+	}
+	const want = `{"l.[].c":2,"l.[].d":1,"m.*.f":2,"o.b":2,"u.e":1,"x":2}`
+	for name, c := range map[string]struct {
+		env    stream.EnvelopeStyle
+		schema string
+		want   string
+		total  int64
+	}{
+		"bare":       {"", schema, want, 10},
+		"enveloped":  {"airbyte-1.x", schema, want, 10},
+		"no columns": {"airbyte-1.x", `{"properties":{}}`, `{"free":1,"i":3,"l":1,"m":1,"o":2,"u":2,"x":2}`, 12},
+		"the rest":   {"airbyte-0.x", schema, strings.Replace(want, `,"x":2`, "", 1), 8},
+		"data":       {"", `{"properties":{}}`, "", 0},
+	} {
+		o := stream.Output{Envelope: stream.Envelope{Style: c.env}, Table: stream.Table{Schema: c.schema}}
+		var lost format.Losses
+		_, meta, _ := read(t, write(t, o, format.Run{Losses: &lost}, nil, events...))
+		if got := meta("strm.undeclared"); got != c.want || lost.Members() != c.total {
+			t.Errorf("%s: %s, %d in all; want %s", name, got, lost.Members(), c.want)
+		}
+		if nulled := meta("strm.nulled") != ""; nulled != (lost.Nulled == 1) {
+			t.Errorf("%s: nulled %s, %d", name, meta("strm.nulled"), lost.Nulled)
+		}
+	}
+	// What is found in the events is declared by them.
+	var lost format.Losses
+	var buf bytes.Buffer
+	in := formattest.Input(formattest.Blocks(t, 1, 100))
+	in.Losses = &lost
+	if _, err := (parquet.Format{}).Encode(&buf, stream.Output{}, in); err != nil || lost.Members() != 0 {
+		t.Errorf("%+v, %v", lost, err)
+	}
+	// Names beyond the bound are summed.
+	var many []string
+	for i := range 150 {
+		many = append(many, fmt.Sprintf(`{"k%03d":1,"k":1}`, i))
+	}
+	o := stream.Output{Envelope: stream.Envelope{Style: "airbyte-1.x"}, Table: stream.Table{Schema: `{"properties":{}}`}}
+	_, meta, _ := read(t, write(t, o, format.Run{}, nil, many...))
+	if got := meta("strm.undeclared"); !strings.HasPrefix(got, `{"":51,"k":150,"k000":1,`) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -54,7 +54,7 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	if c == "" {
 		c = "snappy"
 	}
-	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/1"}
+	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/2"}
 	_, err := codec(c)
 	return v, err
 }
@@ -84,6 +84,8 @@ type layout struct {
 	fields []columns.Field // declared, nil if they are to be found
 	order  stream.ColumnOrder
 	clean  bool
+
+	declared bool // fields come from a schema
 
 	codec           string
 	rowGroupBytes   int64
@@ -152,7 +154,7 @@ func plan(o stream.Output) (*layout, error) {
 		if fields == nil {
 			fields = []columns.Field{} // declared to have none
 		}
-		l.fields = fields
+		l.fields, l.declared = fields, true
 	}
 	return l, nil
 }

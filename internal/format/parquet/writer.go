@@ -48,6 +48,8 @@ type writer struct {
 	rawIn  int64
 	seen   map[uint64]struct{}
 	nulled map[string]map[string]int64 // column, reason
+	tally  columns.Tally
+	counts bool // of members that the schema has no place for
 }
 
 // staged is a row that waits: its event ends at end in raw.
@@ -68,6 +70,9 @@ func (l *layout) writer(w io.Writer, run format.Run) (*writer, error) {
 	out.parts, out.metas, out.root, out.schema, out.emit.leaves = l.schema()
 	out.lookup = columns.NewLookup(l.fields)
 	out.emit.misfit = out.misfit
+	if l.declared && slices.Contains(out.parts, envelope.Root) {
+		out.count()
+	}
 	out.pageCodec = c
 	if _, err := parquet.NewWriterConfig(out.options()...); err != nil {
 		return nil, err
@@ -172,7 +177,7 @@ func (w *writer) row(event []byte, r *format.Row) {
 	e := &w.emit
 	e.utf8 = utf8.Valid(event)
 	e.changes, e.more = e.changes[:0], 0
-	if len(w.root) > 0 {
+	if len(w.root) > 0 || w.counts {
 		if !w.lookup.Read(event) { // not checked by the caller, as it should be
 			e.column, e.path = -1, e.path[:0]
 			e.note(columns.Unfit)
@@ -344,18 +349,27 @@ func (w *writer) Flush() error {
 }
 
 // Close ends the file. How many values were nulled is in the file's metadata
-// under strm.nulled: {"column":{"reason":count}}.
+// under strm.nulled: {"column":{"reason":count}}; how many members had no place
+// in the schema, under strm.undeclared: {"path":count}, those of paths beyond the
+// bound under the empty path.
 func (w *writer) Close() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	w.open()
+	lost := w.losses()
+	if w.run.Losses != nil {
+		w.run.Losses.Add(&lost)
+	}
 	if len(w.nulled) > 0 {
-		b, err := json.Marshal(w.nulled) // keys are sorted
-		if err != nil {
+		if err := w.note("strm.nulled", w.nulled); err != nil {
 			return err
 		}
-		w.file.SetKeyValueMetadata("strm.nulled", string(b))
+	}
+	if lost.Members() > 0 {
+		if err := w.note("strm.undeclared", byPath(&lost)); err != nil {
+			return err
+		}
 	}
 	if w.env.Style != stream.EnvelopeNone {
 		w.file.SetKeyValueMetadata("strm.envelope", string(w.env.Style))
@@ -366,6 +380,16 @@ func (w *writer) Close() error {
 		err = ferr
 	}
 	return err
+}
+
+// note puts JSON into the file's metadata.
+func (w *writer) note(key string, of any) error {
+	b, err := json.Marshal(of) // keys are sorted
+	if err != nil {
+		return err
+	}
+	w.file.SetKeyValueMetadata(key, string(b))
+	return nil
 }
 
 // sink buffers what is written while a row group or the footer is, because they
