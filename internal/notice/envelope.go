@@ -2,6 +2,7 @@ package notice
 
 import (
 	"encoding/json"
+	"time"
 
 	"strm/internal/problem"
 )
@@ -70,6 +71,15 @@ func envelope(fields map[string]json.RawMessage) (Envelope, error) {
 		return Envelope{}, problem.New(problem.Invalid, "the message is not from SNS: it has no Type")
 	}
 	return e, nil
+}
+
+// At returns when the message was published, as it says itself. Kind Invalid.
+func (e *Envelope) At() (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, e.Timestamp)
+	if err != nil {
+		return time.Time{}, problem.New(problem.Invalid, "the Timestamp of the SNS message is no time")
+	}
+	return at.UTC(), nil
 }
 
 // StringToSign returns the bytes that SNS signs, for a message of one of the
