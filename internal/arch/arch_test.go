@@ -29,7 +29,7 @@ var layers = [][]string{
 		"notice/sns",
 	},
 	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
-	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
+	{"builtin", "control", "collect/events", "collect/segment", "collect/notices", "apiclient"},
 	{"api"},
 	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
