@@ -145,13 +145,13 @@ func TestWhatNobodyUnderstandsIsLeftToTheRedrivePolicy(t *testing.T) {
 		q.most = 3
 		r, stop := start(t, q, sqs.Config{TopicARN: topic})
 		synctest.Wait()
-		if len(r.keys) != 1 || len(q.deleted) != 1 || q.left() != 4 || r.parked != 4 || !strings.HasPrefix(r.last(), "4 messages") || !strings.Contains(r.last(), "9.9") {
+		if len(r.keys) != 1 || len(q.deleted) != 1 || q.left() != 4 || r.parked != 4 || !strings.HasPrefix(r.last(), "4 of the queue") || !strings.Contains(r.last(), "9.9") {
 			t.Errorf("%v, %d left, %d parked: %s", r.keys, q.left(), r.parked, r.last())
 		}
 		polls := q.polls
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if len(q.dead) != 4 || q.left() != 0 || len(r.keys) != 1 || r.parked != 12 || q.polls-polls > 40 || !strings.HasPrefix(r.last(), "4 messages") {
+		if len(q.dead) != 4 || q.left() != 0 || len(r.keys) != 1 || r.parked != 12 || q.polls-polls > 40 || !strings.HasPrefix(r.last(), "4 of the queue") {
 			t.Errorf("%d dead, %d left, %d parked, %d polls: %s", len(q.dead), q.left(), r.parked, q.polls-polls, r.last())
 		}
 		time.Sleep(time.Hour)
