@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +52,17 @@ func (q *queue) send(body string) {
 	q.messages = append(q.messages, &message{id: fmt.Sprintf("m%d", len(q.messages)+len(q.deleted)+len(q.dead)), body: body})
 	close(q.changed)
 	q.changed = make(chan struct{})
+}
+
+// seen is a copy to look at while somebody uses the queue.
+func (q *queue) seen() *queue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := &queue{dead: slices.Clone(q.dead), deleted: slices.Clone(q.deleted), polls: q.polls, sent: slices.Clone(q.sent)}
+	for _, m := range q.messages {
+		c.messages = append(c.messages, &message{id: m.id, body: m.body, received: m.received})
+	}
+	return c
 }
 
 func (q *queue) left() int {

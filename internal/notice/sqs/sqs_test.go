@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +68,13 @@ func (r *run) take(_ context.Context, n notice.Notice) error {
 	return nil
 }
 
+// seen is a copy to look at while the poller runs.
+func (r *run) seen() *run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &run{keys: slices.Clone(r.keys), tests: r.tests, problems: slices.Clone(r.problems), parked: r.parked}
+}
+
 func (r *run) set(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,16 +129,16 @@ func TestEveryShapeIsTakenAndDeleted(t *testing.T) {
 		q := newQueue(event("a+b.parquet"), wrapped(t, topic, event("c.parquet")), `{"Event":"s3:TestEvent","Bucket":"in-bucket"}`, `{"Records":[]}`)
 		r, stop := start(t, q, sqs.Config{TopicARN: topic})
 		synctest.Wait()
-		if strings.Join(r.keys, " ") != "a b.parquet c.parquet" || r.tests != 1 || q.left() != 0 || len(q.deleted) != 4 {
-			t.Errorf("%v, %d tests, %d left", r.keys, r.tests, q.left())
+		if strings.Join(r.seen().keys, " ") != "a b.parquet c.parquet" || r.seen().tests != 1 || q.left() != 0 || len(q.seen().deleted) != 4 {
+			t.Errorf("%v, %d tests, %d left", r.seen().keys, r.seen().tests, q.left())
 		}
 		time.Sleep(time.Minute) // of the bubble: long polls, and not a problem
 		q.send(event("d.parquet"))
 		synctest.Wait()
-		if len(r.keys) != 3 || q.polls > 6 || r.last() != "" {
-			t.Errorf("%v after %d polls: %s", r.keys, q.polls, r.last())
+		if len(r.seen().keys) != 3 || q.seen().polls > 6 || r.last() != "" {
+			t.Errorf("%v after %d polls: %s", r.seen().keys, q.seen().polls, r.last())
 		}
-		for _, h := range q.sent {
+		for _, h := range q.seen().sent {
 			if !strings.Contains(h.Get("Authorization"), "AKIA/") || !strings.Contains(h.Get("Authorization"), "/eu-west-1/sqs/") {
 				t.Errorf("%v", h)
 			}
@@ -145,14 +154,14 @@ func TestWhatNobodyUnderstandsIsLeftToTheRedrivePolicy(t *testing.T) {
 		q.most = 3
 		r, stop := start(t, q, sqs.Config{TopicARN: topic})
 		synctest.Wait()
-		if len(r.keys) != 1 || len(q.deleted) != 1 || q.left() != 4 || r.parked != 4 || !strings.HasPrefix(r.last(), "4 of the queue") || !strings.Contains(r.last(), "9.9") {
-			t.Errorf("%v, %d left, %d parked: %s", r.keys, q.left(), r.parked, r.last())
+		if len(r.seen().keys) != 1 || len(q.seen().deleted) != 1 || q.left() != 4 || r.seen().parked != 4 || !strings.HasPrefix(r.last(), "4 of the queue") || !strings.Contains(r.last(), "9.9") {
+			t.Errorf("%v, %d left, %d parked: %s", r.seen().keys, q.left(), r.seen().parked, r.last())
 		}
-		polls := q.polls
+		polls := q.seen().polls
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if len(q.dead) != 4 || q.left() != 0 || len(r.keys) != 1 || r.parked != 12 || q.polls-polls > 40 || !strings.HasPrefix(r.last(), "4 of the queue") {
-			t.Errorf("%d dead, %d left, %d parked, %d polls: %s", len(q.dead), q.left(), r.parked, q.polls-polls, r.last())
+		if len(q.seen().dead) != 4 || q.left() != 0 || len(r.seen().keys) != 1 || r.seen().parked != 12 || q.seen().polls-polls > 40 || !strings.HasPrefix(r.last(), "4 of the queue") {
+			t.Errorf("%d dead, %d left, %d parked, %d polls: %s", len(q.seen().dead), q.left(), r.seen().parked, q.seen().polls-polls, r.last())
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -181,25 +190,25 @@ func TestNothingIsDeletedBeforeItIsDurable(t *testing.T) {
 		r.set(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		for _, m := range q.messages {
+		for _, m := range q.seen().messages {
 			t.Errorf("%s is left", m.body)
 		}
-		if len(r.keys) != 4 || len(q.dead) != 0 || r.last() != "" {
-			t.Errorf("%v: %s", r.keys, r.last())
+		if len(r.seen().keys) != 4 || len(q.seen().dead) != 0 || r.last() != "" {
+			t.Errorf("%v: %s", r.seen().keys, r.last())
 		}
 		// A long one few of them.
 		r.set(errors.New("disk full"))
 		q.send(event("e.parquet"))
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := q.messages[0].received; n < 2 || n > 6 {
+		if n := q.seen().messages[0].received; n < 2 || n > 6 {
 			t.Errorf("received %d times in ten minutes", n)
 		}
 		r.set(nil)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if len(r.keys) != 5 || q.left() != 0 || r.last() != "" {
-			t.Errorf("%v: %s", r.keys, r.last())
+		if len(r.seen().keys) != 5 || q.left() != 0 || r.last() != "" {
+			t.Errorf("%v: %s", r.seen().keys, r.last())
 		}
 		stop()
 	})
@@ -212,8 +221,8 @@ func TestStopLosesNothing(t *testing.T) {
 		synctest.Wait()
 		stop() // in a long poll
 		q.send(event("a.parquet"))
-		if q.left() != 1 || len(r.keys) != 0 {
-			t.Error(r.keys)
+		if q.left() != 1 || len(r.seen().keys) != 0 {
+			t.Error(r.seen().keys)
 		}
 		r, stop = start(t, q, sqs.Config{})
 		r.set(errors.New("disk full"))
@@ -226,8 +235,8 @@ func TestStopLosesNothing(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
 		stop()
-		if len(r.keys) != 1 || q.left() != 0 {
-			t.Error(r.keys)
+		if len(r.seen().keys) != 1 || q.left() != 0 {
+			t.Error(r.seen().keys)
 		}
 	})
 }
@@ -246,8 +255,8 @@ func TestLostAnswerOfDeletionBringsItAgain(t *testing.T) {
 		r, stop := start(t, q, sqs.Config{})
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if len(r.keys) != 2 || q.left() != 0 || r.last() != "" {
-			t.Errorf("%v, %d left: %s", r.keys, q.left(), r.last())
+		if len(r.seen().keys) != 2 || q.left() != 0 || r.last() != "" {
+			t.Errorf("%v, %d left: %s", r.seen().keys, q.left(), r.last())
 		}
 		stop()
 	})
@@ -272,24 +281,25 @@ func TestProblemsNameWhatIsMissing(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := newQueue(event("a.parquet"))
-			broken, calls := true, 0
+			var mended atomic.Bool
+			var calls atomic.Int32
 			q.fault = func(action string) *http.Response {
-				if action != tt.action || !broken {
+				if action != tt.action || mended.Load() {
 					return nil
 				}
-				calls++
+				calls.Add(1)
 				return says(tt.status, tt.code, "words with "+secret+"\nand more")
 			}
 			r, stop := start(t, q, sqs.Config{})
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
-			if got := r.problems[0]; !strings.Contains(got, tt.want) || strings.Contains(got, secret) || strings.Contains(got, "\n") {
+			if got := r.seen().problems[0]; !strings.Contains(got, tt.want) || strings.Contains(got, secret) || strings.Contains(got, "\n") {
 				t.Errorf("%s: %s", tt.code, got)
 			}
-			if calls < 5 || calls > 40 {
-				t.Errorf("%s: asked %d times in ten minutes", tt.code, calls)
+			if n := calls.Load(); n < 5 || n > 40 {
+				t.Errorf("%s: asked %d times in ten minutes", tt.code, n)
 			}
-			broken = false
+			mended.Store(true)
 			time.Sleep(5 * time.Minute)
 			synctest.Wait()
 			if r.last() != "" || q.left() != 0 {
