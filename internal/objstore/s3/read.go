@@ -10,6 +10,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
 
@@ -20,7 +21,7 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 	if err != nil {
 		return nil, objstore.Info{}, err
 	}
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	out, err := b.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
 	if err != nil {
 		return nil, objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
@@ -42,7 +43,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
 	defer cancel()
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	out, err := b.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
 	if err != nil {
 		return objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
@@ -65,7 +66,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
 	defer cancel()
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	_, err = b.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
 	if err != nil {
 		e := b.classify(call{op: "delete", key: key, action: "s3:DeleteObject"}, err, p)
@@ -89,7 +90,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 		pages := awss3.NewListObjectsV2Paginator(b.client,
 			&awss3.ListObjectsV2Input{Bucket: &b.cfg.Bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
-			ctx, p := withProgress(ctx)
+			ctx, p := awsauth.WithProgress(ctx)
 			page, err := pages.NextPage(ctx, inRegion(region))
 			if err != nil {
 				e := b.classify(call{op: "list", action: "s3:ListBucket"}, err, p)
