@@ -21,7 +21,7 @@ const module = "strm"
 var layers = [][]string{
 	{"problem", "durable", "jsonscan", "jsontoken", "lzo"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
-	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
+	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
@@ -59,6 +59,7 @@ var adapterPorts = map[string][]string{
 	"apiclient":         {"api/apiv1", "problem"},
 	"policy":            {"stream", "problem"},
 	"notice":            {"problem"},
+	"eventfile":         {"jsonscan", "lzo", "stream"},
 	"importer":          {"eventlog", "notice", "objstore", "stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
