@@ -248,6 +248,9 @@ func (p *pages) decompress(b []byte, raw int64, packed bool) ([]byte, error) {
 	if raw == 0 {
 		return nil, nil
 	}
+	if most := mostRatio[p.codec]; most > 0 && raw/most > int64(len(b)) {
+		return nil, refuse("a page says that %d bytes (%s) become %d", len(b), codecName(p.codec), raw)
+	}
 	out, err := p.mem.grow(p.raw, raw)
 	if err != nil {
 		return nil, err
