@@ -299,3 +299,23 @@ func FuzzRead(f *testing.F) {
 		_, _ = tryFile(t, b, Limits{Memory: 16 << 20, Floor: 64 << 20, Ratio: 10, Unwrapped: 16 << 20})
 	})
 }
+
+// Numbers that cost no bytes cannot be made to cost time: blocks of 2^24 differences of no bits.
+func TestManyNumbersOfNoBits(t *testing.T) {
+	block := binary.AppendUvarint(nil, 1<<24)
+	block = append(block, 1)                      // part
+	block = binary.AppendUvarint(block, 1<<62)    // numbers
+	block = append(block, 0)                      // the first
+	block = append(block, make([]byte, 1<<20)...) // parts of no bits
+	levels := levelRun(1<<30, 1)
+	for _, encoding := range []int64{encDelta, encDeltaLength, encDeltaText} {
+		text, long := append(bytes.Clone(levels), block...), append(bytes.Clone(levels), make([]byte, 8000)...)
+		page, other := dataPage(int64(len(text)), 1<<30, encoding, text), dataPage(int64(len(long)), 1<<30, encPlain, long)
+		if encoding == encDelta {
+			page, other = dataPage(int64(len(text)), 1<<30, encPlain, text), page
+		}
+		if _, err := tryFile(t, rawFile(1<<30, codecNone, page, other), Limits{Floor: 64 << 20, Ratio: 10}); err == nil {
+			t.Errorf("encoding %d was read", encoding)
+		}
+	}
+}

@@ -106,6 +106,9 @@ func (p *pages) bytes(skip, n int64) ([]byte, error) {
 	}
 	if at < p.windowAt || at+n > p.windowAt+int64(len(p.window)) {
 		want := min(max(n, firstRead), p.end-at)
+		if err := p.work.spend(want); err != nil {
+			return nil, err
+		}
 		b, err := p.mem.grow(p.window, want)
 		if err != nil {
 			return nil, err
