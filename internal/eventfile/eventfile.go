@@ -84,7 +84,7 @@ func Open(ctx context.Context, src io.Reader, size int64, dir string, l Limits) 
 	f := &File{limits: l.withDefaults(), stored: size}
 	err := f.open(ctx, src, dir)
 	if err != nil {
-		f.Close() // the error that counts is err
+		_ = f.Close() // the error that counts is err
 		return nil, err
 	}
 	return f, nil

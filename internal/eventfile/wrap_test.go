@@ -253,6 +253,7 @@ func TestErrorsOfOurs(t *testing.T) {
 func TestEndedWhileReading(t *testing.T) {
 	f := mustOpen(t, generated(t, 20_000, madeOptions{}))
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for _, err := range f.Chunks(ctx, 0, Check{Environments: []string{"env-0"}}, &Tally{}) {
 		last = err
