@@ -19,9 +19,9 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken", "keyname"},
+	{"problem", "durable", "jsonscan", "jsontoken", "keyname", "lzo"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths", "awsauth"},
-	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
+	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
@@ -40,10 +40,11 @@ var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
-	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
+	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},
 	"format/envelope":   {"format", "columns", "jsonscan", "stream", "problem"},
 	"columns":           {"jsonscan", "problem"},
 	"jsonscan":          {},
+	"lzo":               {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore", "awsauth"},
 	"objstore/gcs":      {"objstore"},
@@ -62,6 +63,7 @@ var adapterPorts = map[string][]string{
 	"notice/sns":        {"notice", "problem"},
 	"notice/sqs":        {"notice", "awsauth", "problem"},
 	"awsauth":           {},
+	"eventfile":         {"jsonscan", "lzo", "stream"},
 	"importer":          {"eventlog", "notice", "objstore", "stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
@@ -91,6 +93,7 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/tink-crypto/tink-go/v2":   {"seal"},
 	"github.com/parquet-go/parquet-go":    {"format/parquet"},
+	"github.com/anchore/go-lzo":           {"lzo"},
 	"github.com/prometheus/client_golang": {"server"},
 	"testing":                             testOnly,
 }
