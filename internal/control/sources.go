@@ -56,14 +56,8 @@ func (c *Control) CreateSource(ctx context.Context, n NewSource) (CreatedSource,
 	}
 	out := CreatedSource{WriteKey: key}
 	if src.Kind != stream.SourceEvents {
-		for _, name := range streamsOf(src) {
-			made, err := c.streamFor(ctx, src, name)
-			if err != nil {
-				return CreatedSource{}, err
-			}
-			if made {
-				out.Made = append(out.Made, name)
-			}
+		if out.Made, err = c.streamsFor(ctx, src); err != nil {
+			return CreatedSource{}, err
 		}
 		out.MadeStream = slices.Contains(out.Made, src.Stream)
 	}
@@ -147,21 +141,35 @@ func streamsOf(src stream.Source) []string {
 	return names
 }
 
-// streamFor makes a stream of a source if it is not there.
-func (c *Control) streamFor(ctx context.Context, src stream.Source, name string) (made bool, err error) {
-	if _, err := c.catalog.Stream(ctx, name); !isNotFound(err) {
-		return false, err
-	}
-	// Looked at again once the stream is there; here so that none is made in vain.
-	if err := c.mayJoin(ctx, src, stream.Stream{Name: name}); err != nil {
-		return false, err
+// streamsFor makes those streams of a source that are not there.
+func (c *Control) streamsFor(ctx context.Context, src stream.Source) (made []string, err error) {
+	var missing []string
+	for _, name := range streamsOf(src) {
+		s, err := c.catalog.Stream(ctx, name)
+		switch {
+		case isNotFound(err):
+			s = stream.Stream{Name: name}
+			missing = append(missing, name)
+		case err != nil:
+			return nil, err
+		}
+		// Looked at again once the streams are there; here so that none is made in vain.
+		if err := c.mayJoin(ctx, src, s); err != nil {
+			return nil, err
+		}
 	}
 	off := false
-	_, err = c.CreateStream(ctx, NewStream{Name: name, Partitions: 1, StrmMeta: &off})
-	if problem.KindOf(err) == problem.Conflict {
-		return false, nil // somebody else was faster
+	for _, name := range missing {
+		_, err := c.CreateStream(ctx, NewStream{Name: name, Partitions: 1, StrmMeta: &off})
+		switch {
+		case problem.KindOf(err) == problem.Conflict: // somebody else was faster
+		case err != nil:
+			return made, err
+		default:
+			made = append(made, name)
+		}
 	}
-	return err == nil, err
+	return made, nil
 }
 
 // join looks the streams of a source up, whether it may write to them, and notes
