@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -161,7 +162,7 @@ func (a *app) listSources() *cobra.Command {
 			}
 			var out []apiv1.Source
 			for _, x := range list {
-				if of == "" || x.Stream == of {
+				if of == "" || slices.Contains(streamsOf(x), of) {
 					out = append(out, x)
 				}
 			}

@@ -46,6 +46,17 @@ func (f *splitFlags) add(a *app, c *cobra.Command, update bool) {
 	}
 }
 
+// streamsOf returns the streams that a source writes to.
+func streamsOf(x apiv1.Source) []string {
+	names := []string{x.Stream}
+	if x.Split != nil {
+		if names = append(names, x.Split.Events); x.Split.Counts != "" {
+			names = append(names, x.Split.Counts)
+		}
+	}
+	return names
+}
+
 // given reports whether one of the flags was.
 func (f *splitFlags) given(cmd *cobra.Command) bool {
 	for _, name := range []string{"environment", "events-stream", "counts-stream", "traffic-type", "flag", "catalogue", "flags", "replace-catalogue", "no-flags"} {

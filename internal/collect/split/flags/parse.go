@@ -24,7 +24,7 @@ const maxGone = 10_000
 // The version rises above old's and above every change number of the vendor's
 // until now, so that SDKs see the change whoever they asked before.
 func Next(old stream.FlagSet, file []byte, now time.Time) (stream.FlagSet, error) {
-	file = bytes.TrimSpace(file)
+	file = bytes.TrimSpace(bytes.ToValidUTF8(file, []byte("\uFFFD")))
 	if len(file) == 0 {
 		file = []byte("[]")
 	}
