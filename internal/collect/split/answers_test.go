@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +178,7 @@ func TestBackPressureIsWaitedFor(t *testing.T) {
 		r.seen.take()
 	}
 	beacon := `{"entries":` + events + `,"token":"right"}`
+	var noRoom atomic.Bool
 	for _, c := range []struct {
 		name string
 		path string
@@ -185,7 +187,7 @@ func TestBackPressureIsWaitedFor(t *testing.T) {
 		full func(*rig)
 		room func(*rig)
 	}{
-		{"the log", "/api/events/bulk", events, nil, func(r *rig) { r.log.MaxPacked = 1 }, func(r *rig) { r.log.MaxPacked = 0 }},
+		{"the log", "/api/events/bulk", events, nil, func(*rig) { noRoom.Store(true) }, func(*rig) { noRoom.Store(false) }},
 		{"the stream", "/api/events/bulk", events, nil, func(r *rig) { r.src.streams.Events.Retention.MaxBytes = 1 }, func(r *rig) {
 			if err := r.log.Trim(r.t.Context(), "se", 0, 1); err != nil {
 				r.t.Error(err)
@@ -200,6 +202,12 @@ func TestBackPressureIsWaitedFor(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, split.Deps{}, ingest.Options{})
+				r.log.Before = func(eventlog.Entry) error {
+					if noRoom.Load() {
+						return problem.New(problem.Busy, "%w", eventlog.ErrFull)
+					}
+					return nil
+				}
 				fill(t, r)
 				c.full(r)
 				began := time.Now()
