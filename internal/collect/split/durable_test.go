@@ -120,7 +120,7 @@ type leaving struct {
 
 func (l *leaving) Read(p []byte) (int, error) {
 	n, err := l.text.Read(p)
-	if err == io.EOF { //nolint:errorlint // of a strings.Reader
+	if err == io.EOF {
 		l.leave()
 	}
 	return n, err
