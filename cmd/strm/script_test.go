@@ -64,6 +64,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "bucket": lookInBucket, "count": countLines, "calls": sendCalls,
+			"sdk": sendEntries,
 		},
 	})
 }
@@ -129,6 +130,24 @@ func lookInBucket(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("bucket %s?", args[0])
 		}
 		ts.Check(err)
+	}
+}
+
+// sendEntries sends a file as an SDK of Split's would.
+func sendEntries(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: sdk KEY PATH FILE")
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, ts.Getenv("STRM_SERVER")+args[1], strings.NewReader(ts.ReadFile(args[2])))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+args[0])
+	req.Header.Set("SplitSDKVersion", "nodejs-11.11.2")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(errors.Join(err, resp.Body.Close()))
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("HTTP %d: %s", resp.StatusCode, body)
 	}
 }
 

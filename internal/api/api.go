@@ -10,11 +10,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"strm/internal/control"
+	"strm/internal/stream"
 )
 
 const (
 	maxBody  = 1 << 20 // bytes of a request
 	maxTails = 64      // readings of events at one time; each holds a block
+
+	maxSourceBody = control.MaxFlagsFile + maxBody // bytes of a request with flags to serve
 )
 
 // Deps is what the API works with.
@@ -26,6 +29,9 @@ type Deps struct {
 	// IdempotencyWindow is how long the intake remembers a key; senders ask.
 	IdempotencyWindow time.Duration
 	Logger            *slog.Logger
+	// Unknown tells what a source of kind split has seen that its catalogue does
+	// not know; may be nil.
+	Unknown func(*stream.Source) stream.Unknown
 	// Stopping ends when the server begins to stop: requests that wait end
 	// then. Nil means never.
 	Stopping context.Context

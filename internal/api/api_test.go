@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -368,4 +369,37 @@ func TestSegmentSourceAndExporter(t *testing.T) {
 	up := "../"
 	s.refused(400, "PATCH", "/v1/batch-exporters/t", apiv1.UpdateExporter{StreamPrefix: &up})
 	s.refused(400, "POST", "/v1/batch-exporters", apiv1.CreateExporter{Name: "y", Stream: "web", Layout: "segment", Compression: "none"})
+}
+
+func TestSplitSource(t *testing.T) {
+	s := newSite(t)
+	counts := "prod-counts"
+	var src apiv1.Source
+	s.want(201, "POST", "/v1/sources", apiv1.CreateSource{Name: "prod", Kind: "split", WriteKey: "sdk-key-1", Split: &apiv1.SplitSettings{
+		Environment: "env-1", Counts: &counts, TrafficTypes: map[string]string{"user": "tt"}, Serve: json.RawMessage(`[{"name":"<checkout>","trafficTypeName":"user"}]`),
+	}}, &src)
+	if p := src.Split; src.WriteKey != "sdk-key-1" || !slices.Equal(src.NewStreams, []string{"prod", "prod-events", "prod-counts"}) || !src.NewStream || p == nil ||
+		p.Environment != "env-1" || p.Events != "prod-events" || p.Counts != counts || p.Served == nil || p.Served.Flags != 1 || p.Served.ChangeNumber == 0 {
+		t.Errorf("created %+v %+v", src, src.Split)
+	}
+	src = apiv1.Source{}
+	s.want(200, "GET", "/v1/sources/prod", nil, &src)
+	if src.WriteKey != "" || src.NewStreams != nil || src.Dedup != "" || src.Split.TrafficTypes["user"] != "tt" {
+		t.Errorf("got %+v", src)
+	}
+	if u := src.Split.Unknown; u == nil || len(u.Flags) != 1 || u.Flags[0] != (apiv1.NameCount{Name: "new", Count: 3}) || !u.More {
+		t.Errorf("unknown %+v", u)
+	}
+	none := ""
+	src = apiv1.Source{}
+	s.want(200, "PATCH", "/v1/sources/prod", apiv1.UpdateSource{Split: &apiv1.SplitSettings{Counts: &none, Flags: map[string]string{"a": "user"}, Serve: json.RawMessage("[]")}}, &src)
+	if src.Split.Counts != "" || src.Split.Flags["a"] != "user" || src.Split.Served != nil || src.Split.Environment != "env-1" {
+		t.Errorf("updated %+v", src.Split)
+	}
+	// A file of flags may be larger than other bodies.
+	big := json.RawMessage(`[{"name":"a","x":"` + strings.Repeat("x", 3<<20) + `"}]`)
+	s.want(200, "PATCH", "/v1/sources/prod", apiv1.UpdateSource{Split: &apiv1.SplitSettings{Serve: big}}, &src)
+	s.refused(400, "PATCH", "/v1/sources/prod", apiv1.UpdateSource{Split: &apiv1.SplitSettings{Serve: json.RawMessage(`{"a":1}`)}})
+	s.refused(400, "POST", "/v1/sources", apiv1.CreateSource{Name: "x", Kind: "split"})
+	s.refused(409, "DELETE", "/v1/streams/prod-events", nil)
 }

@@ -100,7 +100,9 @@ func ourErrors(_ huma.Context, _ string, v any) (any, error) {
 
 // register adds an operation whose errors are ours.
 func register[I, O any](s *server, api huma.API, op huma.Operation, do func(context.Context, *I) (*O, error)) {
-	op.MaxBodyBytes = maxBody
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
 	op.Security = []map[string][]string{{securityScheme: {}}}
 	op.Responses = map[string]*huma.Response{"default": problemResponse(api.OpenAPI())}
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {

@@ -59,4 +59,5 @@ func describeIntake(doc *huma.OpenAPI) {
 	}
 	doc.AddOperation(&one)
 	describeSegment(doc)
+	describeSplit(doc)
 }

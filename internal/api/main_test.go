@@ -20,6 +20,7 @@ import (
 	"strm/internal/api"
 	"strm/internal/api/apiv1"
 	"strm/internal/control/controltest"
+	"strm/internal/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,6 +44,9 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(stop)
 	s.stop = stop
 	h, err := api.New(api.Deps{
+		Unknown: func(*stream.Source) stream.Unknown {
+			return stream.Unknown{Flags: []stream.NameCount{{Name: "new", Count: 3}}, More: true}
+		},
 		Control: s.Control, AdminToken: token, Version: "v9.9.9", IdempotencyWindow: 36 * time.Hour, Stopping: stopping,
 		Logger: slog.New(slog.NewTextHandler(s.logged, nil)),
 	})

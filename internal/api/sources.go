@@ -30,7 +30,7 @@ func (s *server) sources(api huma.API) {
 		})
 
 	create := operation(http.MethodPost, all, "create-source", tag, "Create a source; the answer shows its write key, once")
-	create.DefaultStatus = http.StatusCreated
+	create.DefaultStatus, create.MaxBodyBytes = http.StatusCreated, maxSourceBody
 	register(s, api, create,
 		func(ctx context.Context, in *struct{ Body apiv1.CreateSource }) (*body[apiv1.Source], error) {
 			b := in.Body
@@ -39,14 +39,19 @@ func (s *server) sources(api huma.API) {
 				return nil, err
 			}
 			made, err := s.Control.CreateSource(ctx, control.NewSource{
-				Name: b.Name, Stream: b.Stream, Kind: b.Kind, ID: b.SourceID, WriteKey: b.WriteKey, Dedup: dedup,
+				Name: b.Name, Stream: b.Stream, Kind: b.Kind, ID: b.SourceID, WriteKey: b.WriteKey, Dedup: dedup, Split: readSplit(b.Split),
 			})
 			out := showSource(made.Source)
 			out.WriteKey, out.NewStream = made.WriteKey, made.MadeStream
+			if made.Split != nil {
+				out.NewStreams = made.Made
+			}
 			return &body[apiv1.Source]{out}, err
 		})
 
-	register(s, api, operation(http.MethodPatch, one, "update-source", tag, "Change a source's dedup window or write key; the answer shows a new key, once"),
+	update := operation(http.MethodPatch, one, "update-source", tag, "Change a source's settings or write key; the answer shows a new key, once")
+	update.MaxBodyBytes = maxSourceBody
+	register(s, api, update,
 		func(ctx context.Context, in *struct {
 			SourcePath
 			Body apiv1.UpdateSource
@@ -55,7 +60,7 @@ func (s *server) sources(api huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			src, key, err := s.Control.UpdateSource(ctx, in.Name, control.SourceChange{Dedup: dedup, RotateKey: in.Body.RotateKey, WriteKey: in.Body.WriteKey})
+			src, key, err := s.Control.UpdateSource(ctx, in.Name, control.SourceChange{Dedup: dedup, RotateKey: in.Body.RotateKey, WriteKey: in.Body.WriteKey, Split: readSplit(in.Body.Split)})
 			out := showSource(src)
 			out.WriteKey = key
 			return &body[apiv1.Source]{out}, err
@@ -64,7 +69,11 @@ func (s *server) sources(api huma.API) {
 	register(s, api, operation(http.MethodGet, one, "get-source", tag, "Show a source"),
 		func(ctx context.Context, in *SourcePath) (*body[apiv1.Source], error) {
 			src, err := s.Control.Source(ctx, in.Name)
-			return &body[apiv1.Source]{showSource(src)}, err
+			out := showSource(src)
+			if out.Split != nil && s.Unknown != nil {
+				out.Split.Unknown = showUnknown(s.Unknown(&src))
+			}
+			return &body[apiv1.Source]{out}, err
 		})
 
 	register(s, api, operation(http.MethodDelete, one, "delete-source", tag, "Delete a source; its write key is refused from then on"),
@@ -78,5 +87,6 @@ func showSource(s stream.Source) apiv1.Source {
 	if s.Kind == stream.SourceSegment {
 		out.Dedup = s.DedupWindow.String()
 	}
+	out.Split = showSplit(s.Split)
 	return out
 }

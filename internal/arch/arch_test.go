@@ -27,9 +27,10 @@ var layers = [][]string{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 		"notice/sns", "notice/sqs",
+		"collect/body", "collect/split/flags",
 	},
-	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
-	{"builtin", "control", "collect/events", "collect/segment", "collect/notices", "apiclient"},
+	{"api/apiv1", "simulate", "collect/answer", "collect/segment/rawlog", "collect/split/wire"},
+	{"builtin", "control", "collect/events", "collect/segment", "collect/split", "collect/notices", "apiclient"},
 	{"api"},
 	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
@@ -75,7 +76,10 @@ var adapterPorts = map[string][]string{
 	"layout":            {"keyname", "stream", "problem"},
 	"airbyte/protocol":  {"jsonscan", "problem"},
 
+	"collect/body":           {},
 	"collect/segment/rawlog": {"eventlog", "problem", "jsontoken"},
+	"collect/split/wire":     {"stream", "problem", "jsonscan"},
+	"collect/split/flags":    {"stream", "problem", "jsonscan"},
 }
 
 // testOnly packages hold suites and doubles; no shipped package imports them.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"strm/internal/problem"
@@ -41,6 +42,18 @@ func decode(what, text string, into any) error {
 		return nil
 	}
 	return problem.New(problem.Corrupt, "catalog: stored %s %.80q: %w", what, text, err)
+}
+
+// encodeAsIs is the JSON of v, with the text of a RawMessage as it is but for
+// white space: the standard marshaller would escape <, > and & in it.
+func encodeAsIs(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
 func encodePosition(p stream.Position) string {

@@ -133,7 +133,8 @@ func (t tx) stream(ctx context.Context, id, name string) (stream.Stream, error) 
 
 // DeleteStream deletes a stream with its sources and, if recursive, its
 // exporters (as DeleteExporter does); it returns what was deleted. While
-// exporters are linked and recursive is false, kind Conflict. The stream's log
+// exporters are linked, or a source that writes elsewhere sends its events there,
+// and recursive is false, kind Conflict. Counts that went there are dropped. The stream's log
 // is not touched: its id is in DroppedStreams until ForgetStream.
 func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
 	var s stream.Stream
@@ -156,7 +157,24 @@ func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (st
 				return err
 			}
 		}
+		// A source of kind split without a stream for its events would lose them.
+		others, err := list(ctx, t, scanText, `SELECT source FROM split_source WHERE events_stream_id = $1 AND source NOT IN (SELECT name FROM source WHERE stream_id = $1) ORDER BY source`, s.ID)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 && !recursive {
+			return problem.New(problem.Conflict, "Cannot delete stream with name %s: source %s sends its events there. "+
+				"Give that another stream (strm update source %s --events-stream STREAM), or delete it first.", name, others[0], others[0])
+		}
+		for _, source := range others {
+			if _, err := t.exec(ctx, `DELETE FROM source WHERE name = $1`, source); err != nil {
+				return err
+			}
+		}
 		if _, err := t.exec(ctx, `DELETE FROM source WHERE stream_id = $1`, s.ID); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE split_source SET counts_stream_id = '' WHERE counts_stream_id = $1`, s.ID); err != nil {
 			return err
 		}
 		_, err = t.exec(ctx, `UPDATE stream SET deleted_at = $1 WHERE id = $2`, micros(now), s.ID)

@@ -251,8 +251,10 @@ func (s *session) streamDependents(list []render.StreamDetail) error {
 		at[list[i].Stream.Name] = i
 	}
 	for _, x := range sources {
-		if i, ok := at[x.Stream]; ok {
-			list[i].Sources = append(list[i].Sources, x)
+		for _, name := range streamsOf(x) {
+			if i, ok := at[name]; ok {
+				list[i].Sources = append(list[i].Sources, x)
+			}
 		}
 	}
 	for _, x := range exporters {

@@ -58,6 +58,7 @@ type snapshot struct {
 type keyed struct {
 	source stream.Source
 	stream stream.Stream
+	split  stream.SplitStreams // of a source of kind split
 }
 
 func newSources(c Catalog) *Sources { return &Sources{catalog: c} }
@@ -78,6 +79,20 @@ func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, st
 		return stream.Source{}, stream.Stream{}, problem.New(problem.NotFound, "unknown write key")
 	}
 	return k.source, k.stream, nil
+}
+
+// SplitSource is Source for collectors of kind split: it returns all streams of
+// such a source, and none of another kind.
+func (s *Sources) SplitSource(ctx context.Context, keyHash string) (stream.Source, stream.SplitStreams, error) {
+	snap, err := s.current(ctx)
+	if err != nil {
+		return stream.Source{}, stream.SplitStreams{}, err
+	}
+	k, ok := snap.byHash[keyHash]
+	if !ok {
+		return stream.Source{}, stream.SplitStreams{}, problem.New(problem.NotFound, "unknown write key")
+	}
+	return k.source, k.split, nil
 }
 
 func (s *Sources) current(ctx context.Context) (*snapshot, error) {
@@ -164,7 +179,16 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 		if !ok {
 			continue
 		}
-		snap.byHash[src.KeyHash] = keyed{source: src, stream: st}
+		k := keyed{source: src, stream: st}
+		if src.Split != nil {
+			events, ok := byID[src.Split.EventsID]
+			if !ok {
+				continue
+			}
+			// Without a stream for them counts are dropped, also if it has just gone.
+			k.split = stream.SplitStreams{Impressions: st, Events: events, Counts: byID[src.Split.CountsID]}
+		}
+		snap.byHash[src.KeyHash] = k
 		if src.Kind == stream.SourceSegment {
 			snap.closed[st.ID] = fmt.Sprintf("belongs to source %q of kind %s: send to it as its SDKs do, with the source's write key", src.Name, src.Kind)
 		}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"strm/internal/layout"
@@ -20,29 +21,31 @@ const (
 )
 
 // NewSource says what source to create. Zero values mean the defaults. Fields
-// marked (segment) are for that kind alone.
+// marked (segment) or (split) are for those kinds alone.
 type NewSource struct {
 	Name     string
-	Stream   string         // (segment): made if it is not there, by default one of the source's name
+	Stream   string         // (segment, split): made if it is not there, by default one of the source's name
 	Kind     string         // a stream.SourceKind; default events
 	ID       string         // (segment) default made up
-	WriteKey string         // (segment) default made up
+	WriteKey string         // (segment, split) default made up
 	Dedup    *time.Duration // (segment) nil means DefaultDedupWindow; 0 for none
+	Split    *SplitChange   // (split) needed: it has an environment id
 }
 
 // CreatedSource is a new source.
 type CreatedSource struct {
 	stream.Source
-	WriteKey   string // nobody can ask for it again: only its hash is kept
-	MadeStream bool   // its stream was made for it
+	WriteKey   string   // nobody can ask for it again: only its hash is kept
+	MadeStream bool     // its stream was made for it
+	Made       []string // the streams that were made for it
 }
 
 // CreateSource creates a source and returns it with its write key. Errors:
 // Invalid, NotFound for the stream, Conflict for the name, the id, the key, or
 // a stream that cannot take it: a segment source has its stream to itself.
 //
-// It is one write, but for the stream of a segment source, which comes before it.
-// Stopped between the two, that stream is there, empty and without a source:
+// It is one write, but for streams that are made for it, which come before it.
+// Stopped between the two, they are there, empty and without a source:
 // creating the source again takes it. If the answer to the second is lost, the
 // source exists with a key that nobody may hold: creating it again says
 // Conflict, and a new key (UpdateSource), or deleting it, mends that.
@@ -52,19 +55,15 @@ func (c *Control) CreateSource(ctx context.Context, n NewSource) (CreatedSource,
 		return CreatedSource{}, err
 	}
 	out := CreatedSource{WriteKey: key}
-	if src.Kind == stream.SourceSegment {
-		if out.MadeStream, err = c.streamFor(ctx, src); err != nil {
+	if src.Kind != stream.SourceEvents {
+		if out.Made, err = c.streamsFor(ctx, src); err != nil {
 			return CreatedSource{}, err
 		}
+		out.MadeStream = slices.Contains(out.Made, src.Stream)
 	}
 	c.change.Lock()
 	defer c.change.Unlock()
-	s, err := c.catalog.Stream(ctx, src.Stream)
-	if err != nil {
-		return CreatedSource{}, err
-	}
-	src.StreamID = s.ID
-	if err := c.mayJoin(ctx, src, s); err != nil {
+	if err := c.join(ctx, &src); err != nil {
 		return CreatedSource{}, err
 	}
 	defer c.keys.invalidate() // a failed write may have happened
@@ -86,7 +85,7 @@ func describeSource(n NewSource) (stream.Source, string, error) {
 	case "", stream.SourceEvents:
 		src.Kind = stream.SourceEvents
 		if n.ID != "" || n.WriteKey != "" || n.Dedup != nil {
-			return fail(problem.New(problem.Invalid, "a source id, a write key of your own and a dedup window are for sources of kind %s", stream.SourceSegment))
+			return fail(problem.New(problem.Invalid, "a source id, a write key of your own and a dedup window are for sources of kind %s (a write key for kind %s, too)", stream.SourceSegment, stream.SourceSplit))
 		}
 		if src.Stream == "" {
 			return fail(problem.New(problem.Invalid, "a source needs a stream"))
@@ -107,8 +106,21 @@ func describeSource(n NewSource) (stream.Source, string, error) {
 		if err := checkDedup(src.DedupWindow); err != nil {
 			return fail(err)
 		}
+	case stream.SourceSplit:
+		if n.ID != "" || n.Dedup != nil {
+			return fail(problem.New(problem.Invalid, "a source id and a dedup window are for sources of kind %s: a source of kind %s has an environment id, and what its SDKs send has no ids", stream.SourceSegment, src.Kind))
+		}
+		if src.Stream == "" {
+			src.Stream = src.Name
+		}
+		if err := describeSplit(&src, n.Split); err != nil {
+			return fail(err)
+		}
 	default:
-		return fail(problem.New(problem.Invalid, "source kind %q is not known; use %s or %s", n.Kind, stream.SourceEvents, stream.SourceSegment))
+		return fail(problem.New(problem.Invalid, "source kind %q is not known; use %s, %s or %s", n.Kind, stream.SourceEvents, stream.SourceSegment, stream.SourceSplit))
+	}
+	if src.Kind != stream.SourceSplit && n.Split != nil {
+		return fail(problem.New(problem.Invalid, "an environment, further streams, a catalogue and flags are for sources of kind %s", stream.SourceSplit))
 	}
 	key := n.WriteKey
 	if key == "" {
@@ -118,21 +130,70 @@ func describeSource(n NewSource) (stream.Source, string, error) {
 	return src, key, checkWriteKey(key)
 }
 
-// streamFor makes the stream of a segment source if it is not there.
-func (c *Control) streamFor(ctx context.Context, src stream.Source) (made bool, err error) {
-	if _, err := c.catalog.Stream(ctx, src.Stream); !isNotFound(err) {
-		return false, err
+// streamsOf returns the names of the streams that a source writes to.
+func streamsOf(src stream.Source) []string {
+	names := []string{src.Stream}
+	if p := src.Split; p != nil {
+		if names = append(names, p.Events); p.Counts != "" {
+			names = append(names, p.Counts)
+		}
 	}
-	// Looked at again once the stream is there; here so that none is made in vain.
-	if err := c.mayJoin(ctx, src, stream.Stream{Name: src.Stream}); err != nil {
-		return false, err
+	return names
+}
+
+// streamsFor makes those streams of a source that are not there.
+func (c *Control) streamsFor(ctx context.Context, src stream.Source) (made []string, err error) {
+	var missing []string
+	for _, name := range streamsOf(src) {
+		s, err := c.catalog.Stream(ctx, name)
+		switch {
+		case isNotFound(err):
+			s = stream.Stream{Name: name}
+			missing = append(missing, name)
+		case err != nil:
+			return nil, err
+		}
+		// Looked at again once the streams are there; here so that none is made in vain.
+		if err := c.mayJoin(ctx, src, s); err != nil {
+			return nil, err
+		}
 	}
 	off := false
-	_, err = c.CreateStream(ctx, NewStream{Name: src.Stream, Partitions: 1, StrmMeta: &off})
-	if problem.KindOf(err) == problem.Conflict {
-		return false, nil // somebody else was faster
+	for _, name := range missing {
+		_, err := c.CreateStream(ctx, NewStream{Name: name, Partitions: 1, StrmMeta: &off})
+		switch {
+		case problem.KindOf(err) == problem.Conflict: // somebody else was faster
+		case err != nil:
+			return made, err
+		default:
+			made = append(made, name)
+		}
 	}
-	return err == nil, err
+	return made, nil
+}
+
+// join looks the streams of a source up, whether it may write to them, and notes
+// their ids in it.
+func (c *Control) join(ctx context.Context, src *stream.Source) error {
+	ids := make([]string, 0, 3)
+	for _, name := range streamsOf(*src) {
+		s, err := c.catalog.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := c.mayJoin(ctx, *src, s); err != nil {
+			return err
+		}
+		ids = append(ids, s.ID)
+	}
+	src.StreamID = ids[0]
+	if src.Split != nil {
+		src.Split.EventsID, src.Split.CountsID = ids[1], ""
+		if len(ids) > 2 {
+			src.Split.CountsID = ids[2]
+		}
+	}
+	return nil
 }
 
 // mayJoin refuses a source that its stream, or another source, leaves no room
@@ -150,11 +211,12 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 	}
 	for _, o := range sources {
 		switch {
-		case o.Name == src.Name:
+		case o.Name == src.Name && src.StreamID == "": // else it is the source itself, which changes
 			return problem.New(problem.Conflict, "source %s already exists", o.Name)
+		case o.Name == src.Name:
 		case segment && o.ID == src.ID:
 			return problem.New(problem.Conflict, "source %q has the source id %s already; each needs its own", o.Name, o.ID)
-		case o.StreamID == s.ID && s.ID != "" && (segment || o.Kind == stream.SourceSegment):
+		case s.ID != "" && o.WritesTo(s.ID) && (segment || o.Kind == stream.SourceSegment):
 			return problem.New(problem.Conflict, "stream %q has the source %q (kind %s); a source of kind %s has its stream to itself", s.Name, o.Name, o.Kind, stream.SourceSegment)
 		}
 	}
@@ -194,7 +256,8 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 type SourceChange struct {
 	Dedup     *time.Duration // kind segment; 0 for no de-duplication
 	RotateKey bool           // make up another write key
-	WriteKey  string         // take this write key; kind segment
+	WriteKey  string         // take this write key; kind segment or split
+	Split     *SplitChange   // kind split
 }
 
 // UpdateSource changes a source and returns it, with its new write key if it has
@@ -214,6 +277,11 @@ func (c *Control) UpdateSource(ctx context.Context, name string, ch SourceChange
 	if err != nil {
 		return stream.Source{}, "", err
 	}
+	if ch.Split != nil {
+		if err := c.applySplit(ctx, &src, ch.Split); err != nil {
+			return stream.Source{}, "", err
+		}
+	}
 	defer c.keys.invalidate() // a failed write may have happened
 	if err := c.catalog.UpdateSource(ctx, src); err != nil {
 		return stream.Source{}, "", err
@@ -222,8 +290,11 @@ func (c *Control) UpdateSource(ctx context.Context, name string, ch SourceChange
 }
 
 func (ch SourceChange) apply(src *stream.Source) (key string, err error) {
-	if src.Kind != stream.SourceSegment && (ch.Dedup != nil || ch.WriteKey != "") {
-		return "", problem.New(problem.Invalid, "source %q is of kind %s: a dedup window and a write key of your own are for kind %s", src.Name, src.Kind, stream.SourceSegment)
+	if src.Kind != stream.SourceSegment && (ch.Dedup != nil || src.Kind != stream.SourceSplit && ch.WriteKey != "") {
+		return "", problem.New(problem.Invalid, "source %q is of kind %s: a dedup window is for kind %s, a write key of your own for that and for kind %s", src.Name, src.Kind, stream.SourceSegment, stream.SourceSplit)
+	}
+	if src.Kind != stream.SourceSplit && ch.Split != nil {
+		return "", problem.New(problem.Invalid, "source %q is of kind %s: an environment, further streams, a catalogue and flags are for kind %s", src.Name, src.Kind, stream.SourceSplit)
 	}
 	if ch.RotateKey && ch.WriteKey != "" {
 		return "", problem.New(problem.Invalid, "give a write key or have one made up, not both")

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,32 @@ func (r *Reservation) Release() {
 	}
 	r.sem.Release(r.held)
 	r.held = 0
+}
+
+// again is how soon a log or stream without room is asked again.
+const again = 250 * time.Millisecond
+
+// patiently tries again while the error is full, as long as patience says and
+// the asker waits. What it returns is the last error.
+func patiently(ctx context.Context, patience time.Duration, full error, try func() error) error {
+	err := try()
+	if patience <= 0 || !errors.Is(err, full) {
+		return err
+	}
+	over, tick := time.NewTimer(patience), time.NewTicker(again)
+	defer over.Stop()
+	defer tick.Stop()
+	for errors.Is(err, full) {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-over.C:
+			return err
+		case <-tick.C:
+			err = try()
+		}
+	}
+	return err
 }
 
 // rooms knows how full streams are and which partition is next.

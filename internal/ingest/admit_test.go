@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"strm/internal/eventlog"
@@ -65,5 +67,52 @@ func TestStreamsAreForgottenAlsoAfterTheClockWasSetBack(t *testing.T) {
 	rs.of("after", now.Add(-30*24*time.Hour))
 	if n := len(rs.byID); n != 1 {
 		t.Errorf("%d streams are remembered", n)
+	}
+}
+
+// With patience a full log is asked again, until it has room, the time is over
+// or nobody waits any more; the refusal is one, however often it was asked.
+func TestPatience(t *testing.T) {
+	full := errors.New("full")
+	for _, c := range []struct {
+		name     string
+		patience time.Duration
+		after    int // tries that fail
+		cancel   time.Duration
+		other    bool
+		tries    int
+		waited   time.Duration
+		err      bool
+	}{
+		{name: "none", after: 9, tries: 1, err: true},
+		{name: "room at once", patience: time.Second, tries: 1},
+		{name: "room in a while", patience: time.Second, after: 2, tries: 3, waited: 2 * again},
+		{name: "no room", patience: time.Second - 1, after: 99, tries: 4, waited: time.Second - 1, err: true},
+		{name: "the asker has gone", patience: time.Minute, after: 99, cancel: 3*again - 1, tries: 3, waited: 3*again - 1, err: true},
+		{name: "another error", patience: time.Second, after: 99, other: true, tries: 1, err: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if c.cancel > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.cancel)
+					defer cancel()
+				}
+				tries, began := 0, time.Now()
+				err := patiently(ctx, c.patience, full, func() error {
+					if tries++; tries > c.after {
+						return nil
+					}
+					if c.other {
+						return errors.New("other")
+					}
+					return fmt.Errorf("it is %w", full)
+				})
+				if tries != c.tries || time.Since(began) != c.waited || (err != nil) != c.err || err != nil && errors.Is(err, full) == c.other {
+					t.Errorf("%d tries in %v: %v", tries, time.Since(began), err)
+				}
+			})
+		})
 	}
 }

@@ -93,6 +93,10 @@ type Request struct {
 	// Stamped: the events say when they were received. See eventlog.Entry.
 	Stamped bool
 
+	// Patience is how long a log without room is asked again before the request
+	// is refused; for senders that do not send again.
+	Patience time.Duration
+
 	// Reservation covers Body if the caller has admitted the request before
 	// it read the body. With nil Ingest admits it itself.
 	Reservation *Reservation
@@ -132,10 +136,10 @@ func (g *Ingester) Reserve(ctx context.Context, n int64) (*Reservation, error) {
 	return r, nil
 }
 
-// Room checks that the stream has room. Errors: kind Busy (ErrStreamFull), and
-// those of the log.
-func (g *Ingester) Room(ctx context.Context, s *stream.Stream) error {
-	err := g.rooms.check(ctx, s, time.Now())
+// Room checks that the stream has room, and waits for it as long as patience
+// says. Errors: kind Busy (ErrStreamFull), and those of the log.
+func (g *Ingester) Room(ctx context.Context, s *stream.Stream, patience time.Duration) error {
+	err := patiently(ctx, patience, ErrStreamFull, func() error { return g.rooms.check(ctx, s, time.Now()) })
 	if err != nil {
 		g.refused(s.Name, err)
 	}
@@ -227,7 +231,8 @@ func (g *Ingester) ingest(ctx context.Context, w *work, req *Request) (Result, i
 	// Crash or lost answer here: the client gets no 2xx and sends again. With
 	// a key the log finds the first append, in whatever partition it is;
 	// without one the events are stored twice, which is what a key is for.
-	a, err := g.log.Append(ctx, req.Stream.ID, eventlog.Entry{
+	var a eventlog.Appended
+	entry := eventlog.Entry{
 		Partition: g.partition(req),
 		Events:    w.events,
 		Data:      data,
@@ -237,8 +242,11 @@ func (g *Ingester) ingest(ctx context.Context, w *work, req *Request) (Result, i
 		IDs:       req.IDs,
 		IDWindow:  req.IDWindow,
 		Stamped:   req.Stamped,
-	})
-	if err != nil {
+	}
+	if err := patiently(ctx, req.Patience, eventlog.ErrFull, func() (err error) {
+		a, err = g.log.Append(ctx, req.Stream.ID, entry)
+		return err
+	}); err != nil {
 		return Result{}, 0, logError(err, true)
 	}
 	return Result{Accepted: a.Events, Repeated: a.Repeated, Range: a.Range, Duplicate: a.Duplicate}, int64(len(data)), nil

@@ -31,6 +31,10 @@ type metrics struct {
 	segment   *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
 	repeated  *prometheus.CounterVec
+
+	split          *prometheus.CounterVec
+	splitRejected  *prometheus.CounterVec
+	splitDiscarded *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -87,10 +91,19 @@ func newMetrics() *metrics {
 		repeated: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_repeated_events_total", Help: "Events not stored again because their message id was known.",
 		}, []string{"stream"}),
+		split: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_split_requests_total", Help: "Requests of Split SDKs answered, by outcome: stored, dropped, served, or the kind of refusal. No source: its key is not known.",
+		}, []string{"source", "outcome"}),
+		splitRejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_split_rejected_entries_total", Help: "Entries left out of requests of Split SDKs, by reason.",
+		}, []string{"source", "reason"}),
+		splitDiscarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_split_discarded_total", Help: "Counts and groups of unique keys dropped, as the source has no stream for them.",
+		}, []string{"source", "what"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.planned, m.done, m.events, m.bytes, m.dropped, m.nulled, m.duration, m.puts, m.attempts, m.requests,
-		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated)
+		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated, m.split, m.splitRejected, m.splitDiscarded)
 	return m
 }
 
@@ -145,6 +158,27 @@ func (m *metrics) Answered(source, outcome string) {
 // Rejected counts calls that were left out of a request.
 func (m *metrics) Rejected(source, reason string, calls int) {
 	m.rejected.WithLabelValues(source, reason).Add(float64(calls))
+}
+
+// splitMetrics are the metrics as collect/split tells them.
+type splitMetrics struct{ m *metrics }
+
+// Refused counts what the intake refused.
+func (s splitMetrics) Refused(stream string, kind problem.Kind) { s.m.Refused(stream, kind) }
+
+// Answered counts a request of a Split SDK.
+func (s splitMetrics) Answered(source, outcome string) {
+	s.m.split.WithLabelValues(source, outcome).Inc()
+}
+
+// Rejected counts entries that were left out of a request.
+func (s splitMetrics) Rejected(source, reason string, entries int) {
+	s.m.splitRejected.WithLabelValues(source, reason).Add(float64(entries))
+}
+
+// Discarded counts what a source has no stream for.
+func (s splitMetrics) Discarded(source, what string, entries int) {
+	s.m.splitDiscarded.WithLabelValues(source, what).Add(float64(entries))
 }
 
 // Repeated counts events that were known by their message id.

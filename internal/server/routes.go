@@ -13,6 +13,7 @@ import (
 	"strm/internal/api"
 	"strm/internal/collect/events"
 	"strm/internal/collect/segment"
+	"strm/internal/collect/split"
 	"strm/internal/control"
 )
 
@@ -24,7 +25,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	plane, err := api.New(api.Deps{
-		Control: s.control, AdminToken: s.token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping,
+		Control: s.control, AdminToken: s.token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping, Unknown: s.unseen.Of,
 	})
 	if err != nil {
 		return nil, err
@@ -45,8 +46,15 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		Ingester: s.ingester, Sources: s.control.WriteKeys(), PublicURL: s.public, TrustedProxies: s.cfg.TrustedProxies, WriteKeyInLines: s.cfg.SegmentWriteKeyInLines,
 		Scripts: s.scripts, Observer: s.metrics, Logger: s.cfg.Logger,
 	})
-	return s.watched(calls.Wrap(mux)), nil
+	evaluations := split.New(split.Deps{
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Limits: split.Limits{MaxBody: s.cfg.MaxBody, MaxLine: s.cfg.MaxEvent}, Unseen: &s.unseen,
+		Observer: splitMetrics{s.metrics}, Logger: s.cfg.Logger,
+	})
+	return s.watched(evaluations.Wrap(calls.Wrap(mux))), nil
 }
+
+// logPath returns a path without the keys that some of them name.
+func logPath(p string) string { return split.LogPath(segment.LogPath(p)) }
 
 // readyz answers 200 while the server takes events and can reach its state.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
@@ -78,13 +86,13 @@ func (s *Server) watched(next http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // the sentinel panic of net/http
 					panic(v)
 				}
-				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", segment.LogPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
+				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", logPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
 				if !sw.wrote {
 					say(sw, http.StatusInternalServerError, "internal error; the server's log has the details")
 				}
 			}
 			s.metrics.answered(sw.status)
-			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", segment.LogPath(r.URL.Path)), slog.Int("status", sw.status),
+			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", logPath(r.URL.Path)), slog.Int("status", sw.status),
 				slog.Duration("took", time.Since(began)))
 		}()
 		next.ServeHTTP(sw, r)

@@ -23,6 +23,7 @@ import (
 	"strm/internal/catalog"
 	"strm/internal/catalog/sqlite"
 	"strm/internal/collect/segment"
+	"strm/internal/collect/split"
 	"strm/internal/control"
 	"strm/internal/credential"
 	"strm/internal/durable"
@@ -58,6 +59,7 @@ type Server struct {
 	metrics  *metrics
 	public   *url.URL         // nil: what requests are sent to
 	scripts  *segment.Scripts // nil: none
+	unseen   split.Unseen
 	listener net.Listener
 	secure   bool // TLS
 	http     *http.Server

@@ -32,6 +32,7 @@ type SourceKind string
 const (
 	SourceEvents  SourceKind = "events"  // POST /v1/streams/{stream}/events and POST /event
 	SourceSegment SourceKind = "segment" // Segment's tracking API; has its stream to itself
+	SourceSplit   SourceKind = "split"   // the APIs that SDKs of Split (Harness FME) call
 )
 
 // Source is a way into one stream. Only a hash of its write key is kept.
@@ -47,6 +48,13 @@ type Source struct {
 	// DedupWindow is how long an event's message id is remembered at least:
 	// within it the same id counts once. 0 for no de-duplication. Kind segment.
 	DedupWindow time.Duration
+
+	Split *Split // kind split; else nil
+}
+
+// WritesTo reports whether the source writes to the stream.
+func (s *Source) WritesTo(streamID string) bool {
+	return s.StreamID == streamID || s.Split != nil && (s.Split.EventsID == streamID || s.Split.CountsID == streamID)
 }
 
 // SinkType says what kind of bucket a sink is.

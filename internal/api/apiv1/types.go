@@ -4,7 +4,10 @@
 // but for the write key of a source in the answer that creates it.
 package apiv1
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Stream is a stream as the API shows it.
 type Stream struct {
@@ -61,23 +64,73 @@ type Source struct {
 	WriteKey  string    `json:"writeKey,omitempty"`    // in the answer that makes it only: to a creation, or a change of the key
 	NewStream bool      `json:"newStream,omitempty"`   // in the answer to its creation only: its stream was made for it
 	CreatedAt time.Time `json:"createdAt"`
+
+	Split      *SplitSource `json:"split,omitempty"`      // kind split
+	NewStreams []string     `json:"newStreams,omitempty"` // in the answer to its creation only: the streams that were made for it
+}
+
+// SplitSource is what a source of kind split has beside others.
+type SplitSource struct {
+	Environment  string            `json:"environment"`
+	Events       string            `json:"eventsStream"`
+	Counts       string            `json:"countsStream,omitempty"` // absent: counts and unique keys are dropped
+	TrafficTypes map[string]string `json:"trafficTypes,omitempty"` // id by name
+	Flags        map[string]string `json:"flags,omitempty"`        // name of its traffic type by flag, as given
+	Served       *ServedFlags      `json:"served,omitempty"`       // absent: no flags are served
+	Unknown      *UnknownNames     `json:"unknown,omitempty"`      // GET of one source only
+}
+
+// ServedFlags is what a source serves to SDKs.
+type ServedFlags struct {
+	ChangeNumber int64 `json:"changeNumber"` // of the whole; rises with every change
+	Flags        int   `json:"flags"`
+	Segments     int   `json:"ruleBasedSegments"`
+}
+
+// UnknownNames is what was seen since the server started that the catalogue does
+// not know: its rows have no traffic type id.
+type UnknownNames struct {
+	Flags        []NameCount `json:"flags,omitempty"`        // with the number of impressions
+	TrafficTypes []NameCount `json:"trafficTypes,omitempty"` // with the number of events
+	More         bool        `json:"more,omitempty"`         // there were more names than are counted
+}
+
+// NameCount is how often a name was seen.
+type NameCount struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+// SplitSettings sets up or changes a source of kind split; absent fields stay.
+type SplitSettings struct {
+	Environment  string            `json:"environment,omitempty"`
+	Events       string            `json:"eventsStream,omitempty"` // made with the source if it is not there; default the source's name and "-events"
+	Counts       *string           `json:"countsStream,omitempty"` // likewise; default none
+	TrafficTypes map[string]string `json:"trafficTypes,omitempty"` // id by name; added to those there are; empty takes out
+	Flags        map[string]string `json:"flags,omitempty"`        // name of its traffic type by flag; likewise
+	Replace      bool              `json:"replaceCatalogue,omitempty"`
+	Serve        json.RawMessage   `json:"serve,omitempty"` // a splitChanges body, or an array of flags; [] for none
 }
 
 // CreateSource is the body of POST /v1/sources.
 type CreateSource struct {
 	Name     string  `json:"name"`
-	Stream   string  `json:"stream,omitempty"`      // kind segment: made if it is not there; default the source's name
+	Stream   string  `json:"stream,omitempty"`      // kind segment, split: made if it is not there; default the source's name
 	Kind     string  `json:"kind,omitempty"`        // default "events"
 	SourceID string  `json:"sourceId,omitempty"`    // kind segment: default made up
-	WriteKey string  `json:"writeKey,omitempty"`    // kind segment: one that is in use already; default made up
+	WriteKey string  `json:"writeKey,omitempty"`    // kind segment, split: one that is in use already; default made up
 	Dedup    *string `json:"dedupWindow,omitempty"` // kind segment: default 24h; 0 for none
+
+	Split *SplitSettings `json:"split,omitempty"` // kind split: needed, with an environment
 }
 
 // UpdateSource is the body of PATCH /v1/sources/{name}; absent fields stay.
 type UpdateSource struct {
 	Dedup     *string `json:"dedupWindow,omitempty"`    // kind segment: 0 for none
 	RotateKey bool    `json:"rotateWriteKey,omitempty"` // make up another write key; the answer shows it, once
-	WriteKey  string  `json:"writeKey,omitempty"`       // kind segment: take this one
+	WriteKey  string  `json:"writeKey,omitempty"`       // kind segment, split: take this one
+
+	Split *SplitSettings `json:"split,omitempty"` // kind split
 }
 
 // Sink is a sink as the API shows it, without its credentials.

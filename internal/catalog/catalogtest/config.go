@@ -140,6 +140,68 @@ func testSources(t *testing.T, b *bench) {
 	wantKind(t, err, problem.NotFound)
 }
 
+func testSplitSources(t *testing.T, b *bench) {
+	ctx := t.Context()
+	for _, name := range []string{"i", "e", "c", "e2"} {
+		ok(t, b.db.CreateStream(ctx, stream.Stream{ID: "id-" + name, Name: name, Partitions: 1}))
+	}
+	s := stream.Source{Name: "prod", Stream: "i", Kind: stream.SourceSplit, KeyHash: "aa", CreatedAt: noon, Split: &stream.Split{
+		Environment: "env-1", Events: "e", Counts: "c", TrafficTypes: map[string]string{"user": "tt"}, Flags: map[string]string{"f": "user"},
+		Served: stream.FlagSet{Version: 7, Flags: []byte(`[{"name":"<f>&"}]`), Segments: []byte(`[{"name":"s"}]`), Types: map[string]string{"f": "user"}, Gone: []string{"g"}, GoneSegments: []string{"h"}},
+	}}
+	ok(t, b.db.CreateSource(ctx, s))
+	s.StreamID, s.Split.EventsID, s.Split.CountsID = "id-i", "id-e", "id-c"
+	if got := must(b.db.Source(ctx, "prod"))(t); !reflect.DeepEqual(got, s) {
+		t.Fatalf("got %+v %+v, want %+v", got, got.Split, s)
+	}
+	if all := must(b.db.Sources(ctx))(t); len(all) != 1 || !reflect.DeepEqual(all[0], s) {
+		t.Fatalf("sources %+v", all)
+	}
+	// Maps and flags may be empty.
+	bare := stream.Source{Name: "bare", Stream: "i", Kind: stream.SourceSplit, KeyHash: "bb", CreatedAt: noon, Split: &stream.Split{Environment: "env-2", Events: "e2"}}
+	ok(t, b.db.CreateSource(ctx, bare))
+	bare.StreamID, bare.Split.EventsID = "id-i", "id-e2"
+	if got := must(b.db.Source(ctx, "bare"))(t); !reflect.DeepEqual(got, bare) {
+		t.Fatalf("got %+v %+v", got, got.Split)
+	}
+	wantKind(t, b.db.CreateSource(ctx, stream.Source{Name: "x", Stream: "i", KeyHash: "cc", Split: &stream.Split{Events: "nope"}}), problem.NotFound)
+	wantKind(t, b.db.CreateSource(ctx, stream.Source{Name: "x", Stream: "i", KeyHash: "cc", Split: &stream.Split{Events: "e", Counts: "nope"}}), problem.NotFound)
+	_, err := b.db.Source(ctx, "x")
+	wantKind(t, err, problem.NotFound) // nothing of it is left
+
+	changed := *s.Split
+	changed.Environment, changed.Events, changed.EventsID, changed.Counts, changed.CountsID, changed.Flags = "env-9", "e2", "id-e2", "", "", nil
+	s.Split = &changed
+	ok(t, b.db.UpdateSource(ctx, s))
+	if got := must(b.db.SourceByKeyHash(ctx, "aa"))(t); !reflect.DeepEqual(got, s) {
+		t.Fatalf("after the update: %+v %+v", got, got.Split)
+	}
+	kept := s
+	kept.Split, kept.KeyHash = nil, "dd"
+	ok(t, b.db.UpdateSource(ctx, kept))
+	if got := must(b.db.Source(ctx, "prod"))(t); got.KeyHash != "dd" || !reflect.DeepEqual(got.Split, s.Split) {
+		t.Fatalf("a new key alone: %+v %+v", got, got.Split)
+	}
+
+	// A stream that takes events of a source which writes elsewhere is not
+	// deleted in passing; one that takes counts is, and the source drops them.
+	_, _, err = b.db.DeleteStream(ctx, "e2", false)
+	wantKind(t, err, problem.Conflict)
+	changed.Counts, changed.CountsID = "c", "id-c"
+	s.KeyHash = "dd"
+	ok(t, b.db.UpdateSource(ctx, s))
+	_, _, err = b.db.DeleteStream(ctx, "c", false)
+	ok(t, err)
+	if got := must(b.db.Source(ctx, "prod"))(t); got.Split.Counts != "" || got.Split.CountsID != "" {
+		t.Fatalf("counts go to %q", got.Split.Counts)
+	}
+	_, _, err = b.db.DeleteStream(ctx, "e2", true)
+	ok(t, err)
+	if all := must(b.db.Sources(ctx))(t); len(all) != 0 {
+		t.Fatalf("sources %+v", all)
+	}
+}
+
 func testSinks(t *testing.T, b *bench) {
 	ctx := t.Context()
 	s := stream.Sink{Name: "s3", Type: stream.SinkS3, Bucket: "b", Prefix: "a/b", Region: "eu-west-1", PathStyle: true,

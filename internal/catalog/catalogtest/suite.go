@@ -23,6 +23,7 @@ func Run(t *testing.T, open Opener) {
 		"streams":            testStreams,
 		"drop stream":        testDropStream,
 		"sources":            testSources,
+		"split sources":      testSplitSources,
 		"sinks":              testSinks,
 		"sink in use":        testSinkInUse,
 		"exporters":          testExporters,

@@ -147,12 +147,17 @@ func views() map[string]render.View {
 	}
 	d := render.StreamDetail{Stream: s, Sources: []apiv1.Source{{Name: "web", Stream: "demo", Kind: "events", CreatedAt: since}}, Exporters: []apiv1.Exporter{x}}
 	return map[string]render.View{
-		"stream":           render.Stream(inst, s),
-		"stream-tree":      render.StreamTree(inst, d),
-		"streams":          render.Streams(inst, []render.StreamDetail{d, {Stream: apiv1.Stream{Name: "other", Partitions: 1, CreatedAt: since}}}),
-		"stream-deleted":   render.StreamDeleted(inst, render.StreamDetail{Stream: s}, false),
-		"source-created":   render.Source(src),
-		"source":           render.SourceGot(src),
+		"stream":         render.Stream(inst, s),
+		"stream-tree":    render.StreamTree(inst, d),
+		"streams":        render.Streams(inst, []render.StreamDetail{d, {Stream: apiv1.Stream{Name: "other", Partitions: 1, CreatedAt: since}}}),
+		"stream-deleted": render.StreamDeleted(inst, render.StreamDetail{Stream: s}, false),
+		"source-created": render.Source(src),
+		"source":         render.SourceGot(src),
+		"source-split": render.SourceGot(apiv1.Source{Name: "prod", Stream: "prod", Kind: "split", CreatedAt: since, Split: &apiv1.SplitSource{
+			Environment: "env-1", Events: "prod-events", TrafficTypes: map[string]string{"user": "tt-1"}, Flags: map[string]string{"checkout": "user"},
+			Served:  &apiv1.ServedFlags{ChangeNumber: 7, Flags: 2, Segments: 1},
+			Unknown: &apiv1.UnknownNames{Flags: []apiv1.NameCount{{Name: "new", Count: 3}}, TrafficTypes: []apiv1.NameCount{{Name: "account", Count: 1}}, More: true},
+		}}),
 		"sources":          render.Sources([]apiv1.Source{src}),
 		"sink":             render.Sink(inst, k),
 		"sink-tree":        render.SinkTree(inst, k),

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"strm/internal/collect/answer"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -41,24 +42,24 @@ func headerKey(r *http.Request) string {
 // An unknown key is a 401, which most SDKs take for final: they drop the batch.
 // Answering with something they repeat would fill phones and servers for ever
 // with the calls of a source that was deleted.
-func (h *Handler) identify(ctx context.Context, key string) (sender, *refusal) {
+func (h *Handler) identify(ctx context.Context, key string) (sender, *answer.Refusal) {
 	if key == "" {
-		return sender{}, &refusal{status: http.StatusUnauthorized, kind: problem.Unauthorized, code: "no_write_key",
-			message: "no write key: send it as user name of Authorization: Basic, or as writeKey in the body"}
+		return sender{}, &answer.Refusal{Status: http.StatusUnauthorized, Kind: problem.Unauthorized, Code: "no_write_key",
+			Message: "no write key: send it as user name of Authorization: Basic, or as writeKey in the body"}
 	}
 	sum := sha256.Sum256([]byte(key))
 	hash := hex.EncodeToString(sum[:])
 	src, s, err := h.Sources.Source(ctx, hash)
 	switch {
 	case err != nil && problem.KindOf(err) != problem.NotFound:
-		return sender{}, &refusal{status: http.StatusServiceUnavailable, kind: problem.Unavailable, code: "unavailable", retryAfter: 5, cause: err,
-			message: "the write key cannot be looked up now: nothing was stored, send again"}
+		return sender{}, &answer.Refusal{Status: http.StatusServiceUnavailable, Kind: problem.Unavailable, Code: "unavailable", RetryAfter: 5, Cause: err,
+			Message: "the write key cannot be looked up now: nothing was stored, send again"}
 	case err != nil || subtle.ConstantTimeCompare([]byte(hash), []byte(src.KeyHash)) != 1:
-		return sender{}, &refusal{status: http.StatusUnauthorized, kind: problem.Unauthorized, code: "unknown_write_key",
-			message: "unknown write key: take the one that the source was created with, or create a source of kind segment"}
+		return sender{}, &answer.Refusal{Status: http.StatusUnauthorized, Kind: problem.Unauthorized, Code: "unknown_write_key",
+			Message: "unknown write key: take the one that the source was created with, or create a source of kind segment"}
 	case src.Kind != stream.SourceSegment:
-		return sender{source: src, stream: s}, &refusal{status: http.StatusForbidden, kind: problem.Forbidden, code: "wrong_source_kind",
-			message: "this write key belongs to a source of another kind (" + string(src.Kind) + "): it may not send here"}
+		return sender{source: src, stream: s}, &answer.Refusal{Status: http.StatusForbidden, Kind: problem.Forbidden, Code: "wrong_source_kind",
+			Message: "this write key belongs to a source of another kind (" + string(src.Kind) + "): it may not send here"}
 	}
 	return sender{key: key, source: src, stream: s}, nil
 }

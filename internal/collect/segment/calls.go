@@ -2,9 +2,7 @@ package segment
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"strm/internal/collect/answer"
 	"strm/internal/collect/body"
 	"strm/internal/collect/segment/rawlog"
 	"strm/internal/eventlog"
@@ -33,7 +32,7 @@ func (h *Handler) calls(w http.ResponseWriter, r *http.Request, e endpoint) {
 	from, outcome, rf := h.take(w, r, e)
 	if rf != nil {
 		h.tell(r, from, rf)
-		rf.write(w)
+		rf.Write(w)
 		return
 	}
 	h.Observer.Answered(from.source.Name, outcome)
@@ -47,30 +46,25 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request, _ endpoint) {
 	succeed(w)
 }
 
-// drain reads what the sender still sends, within bounds: one that is refused
-// in the middle of its body may see a broken connection instead of the answer.
-func (h *Handler) drain(r *http.Request) {
-	if r.Header.Get("Expect") == "" { // else the body comes only if it is asked for
-		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 2*h.Limits.MaxWire)) // a fault here is the sender's own
-	}
-}
+// drain reads what the sender still sends, within bounds.
+func (h *Handler) drain(r *http.Request) { answer.Drain(r, 2*h.Limits.MaxWire) }
 
 // take reads the request and stores its calls.
-func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from sender, outcome string, rf *refusal) {
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from sender, outcome string, rf *answer.Refusal) {
 	arrived := body.Hurry(w, h.Limits.ReadTimeout)
 	// A key in the header is looked up first: a stranger's body, or one there is
 	// no room for, needs no memory.
 	if key := headerKey(r); key != "" {
 		if from, rf = h.identify(r.Context(), key); rf == nil {
-			if err := h.Ingester.Room(r.Context(), &from.stream); err != nil {
-				rf = refuse(err)
+			if err := h.Ingester.Room(r.Context(), &from.stream, 0); err != nil {
+				rf = answer.Ingest(err)
 			}
 		}
 	}
 	limits := body.Limits{Max: h.Limits.MaxBody, MaxWire: h.Limits.MaxWire, Timeout: h.Limits.ReadTimeout}
 	if rf == nil {
 		if err := body.Check(r, limits); err != nil {
-			rf = refuseBody(err)
+			rf = answer.Body(err)
 		}
 	}
 	if rf != nil {
@@ -79,7 +73,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 	}
 	read := func() {}
 	if from.key == "" {
-		leave, rf := h.admitStranger(r)
+		leave, rf := h.strangers.Admit(r)
 		if rf != nil {
 			h.drain(r)
 			return from, "", rf
@@ -90,14 +84,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 	held, err := h.Ingester.Reserve(r.Context(), body.First(r))
 	if err != nil {
 		h.drain(r)
-		return from, "", refuse(err)
+		return from, "", answer.Ingest(err)
 	}
 	defer held.Release()
 	buf := h.bodies.Buffer()
 	defer h.bodies.GiveBack(buf)
 	if err := h.bodies.Read(w, r, buf, limits, held); err != nil {
-		rf := refuseBody(err)
-		if !rf.closing {
+		rf := answer.Body(err)
+		if !rf.Closing {
 			h.drain(r)
 		}
 		return from, "", rf
@@ -108,26 +102,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 	return from, outcome, rf
 }
 
-// admitStranger waits for a share of the memory for bodies whose key is in them.
-func (h *Handler) admitStranger(r *http.Request) (leave func(), rf *refusal) {
-	n := body.First(r)
-	ctx, cancel := context.WithTimeout(r.Context(), strangersWait)
-	defer cancel()
-	if err := h.strangers.Acquire(ctx, n); err != nil {
-		return nil, &refusal{status: http.StatusTooManyRequests, kind: problem.Busy, code: "busy", retryAfter: 1, cause: err,
-			message: "too many requests without a write key in their header are being read: nothing was stored, send again"}
-	}
-	return func() { h.strangers.Release(n) }, nil
-}
-
 // store reads the calls of a body and appends their lines. Without a key in
 // from, the body's counts.
 //
 // Crash or lost answer before the 200: the SDK sends again, and what was stored
 // is known by its message id, where the source de-duplicates.
-func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, held *ingest.Reservation) (outcome string, rf *refusal) {
+func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, held *ingest.Reservation) (outcome string, rf *answer.Refusal) {
 	if err := held.Grow(r.Context(), parsing(text)); err != nil {
-		return "", refuseMemory(err)
+		return "", answer.Memory(err)
 	}
 	w := h.works.Get().(*work)
 	defer h.release(w)
@@ -136,23 +118,23 @@ func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, 
 		return "", refuseBatch(err)
 	}
 	if from.key == "" {
-		var rf *refusal
+		var rf *answer.Refusal
 		if *from, rf = h.identify(r.Context(), batch.WriteKey()); rf != nil {
 			return "", rf
 		}
-		if err := h.Ingester.Room(r.Context(), &from.stream); err != nil {
-			return "", refuse(err)
+		if err := h.Ingester.Room(r.Context(), &from.stream, 0); err != nil {
+			return "", answer.Ingest(err)
 		}
 	}
 	worst := h.reject(r, from, batch)
 	if batch.Len() == 0 {
 		if worst != nil {
-			return "", invalid(problem.Invalid, string(worst.Reason), "call "+strconv.Itoa(worst.Index)+": "+string(worst.Reason)+"; the request has no call that can be taken", nil)
+			return "", answer.Invalid(problem.Invalid, string(worst.Reason), "call "+strconv.Itoa(worst.Index)+": "+string(worst.Reason)+"; the request has no call that can be taken", nil)
 		}
 		return OutcomeDropped, nil
 	}
 	if err := h.append(r, e, from, w, batch, held); err != nil {
-		return "", refuse(err)
+		return "", answer.Ingest(err)
 	}
 	return OutcomeStored, nil
 }
@@ -174,12 +156,12 @@ func (h *Handler) release(w *work) {
 }
 
 // refuseBatch turns an error of the parser into an answer.
-func refuseBatch(err error) *refusal {
+func refuseBatch(err error) *answer.Refusal {
 	var e *rawlog.Error
 	if errors.As(err, &e) {
-		return invalid(problem.Invalid, e.Code, e.Message, nil)
+		return answer.Invalid(problem.Invalid, e.Code, e.Message, nil)
 	}
-	return invalid(problem.Invalid, "invalid_request", err.Error(), nil)
+	return answer.Invalid(problem.Invalid, "invalid_request", err.Error(), nil)
 }
 
 // reject counts the calls that are left out and returns the first of those that

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"strm/internal/collect/answer"
 	"strm/internal/collect/body"
 	"strm/internal/collect/segment/rawlog"
 )
@@ -83,11 +84,11 @@ func redirected(p string) bool {
 
 // nobody refuses what would be redirected.
 func (h *Handler) nobody(w http.ResponseWriter, r *http.Request) {
-	share(w.Header(), r)
+	answer.Share(w.Header(), r)
 	body.Hurry(w, h.Limits.ReadTimeout)
 	h.drain(r)
-	(&refusal{status: http.StatusNotFound, code: "not_found",
-		message: "there is nothing at this path: SDKs send to /v1/batch, /v1/import, /v1/b and /v1/{type}; see the SDK's host, path and proxy settings"}).write(w)
+	(&answer.Refusal{Status: http.StatusNotFound, Code: "not_found",
+		Message: "there is nothing at this path: SDKs send to /v1/batch, /v1/import, /v1/b and /v1/{type}; see the SDK's host, path and proxy settings"}).Write(w)
 }
 
 // below returns the one name that p has below dir, empty if p is dir itself.
@@ -101,41 +102,20 @@ func below(p, dir string) (string, bool) {
 
 // serve does what is the same for all endpoints.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
-	share(w.Header(), r)
+	answer.Share(w.Header(), r)
 	switch r.Method {
 	case http.MethodOptions:
-		preflight(w, e)
+		answer.Preflight(w, e.method, allowed)
 	case e.method:
 		e.serve(h, w, r, e)
 	default:
 		w.Header().Set("Allow", e.method+", OPTIONS")
-		(&refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "use " + e.method}).write(w)
+		(&answer.Refusal{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "use " + e.method}).Write(w)
 	}
 }
 
-// share lets any page read the answer. Nothing here is opened by a cookie, so
-// there is nothing that one site could take from another's visitors; pages name
-// their write key themselves.
-func share(head http.Header, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		head.Set("Access-Control-Allow-Origin", origin)
-		head.Set("Access-Control-Allow-Credentials", "true") // sendBeacon always asks with them
-	} else {
-		head.Set("Access-Control-Allow-Origin", "*")
-	}
-	head.Set("Access-Control-Expose-Headers", "Retry-After, X-RateLimit-Reset")
-	head.Set("Vary", "Origin")
-}
-
-// preflight answers a browser that asks before it sends.
-func preflight(w http.ResponseWriter, e endpoint) {
-	head := w.Header()
-	head.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	head.Set("Access-Control-Allow-Headers", "authorization, content-encoding, content-type, x-retry-count")
-	head.Set("Access-Control-Max-Age", "7200") // as long as any browser keeps it
-	head.Set("Allow", e.method+", OPTIONS")
-	w.WriteHeader(http.StatusNoContent)
-}
+// allowed are the headers that SDKs in browsers set.
+const allowed = "authorization, content-encoding, content-type, x-retry-count"
 
 // LogPath returns a path as it may stand in a log: some of the paths here have
 // a write key in them.

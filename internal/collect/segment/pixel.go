@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"strm/internal/collect/answer"
 	"strm/internal/problem"
 )
 
@@ -29,14 +30,14 @@ func (h *Handler) pixel(w http.ResponseWriter, r *http.Request, e endpoint) {
 	_, _ = w.Write([]byte(gif)) // the reader has closed the mail
 }
 
-func (h *Handler) takePixel(r *http.Request, e endpoint) (from sender, outcome string, rf *refusal) {
+func (h *Handler) takePixel(r *http.Request, e endpoint) (from sender, outcome string, rf *answer.Refusal) {
 	text, err := pixelCall(r.URL.RawQuery)
 	if err != nil {
-		return sender{}, "", invalid(problem.Invalid, "invalid_pixel", err.Error(), nil)
+		return sender{}, "", answer.Invalid(problem.Invalid, "invalid_pixel", err.Error(), nil)
 	}
 	held, err := h.Ingester.Reserve(r.Context(), int64(len(text)))
 	if err != nil {
-		return sender{}, "", refuse(err)
+		return sender{}, "", answer.Ingest(err)
 	}
 	defer held.Release()
 	outcome, rf = h.store(r, e, text, &from, held)

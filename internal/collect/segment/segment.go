@@ -17,8 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
+	"strm/internal/collect/answer"
 	"strm/internal/collect/body"
 	"strm/internal/collect/segment/rawlog"
 	"strm/internal/eventlog"
@@ -95,19 +94,10 @@ type Handler struct {
 	paths  map[string]endpoint
 	bodies body.Reader
 	works  sync.Pool // *work
-	tally  tally
+	tally  answer.Tally
 
-	// strangers is the memory that bodies may hold while they arrive of whom it is
-	// not known who sends them: the key is in the body. Without a bound of their own, a few hundred
-	// connections that send nothing more would leave no memory to anybody.
-	strangers *semaphore.Weighted
+	strangers *answer.Strangers
 }
-
-// The share of strangers, and how long one waits for room in it.
-const (
-	strangersShare = 16 << 20
-	strangersWait  = 5 * time.Second
-)
 
 // work is what one request needs while its calls are read and written anew.
 type work struct {
@@ -143,8 +133,8 @@ func New(d Deps) *Handler {
 	if d.Observer == nil {
 		d.Observer = silent{}
 	}
-	return &Handler{Deps: d, paths: paths(), works: sync.Pool{New: func() any { return new(work) }}, tally: tally{every: time.Minute},
-		strangers: semaphore.NewWeighted(strangersShare)}
+	return &Handler{Deps: d, paths: paths(), works: sync.Pool{New: func() any { return new(work) }}, tally: answer.Tally{Every: time.Minute},
+		strangers: answer.NewStrangers()}
 }
 
 // Wrap serves the paths of the tracking API and leaves all others to next. It

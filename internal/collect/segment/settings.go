@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"strm/internal/collect/answer"
 	"strm/internal/problem"
 )
 
@@ -51,11 +52,11 @@ type metricsSettings struct {
 func (h *Handler) settings(w http.ResponseWriter, r *http.Request, e endpoint) {
 	from, rf := h.identify(r.Context(), e.name)
 	if rf != nil {
-		if rf.status < 500 {
-			rf.status = http.StatusNotFound
+		if rf.Status < 500 {
+			rf.Status = http.StatusNotFound
 		}
 		h.tell(r, from, rf)
-		rf.write(w)
+		rf.Write(w)
 		return
 	}
 	var s settings
@@ -69,10 +70,10 @@ func (h *Handler) settings(w http.ResponseWriter, r *http.Request, e endpoint) {
 	s.EdgeFunction = map[string]string{}
 	text, err := json.Marshal(s)
 	if err != nil {
-		rf := refuse(problem.New(problem.Internal, "settings: %w", err))
-		rf.counted = false
+		rf := answer.Ingest(problem.New(problem.Internal, "settings: %w", err))
+		rf.Counted = false
 		h.tell(r, from, rf)
-		rf.write(w)
+		rf.Write(w)
 		return
 	}
 	h.Observer.Answered(from.source.Name, OutcomeSettings)
