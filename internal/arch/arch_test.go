@@ -19,7 +19,7 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken"},
+	{"problem", "durable", "jsonscan", "jsontoken", "lzo"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
@@ -39,10 +39,11 @@ var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
-	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
+	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},
 	"format/envelope":   {"format", "columns", "jsonscan", "stream", "problem"},
 	"columns":           {"jsonscan", "problem"},
 	"jsonscan":          {},
+	"lzo":               {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore"},
 	"objstore/gcs":      {"objstore"},
@@ -85,6 +86,7 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/tink-crypto/tink-go/v2":   {"seal"},
 	"github.com/parquet-go/parquet-go":    {"format/parquet"},
+	"github.com/anchore/go-lzo":           {"lzo"},
 	"github.com/prometheus/client_golang": {"server"},
 	"testing":                             testOnly,
 }
