@@ -45,8 +45,8 @@ func FormatNames() []string {
 	return names
 }
 
-// CheckOutput fills the defaults of an output (layout strm, and the format and
-// compression that the layout goes with) and refuses what no layout or format
+// CheckOutput fills the defaults of an output (layout strm, and the format,
+// compression and schema that the layout goes with) and refuses what no layout or format
 // can do, and what could make a key longer than stores take below the sink's
 // prefix for a stream of this name and number of partitions.
 func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error) {
@@ -62,6 +62,9 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 	}
 	if o.Compression == "" {
 		o.Compression = l.Defaults().Compression
+	}
+	if o.Table.Schema == "" {
+		o.Table.Schema = l.Defaults().Schema
 	}
 	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
 		return o, err
@@ -86,7 +89,7 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 			return o, err
 		}
 	}
-	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: streamName, Source: o.Source, Ext: v.Ext}
+	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: streamName, Source: o.Source, Ext: v.Ext, Compression: v.Compression}
 	return o, l.CheckLength(facts, partitions)
 }
 
@@ -105,11 +108,7 @@ func Writes(o stream.Output) (policy.Keys, error) {
 	if err != nil {
 		return policy.Keys{}, err
 	}
-	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt}
-	if own := l.Form().Ext; own != "" {
-		k.Ext = own
-	}
-	return k, nil
+	return policy.Keys{Constant: l.Constant(), Ext: l.Ext(v.Compression, v.Ext), Encrypt: l.Form().Encrypt}, nil
 }
 
 // OpenBucket opens the bucket of a sink with its unsealed credentials. session

@@ -112,6 +112,10 @@ func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	if d := l.Defaults(); l.Fixed() {
 		e.Output.Format, e.Output.Compression = d.Format, d.Compression
 		e.Output.CSV, e.Output.Parquet = stream.CSV{}, stream.Parquet{}
+		e.Output.Table = stream.Table{}
+		if d.Format == "parquet" {
+			e.Output.Flattening = stream.FlattenDefault
+		}
 	}
 	return nil
 }

@@ -125,7 +125,8 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 	for _, d := range divide(blocks, in.layout.Division()) {
 		o := stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start}
 		facts := layout.Facts{
-			Prefix: in.output.PathPrefix, Stream: in.exporter.Stream, Source: in.output.Source, Batch: b.ID, CutAt: b.CutAt, Received: d.start, Ext: in.variant.Ext,
+			Prefix: in.output.PathPrefix, Stream: in.exporter.Stream, Source: in.output.Source, Batch: b.ID, CutAt: b.CutAt, Received: d.start,
+			Ext: in.variant.Ext, Compression: in.variant.Compression,
 		}
 		for i, r := range o.Ranges {
 			if i == 0 || r.Partition != o.Ranges[i-1].Partition {

@@ -62,6 +62,9 @@ type Facts struct {
 	Received   time.Time // start of the division; zero for Whole
 	Partitions []stream.Partition
 	Ext        string // the format's; a layout may have its own
+	// Compression tells the extensions of a layout that names codecs; others pass
+	// over it.
+	Compression string
 }
 
 // Layout is a parsed template. Its methods are pure.
@@ -189,11 +192,7 @@ const sampleUUID = "00000000-0000-0000-0000-000000000000"
 // TestKey returns the key of the validation object that has this UUID: below
 // the directories that every key begins with, and with the ending of all.
 func (l Layout) TestKey(f Facts, uuid string) string {
-	ext := f.Ext
-	if own := l.preset.form.Ext; own != "" {
-		ext = own
-	}
-	key := l.Constant() + ".strm_test_" + uuid + "." + ext
+	key := l.Constant() + ".strm_test_" + uuid + "." + l.Ext(f.Compression, f.Ext)
 	if f.Prefix != "" {
 		key = f.Prefix + "/" + key
 	}
@@ -243,11 +242,7 @@ func (l Layout) Key(f Facts) string {
 		case "hour":
 			b = f.Received.UTC().AppendFormat(b, "15")
 		case "ext":
-			if own := l.preset.form.Ext; own != "" {
-				b = append(b, own...)
-				continue
-			}
-			b = append(b, f.Ext...)
+			b = append(b, l.Ext(f.Compression, f.Ext)...)
 		}
 	}
 	return string(b)

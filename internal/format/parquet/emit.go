@@ -107,11 +107,11 @@ func (e *emitter) where() string {
 // emit puts one value, at repetition level rep, into the leaves below n.
 func (e *emitter) emit(n *node, rep byte, v columns.Value) {
 	if v.Null() {
-		if n.required {
+		if n.required && !n.blank {
 			e.unfit(n, rep, columns.Unfit)
 			return
 		}
-		e.null(n, rep, n.def-1)
+		e.absent(n, rep)
 		return
 	}
 	switch n.kind {

@@ -44,7 +44,7 @@ var _ format.RowFormat = Format{}
 func (Format) Name() string { return "parquet" }
 
 // Variant returns the variant for a codec of its pages: snappy (the default),
-// zstd, gzip, lz4, brotli or none, after a look at all options. The version
+// zstd, gzip, lz4, lzo, brotli or none, after a look at all options. The version
 // after the slash pins the bytes, as with jsonl.
 func (Format) Variant(o stream.Output) (format.Variant, error) {
 	if _, err := plan(o); err != nil {
@@ -58,6 +58,8 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	_, err := codec(c)
 	return v, err
 }
+
+const codecs = "snappy, zstd, gzip, lz4, lzo, brotli or none"
 
 func codec(name string) (compress.Codec, error) {
 	switch name {
@@ -73,8 +75,12 @@ func codec(name string) (compress.Codec, error) {
 		return &lz4.Codec{Level: lz4.Fastest}, nil
 	case "brotli":
 		return &brotli.Codec{Quality: 4, LGWin: 18}, nil
+	case "lzo":
+		return lzoCodec{}, nil
+	case "bzip2":
+		return nil, problem.New(problem.Invalid, "bzip2 is no codec of parquet, so no reader would take such a file; use %s", codecs)
 	}
-	return nil, problem.New(problem.Invalid, "compression %q is not known for parquet; use snappy, zstd, gzip, lz4, brotli or none", name)
+	return nil, problem.New(problem.Invalid, "compression %q is not known for parquet; use %s", name, codecs)
 }
 
 // layout is what the options come to.
@@ -225,7 +231,7 @@ func (l *layout) schema() (parts []envelope.Part, metas []*node, root []*node, s
 		}
 		for _, f := range l.fields {
 			n, pn := b.build(f.Type, f.Required, 0, 0)
-			n.name = f.Key
+			n.name, n.blank = f.Key, f.Blank
 			if f.Rest {
 				n.name = f.Name
 			}
