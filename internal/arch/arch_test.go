@@ -19,7 +19,7 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken", "lzo"},
+	{"problem", "durable", "jsonscan", "jsontoken", "lzo", "inflate"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
@@ -44,6 +44,7 @@ var adapterPorts = map[string][]string{
 	"columns":           {"jsonscan", "problem"},
 	"jsonscan":          {},
 	"lzo":               {},
+	"inflate":           {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore"},
 	"objstore/gcs":      {"objstore"},

@@ -40,7 +40,10 @@ func (e *emitter) texts(l *leaf, s []byte, rep, def byte) {
 }
 
 func (e *emitter) put(l *leaf, v parquet.Value, rep, def byte) {
-	l.vals = append(l.vals, v.Level(int(rep), int(def), l.index))
+	if rep|def != 0 { // else a new value has its levels already
+		v = v.Level(int(rep), int(def), l.index)
+	}
+	l.vals = append(l.vals, v)
 }
 
 // null puts null at definition level def into all leaves below n.

@@ -17,7 +17,6 @@ import (
 	"github.com/parquet-go/parquet-go/compress/lz4"
 	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/compress/uncompressed"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"strm/internal/columns"
 	"strm/internal/format"
@@ -54,7 +53,7 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	if c == "" {
 		c = "snappy"
 	}
-	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/1"}
+	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/2"}
 	_, err := codec(c)
 	return v, err
 }
@@ -70,7 +69,7 @@ func codec(name string) (compress.Codec, error) {
 	case "gzip":
 		return &gzip.Codec{Level: gzip.DefaultCompression}, nil
 	case "zstd":
-		return &zstd.Codec{Level: zstd.SpeedDefault}, nil
+		return &zstdCodec{window: pageBytes}, nil
 	case "lz4":
 		return &lz4.Codec{Level: lz4.Fastest}, nil
 	case "brotli":
