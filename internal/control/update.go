@@ -99,8 +99,9 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 	return err
 }
 
-// adopt gives an exporter that gets a layout with a form of its own that form.
-// Given another one, the change is refused further on.
+// adopt gives an exporter that gets a layout with a form of its own that form,
+// and takes from it what the old layout had brought. Given another form, the
+// change is refused further on.
 func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	if ch.Layout == nil || *ch.Layout == e.Output.Layout {
 		return nil
@@ -108,6 +109,13 @@ func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	l, err := layout.Parse(*ch.Layout)
 	if err != nil {
 		return err
+	}
+	old, err := layout.Parse(e.Output.Layout)
+	if err != nil {
+		return err
+	}
+	if s := old.Defaults().Schema; s != "" && e.Output.Table.Schema == s {
+		e.Output.Table.Schema = ""
 	}
 	if d := l.Defaults(); l.Fixed() {
 		e.Output.Format, e.Output.Compression = d.Format, d.Compression
