@@ -2,7 +2,7 @@
 value with the stored impressions, which may be in another order. What is missing is the empty text, but null
 in the two columns of the machine.
 
-usage: impressions.py FILE EVENTS.ndjson
+usage: fme.py FILE EVENTS.ndjson
 prints {"codecs", "columns", "types": {column: type, "not null" where so}, "annotated", "rows", "differences"}
 """
 

@@ -83,7 +83,7 @@ func TestImpressionsAreReadByOthers(t *testing.T) {
 			Rows        int
 			Differences []string
 		}
-		client{dir: s.dir}.python(t, &got, "impressions.py", files[0], events)
+		client{dir: s.dir}.python(t, &got, "fme.py", files[0], events)
 		if !slices.Equal(got.Codecs, []string{x.codec}) || got.Rows != rows || len(got.Differences) > 0 {
 			t.Errorf("%s: codecs %v, %d rows, %s", name, got.Codecs, got.Rows, strings.Join(got.Differences, "\n"))
 		}
