@@ -19,7 +19,7 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken", "keyname", "lzo"},
+	{"problem", "durable", "jsonscan", "jsontoken", "keyname", "lzo", "inflate"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths", "awsauth"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
@@ -46,6 +46,7 @@ var adapterPorts = map[string][]string{
 	"columns":           {"jsonscan", "problem"},
 	"jsonscan":          {},
 	"lzo":               {},
+	"inflate":           {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore", "awsauth"},
 	"objstore/gcs":      {"objstore"},

@@ -48,7 +48,7 @@ func FormatNames() []string {
 }
 
 // CheckOutput fills the defaults of an output (layout strm, and the format,
-// compression and envelope that the layout goes with) and refuses what no layout or format
+// compression, envelope and schema that the layout goes with) and refuses what no layout or format
 // can do, and what could make a key longer than stores take below the sink's
 // prefix for a stream of this name and number of partitions.
 func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error) {
@@ -67,6 +67,9 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 	}
 	if o.Envelope.Style == stream.EnvelopeNone {
 		o.Envelope.Style = l.Defaults().Envelope
+	}
+	if o.Table.Schema == "" {
+		o.Table.Schema = l.Defaults().Schema
 	}
 	if err := stream.CheckPathPrefix(o.PathPrefix); err != nil {
 		return o, err
@@ -97,7 +100,7 @@ func CheckOutput(o stream.Output, sinkPrefix, streamName string, partitions int)
 			return o, err
 		}
 	}
-	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: o.StreamPrefix + streamName, Source: o.Source, Ext: v.Ext}
+	facts := layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, o.PathPrefix), Stream: o.StreamPrefix + streamName, Source: o.Source, Ext: v.Ext, Compression: v.Compression}
 	return o, l.CheckLength(facts, partitions)
 }
 
@@ -116,11 +119,7 @@ func Writes(o stream.Output) (policy.Keys, error) {
 	if err != nil {
 		return policy.Keys{}, err
 	}
-	k := policy.Keys{Constant: l.Constant(), Ext: v.Ext, Encrypt: l.Form().Encrypt, Look: l.ByMoment()}
-	if own := l.Form().Ext; own != "" {
-		k.Ext = own
-	}
-	return k, nil
+	return policy.Keys{Constant: l.Constant(), Ext: l.Ext(v.Compression, v.Ext), Encrypt: l.Form().Encrypt, Look: l.ByMoment()}, nil
 }
 
 // OpenBucket opens the bucket of a sink with its unsealed credentials. session

@@ -23,11 +23,11 @@ func (f *exporterFlags) add(a *app, c *cobra.Command) {
 	c.Flags().StringVar(&f.sink, "sink", "", "the sink to deliver to (default: the only one)")
 	c.Flags().StringVar(&f.prefix, "path-prefix", "", "put the objects under this prefix in the bucket")
 	c.Flags().StringVar(&f.streamPrefix, "stream-prefix", "", "put this before the stream's name in keys, with nothing between: old_ makes old_demo; for layouts that name the stream")
-	c.Flags().StringVar(&f.interval, "interval", "", "deliver at least this often: 60, 60s or 1m; from 30s to 24h (a new one's default is 60s, and 1h with layout segment)")
+	c.Flags().StringVar(&f.interval, "interval", "", "deliver at least this often: 60, 60s or 1m; from 30s to 24h (a new one's default is 60s, 1h with layout segment and 30m with fme)")
 	c.Flags().StringVar(&f.offset, "interval-offset", "", "cut so long after the full interval: with --interval 1h, 40m cuts at :40; below the interval (a new one's default is 0, and 40m with layout segment)")
 	c.Flags().StringVar(&f.layout, "layout", "", "names of the objects: "+strings.Join(layout.Names(), ", ")+", or a template such as {stream}/{date}/{batch}.{ext} (a new one's default is strm). Templates may hold "+layout.Variables())
 	c.Flags().StringVar(&f.format, "format", "", "format of the objects: "+strings.Join(builtin.FormatNames(), ", ")+" (a new one's default is jsonl)")
-	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd; of the pages of parquet: none, snappy, gzip, zstd, lz4 or brotli (a new one's default is none, and snappy for parquet; gzip with layout airbyte, and layout segment is always gzip)")
+	c.Flags().StringVar(&f.compression, "compression", "", "none, gzip or zstd; of the pages of parquet: none, snappy, gzip, zstd, lz4, lzo or brotli (a new one's default is none, and snappy for parquet; gzip with layout airbyte, and layout segment is always gzip)")
 	c.Flags().StringVar(&f.maxBytes, "max-bytes", "", "close a batch at this size before compression (100MB, 64MiB; 0 for no bound), at the end of a stored block: at most this much, but at least one block of up to 256 KiB")
 	c.Flags().StringVar(&f.maxPacked, "max-packed-bytes", "", "close a batch at this size as stored, which is the size of a gzip object (100MB, 64MiB; 0 for no bound; a new one's default is no bound, and 100MB with layout segment); at the end of a stored block, as --max-bytes")
 	c.Flags().Int64Var(&f.maxEvents, "max-events", 0, "close a batch at this many events (0 for no bound), at the end of a stored block: one request, or several that came together")
@@ -83,8 +83,12 @@ template with {cut_date} and {cut_ms} for other names. The milliseconds are thos
 when the batch was planned. Such keys do not name the exporter, so the sink must
 know conditional writes, and should be readable (strm policy says what to allow).
 
+With --layout fme they are impressions as Harness FME (Split) exports them:
+Parquet of 14 columns below schema-v1/, every 30 minutes. --layout fme-root
+leaves that folder out.
+
 The bucket is tried with an empty object, .strm_test_<uuid>.jsonl, under the
-prefix (and segment-logs/, with that layout). If that fails the exporter exists all the same and goes on trying; the
+prefix (and segment-logs/ or schema-v1/, with those layouts). If that fails the exporter exists all the same and goes on trying; the
 command then says what is wrong and exits with 1.`,
 		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
   strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events

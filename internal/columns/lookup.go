@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -11,6 +12,7 @@ import (
 // so one serves one goroutine.
 type Lookup struct {
 	keys  []string
+	texts []string       // as they stand in JSON with their colon; empty where that could be written in several ways
 	index map[string]int // to fields; to what is counted, from firstCounted downwards
 	rest  int
 	guess int
@@ -27,6 +29,7 @@ type Lookup struct {
 const (
 	unknown      = -1
 	firstCounted = -2
+	ignored      = math.MinInt // not even counted
 )
 
 // Value is a member's value: its JSON text.
@@ -44,14 +47,16 @@ type Member struct {
 
 // NewLookup returns a Lookup for these fields.
 func NewLookup(fs []Field) *Lookup {
-	l := &Lookup{index: make(map[string]int, len(fs)), keys: make([]string, len(fs)), rest: -1, Vals: make([]Value, len(fs))}
+	l := &Lookup{index: make(map[string]int, len(fs)), keys: make([]string, len(fs)), texts: make([]string, len(fs)), rest: -1, Vals: make([]Value, len(fs))}
 	for i, f := range fs {
 		if f.Rest {
 			l.rest = i
 			continue
 		}
 		l.keys[i] = f.Key
-		l.index[f.Key] = i
+		if l.index[f.Key] = i; plain(f.Key) {
+			l.texts[i] = `"` + f.Key + `":`
+		}
 	}
 	return l
 }
@@ -65,7 +70,16 @@ func (l *Lookup) Read(object []byte) bool {
 	l.More = l.More[:0]
 	l.guess = 0
 	m := jsonscan.MembersOf(object)
-	for m.Next() {
+	for {
+		// Members mostly stand as the fields do.
+		for l.guess < len(l.texts) && l.texts[l.guess] != "" && m.NextIs(l.texts[l.guess]) {
+			v := &l.Vals[l.guess]
+			v.Raw, v.Escaped = m.Value()
+			l.guess++
+		}
+		if !m.Next() {
+			return m.OK()
+		}
 		key, escaped := m.Key()
 		raw, valEscaped := m.Value()
 		switch i := l.find(key, escaped); {
@@ -77,7 +91,6 @@ func (l *Lookup) Read(object []byte) bool {
 			l.count(i, key, escaped)
 		}
 	}
-	return m.OK()
 }
 
 // Forget lets go of the text that was read last.
@@ -103,6 +116,16 @@ func (l *Lookup) find(key []byte, escaped bool) int {
 		l.guess = i + 1
 	}
 	return i
+}
+
+// plain reports whether a key stands in JSON as it is.
+func plain(key string) bool {
+	for _, c := range []byte(key) {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func validKey(key []byte) bool {

@@ -24,10 +24,13 @@ const (
 // Objects without properties and arrays without items are JSON text, and so is
 // what is not known; with strict that is an error of kind Invalid instead.
 // Every column may be null, whatever "required" says, because sources say it
-// lightly. Extensions: "strm_required": true for a column that is never null;
+// lightly. Extensions: "strm_required": true for a column that is never null (and with
+// "default": "" one of text, in which a missing value is the empty text, and
+// nothing to be told);
 // "strm_column" for its name; "strm_type": "map" for an object with any members
 // of the type that additionalProperties gives, "timestamp-millis" for a time in
-// milliseconds, from a number or from text.
+// milliseconds, from a number or from text; at the root "strm_ignored", a list of
+// the members that have no column knowingly.
 func Parse(schema []byte, strict bool) ([]Field, error) {
 	if len(schema) > MaxSchema {
 		return nil, problem.New(problem.Invalid, "the schema has %d bytes; at most %d are read", len(schema), MaxSchema)
@@ -60,6 +63,19 @@ func Parse(schema []byte, strict bool) ([]Field, error) {
 	return fields, nil
 }
 
+// Ignored returns the members that a schema which Parse takes leaves out
+// knowingly: its "strm_ignored".
+func Ignored(schema []byte) []string {
+	m := jsonscan.MembersOf(jsonscan.Trim(schema))
+	for m.Next() {
+		key, _ := m.Key()
+		if val, _ := m.Value(); string(key) == "strm_ignored" {
+			return names(val)
+		}
+	}
+	return nil
+}
+
 type parser struct{ strict bool }
 
 // keywords are those of a schema object that mean something here.
@@ -69,7 +85,7 @@ type keywords struct {
 	ref, strmType, name     string
 	properties, items, adds []byte // nil if absent
 	options                 [][]byte
-	required                bool
+	required, blank         bool
 }
 
 func (p *parser) keywords(v []byte, path string) (keywords, error) {
@@ -94,6 +110,8 @@ func (p *parser) keywords(v []byte, path string) (keywords, error) {
 			s.name = text(val)
 		case "strm_required":
 			s.required = jsonscan.KindOf(val) == jsonscan.True
+		case "default":
+			s.blank = string(val) == `""`
 		case "properties":
 			s.properties, err = want(val, jsonscan.Object, path, "properties", "an object")
 		case "items":
@@ -170,6 +188,7 @@ func (p *parser) properties(v []byte, path string, depth int) ([]Field, error) {
 			return nil, err
 		}
 		f := Field{Key: key, Name: key, Type: t, Required: s.required && !t.nested()}
+		f.Blank = f.Required && s.blank && t.Kind == String
 		if s.name != "" {
 			f.Name = s.name
 		}

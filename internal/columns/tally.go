@@ -30,6 +30,15 @@ func (l *Lookup) Count(t *Tally) {
 	}
 }
 
+// Ignore leaves members of these names out of what is counted.
+func (l *Lookup) Ignore(names ...string) {
+	for _, name := range names {
+		if _, ok := l.index[name]; !ok {
+			l.index[name] = ignored
+		}
+	}
+}
+
 // Counted calls each for every name that was counted, in the order in which
 // they came.
 func (l *Lookup) Counted(each func(name string, members int64)) {
@@ -40,6 +49,9 @@ func (l *Lookup) Counted(each func(name string, members int64)) {
 
 // count counts a member; at is what find said of its key.
 func (l *Lookup) count(at int, key []byte, escaped bool) {
+	if at == ignored {
+		return
+	}
 	if at <= firstCounted {
 		l.undeclared[firstCounted-at].members++
 		return

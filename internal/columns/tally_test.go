@@ -67,3 +67,28 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations an event", n)
 	}
 }
+
+// What a schema leaves out knowingly is not counted; a member of that name with
+// a field keeps it.
+func TestIgnoredMembersAreNotCounted(t *testing.T) {
+	schema := []byte(`{"properties":{"a":{"type":"string"},"both":{"type":"string"}},"strm_ignored":["extra","both"]}`)
+	fields, err := columns.Parse(schema, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tally columns.Tally
+	l := columns.NewLookup(fields)
+	l.Count(&tally)
+	l.Ignore(columns.Ignored(schema)...)
+	for range 2 {
+		if !l.Read([]byte(`{"a":"x","extra":1,"both":"y","other":2}`)) || string(l.Vals[1].Raw) != `"y"` {
+			t.Fatalf("%+v", l.Vals)
+		}
+	}
+	if got := counted(l); !slices.Equal(got, []string{"other 2"}) || tally.More != 0 {
+		t.Errorf("%q, %d more", got, tally.More)
+	}
+	if got := columns.Ignored([]byte(`{"properties":{}}`)); got != nil {
+		t.Errorf("%q", got)
+	}
+}

@@ -277,6 +277,37 @@ func TestAChangeOfLayoutBringsItsForm(t *testing.T) {
 	}
 }
 
+// Layout fme brings everything: format, schema and interval; and who changes to
+// another layout does not keep what means nothing there.
+func TestImpressionsNeedNothingButTheirLayout(t *testing.T) {
+	w, _ := segmentWorld(t)
+	x := mustExporter(t, w, control.NewExporter{Stream: "demo", Name: "x", Output: stream.Output{Layout: "fme"}})
+	if x.Cut != (stream.Cut{Interval: 30 * time.Minute}) || x.Output.Format != "parquet" || x.Output.Compression != "snappy" || x.Output.Table.Schema == "" {
+		t.Errorf("got %+v %+v", x.Cut, x.Output)
+	}
+	impressions := x.Output
+	change := func(ch control.ExporterChange) stream.Output {
+		t.Helper()
+		x, err := w.UpdateExporter(t.Context(), "demo", "y", ch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.Output
+	}
+	mustExporter(t, w, control.NewExporter{Stream: "demo", Name: "y", Output: stream.Output{Flattening: stream.FlattenRoot, Format: "csv", Compression: "gzip", CSV: stream.CSV{Null: "x"}, Table: stream.Table{Schema: `{"properties":{"a":{}}}`}}})
+	if got := change(control.ExporterChange{Layout: ptr("fme")}); got != impressions {
+		t.Errorf("from csv: %+v, want %+v", got, impressions)
+	}
+	if got := change(control.ExporterChange{Compression: ptr("zstd")}); got.Compression != "zstd" || got.Table != impressions.Table {
+		t.Errorf("another codec: %+v", got)
+	}
+	_, err := w.UpdateExporter(t.Context(), "demo", "y", control.ExporterChange{Compression: ptr("bzip2")})
+	wantKind(t, err, problem.Invalid, "no codec of parquet")
+	if got := change(control.ExporterChange{Layout: ptr("strm"), Format: ptr("jsonl")}); got != (stream.Output{Layout: "strm", Format: "jsonl", Compression: "none"}) {
+		t.Errorf("back to JSON lines: %+v", got)
+	}
+}
+
 // What a source sent stays deliverable after it was deleted; another source of
 // the stream must not put its events into the old one's directories.
 func TestAnExporterOutlivesItsSource(t *testing.T) {

@@ -101,8 +101,9 @@ func (c *Control) apply(ctx context.Context, e *stream.Exporter, ch ExporterChan
 	return err
 }
 
-// adopt gives an exporter that gets a layout with a form of its own that form.
-// Given another one, the change is refused further on.
+// adopt gives an exporter that gets a layout with a form of its own that form,
+// and takes from it what the old layout had brought. Given another form, the
+// change is refused further on.
 func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	if ch.Layout == nil || *ch.Layout == e.Output.Layout {
 		return nil
@@ -111,9 +112,20 @@ func (ch ExporterChange) adopt(e *stream.Exporter) error {
 	if err != nil {
 		return err
 	}
+	old, err := layout.Parse(e.Output.Layout)
+	if err != nil {
+		return err
+	}
+	if s := old.Defaults().Schema; s != "" && e.Output.Table.Schema == s {
+		e.Output.Table.Schema = ""
+	}
 	if d := l.Defaults(); l.Fixed() {
 		e.Output.Format, e.Output.Compression = d.Format, d.Compression
 		e.Output.CSV, e.Output.Parquet = stream.CSV{}, stream.Parquet{}
+		e.Output.Table = stream.Table{}
+		if d.Format == "parquet" {
+			e.Output.Flattening = stream.FlattenDefault
+		}
 	}
 	return nil
 }

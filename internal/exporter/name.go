@@ -9,19 +9,20 @@ import (
 	"slices"
 	"time"
 
+	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/stream"
 )
 
-// name gives the objects of a batch the keys that its plan makes of them. ext is
+// name gives the objects of a batch the keys that its plan makes of them. v is
 // the format's.
-func name(b *stream.Batch, lay layout.Layout, ext string) {
+func name(b *stream.Batch, lay layout.Layout, v format.Variant) {
 	for i := range b.Objects {
 		o := &b.Objects[i]
 		facts := layout.Facts{
 			Prefix: b.Output.PathPrefix, Stream: b.Output.StreamPrefix + b.Stream, Source: b.Output.Source,
-			Batch: b.ID, Seq: b.Seq, Part: i, CutAt: b.CutAt, Received: o.Received, Ext: ext,
+			Batch: b.ID, Seq: b.Seq, Part: i, CutAt: b.CutAt, Received: o.Received, Ext: v.Ext, Compression: v.Compression,
 		}
 		for j, r := range o.Ranges {
 			if j == 0 || r.Partition != o.Ranges[j-1].Partition {
@@ -61,7 +62,7 @@ func (r *Runner) move(ctx context.Context, b *stream.Batch, lay layout.Layout) e
 	moved.Objects = slices.Clone(b.Objects)
 	for range maxMoments {
 		moved.CutAt = moved.CutAt.Add(time.Millisecond)
-		name(&moved, lay, v.Ext)
+		name(&moved, lay, v)
 		if err = r.ledger.Rekey(ctx, &moved); err == nil {
 			*b = moved
 			return nil

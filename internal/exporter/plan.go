@@ -125,7 +125,7 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 	for _, d := range divide(blocks, in.layout.Division()) {
 		b.Objects = append(b.Objects, stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start})
 	}
-	name(&b, in.layout, in.variant.Ext)
+	name(&b, in.layout, in.variant)
 	return b
 }
 

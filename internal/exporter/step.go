@@ -200,7 +200,7 @@ func (r *Runner) target(ctx context.Context, e stream.Exporter, lay layout.Layou
 	if err != nil {
 		return out, v, err
 	}
-	return out, v, lay.CheckLength(layout.Facts{Prefix: out.PathPrefix, Stream: out.StreamPrefix + e.Stream, Source: out.Source, Ext: v.Ext}, len(e.Start))
+	return out, v, lay.CheckLength(layout.Facts{Prefix: out.PathPrefix, Stream: out.StreamPrefix + e.Stream, Source: out.Source, Ext: v.Ext, Compression: v.Compression}, len(e.Start))
 }
 
 func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did bool, err error) {

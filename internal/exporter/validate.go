@@ -92,7 +92,7 @@ func (r *Runner) testObject(e stream.Exporter, sinkPrefix string) (string, objst
 	if _, err := f.Encode(&buf, e.Output, none); err != nil {
 		return "", objstore.Content{}, err
 	}
-	key := lay.TestKey(layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, e.Output.PathPrefix), Ext: v.Ext}, e.TestID)
+	key := lay.TestKey(layout.Facts{Prefix: stream.JoinPrefix(sinkPrefix, e.Output.PathPrefix), Ext: v.Ext, Compression: v.Compression}, e.TestID)
 	c := objstore.Bytes(buf.Bytes())
 	present(&c, lay.Form(), v)
 	return key, c, nil

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 
-	"github.com/klauspost/compress/gzip"
-
+	"strm/internal/inflate"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -59,8 +57,7 @@ func Lines(blocks iter.Seq2[stream.Block, error], r stream.Range) iter.Seq2[Line
 const maxExpansion = 1100
 
 type blockDecoder struct {
-	gz  *gzip.Reader
-	src bytes.Reader
+	gz  inflate.Decoder
 	raw []byte
 }
 
@@ -72,30 +69,12 @@ func (d *blockDecoder) decode(b *stream.Block) ([]byte, error) {
 	if b.Raw < b.Events || b.Raw > int64(len(b.Gzip))*maxExpansion {
 		return nil, fmt.Errorf("%d packed bytes cannot hold %d raw ones in %d events", len(b.Gzip), b.Raw, b.Events)
 	}
-	d.src.Reset(b.Gzip)
-	if d.gz == nil {
-		d.gz = new(gzip.Reader)
-	}
-	if err := d.gz.Reset(&d.src); err != nil {
-		return nil, fmt.Errorf("gzip header: %w", err)
-	}
-	d.gz.Multistream(false)
 	if int64(cap(d.raw)) < b.Raw {
 		d.raw = make([]byte, b.Raw)
 	}
 	d.raw = d.raw[:b.Raw]
-	if n, err := io.ReadFull(d.gz, d.raw); err != nil {
-		return nil, fmt.Errorf("after %d of %d raw bytes: %w", n, b.Raw, err)
-	}
-	// The checksum at the end of the member is only looked at on the way to EOF.
-	var one [1]byte
-	if n, err := io.ReadFull(d.gz, one[:]); n > 0 {
-		return nil, fmt.Errorf("it holds more than its %d raw bytes", b.Raw)
-	} else if !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("gzip trailer: %w", err)
-	}
-	if d.src.Len() > 0 {
-		return nil, fmt.Errorf("%d bytes follow its gzip member", d.src.Len())
+	if err := d.gz.Member(d.raw, b.Gzip); err != nil {
+		return nil, fmt.Errorf("%d packed bytes, %d raw ones: %w", len(b.Gzip), b.Raw, err)
 	}
 	if n := bytes.Count(d.raw, []byte{'\n'}); int64(n) != b.Events {
 		return nil, fmt.Errorf("it holds %d lines, its header says %d events", n, b.Events)

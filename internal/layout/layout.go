@@ -73,6 +73,9 @@ type Facts struct {
 	Received   time.Time // start of the division; zero for Whole
 	Partitions []stream.Partition
 	Ext        string // the format's; a layout may have its own
+	// Compression tells the extensions of a layout that names codecs; others pass
+	// over it.
+	Compression string
 }
 
 // Layout is a parsed template. Its methods are pure.
@@ -215,11 +218,7 @@ const sampleUUID = "00000000-0000-0000-0000-000000000000"
 // TestKey returns the key of the validation object that has this UUID: below
 // the directories that every key begins with, and with the ending of all.
 func (l Layout) TestKey(f Facts, uuid string) string {
-	ext := f.Ext
-	if own := l.preset.form.Ext; own != "" {
-		ext = own
-	}
-	key := l.Constant() + ".strm_test_" + uuid + "." + ext
+	key := l.Constant() + ".strm_test_" + uuid + "." + l.Ext(f.Compression, f.Ext)
 	if f.Prefix != "" {
 		key = f.Prefix + "/" + key
 	}
@@ -239,9 +238,7 @@ func sample(f Facts, partitions int) Facts {
 
 // Key returns the object's key.
 func (l Layout) Key(f Facts) string {
-	if own := l.preset.form.Ext; own != "" {
-		f.Ext = own
-	}
+	f.Ext = l.Ext(f.Compression, f.Ext)
 	b := make([]byte, 0, 160)
 	if f.Prefix != "" {
 		b = append(append(b, f.Prefix...), '/')

@@ -25,6 +25,7 @@ func TestKeysOfTheNamedLayoutsAreGolden(t *testing.T) {
 		"strm":    "events/2021-03-26T09-56-30Z-demo-1a2b3c4d-000042---0-1-2-3-4.jsonl",
 		"hive":    "events/demo/dt=2021-03-26/hour=09/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl",
 		"segment": "events/segment-logs/4mKq7ZtRw2VbXc9LsPdE1f/1616716800000/2021-03-26T09-56-30Z-1a2b3c4d-000042.gz",
+		"fme":     "events/schema-v1/2021-03-26T09-56-30Z-1a2b3c4d-000042.jsonl", // of a codec it knows nothing of
 		"tarsal":  "events/demo/2021_03_26_1616752590000_0.jsonl",
 		"airbyte": "events/demo/2021_03_26_1616752590000_0.jsonl",
 		"{prefix}/{year}/{month}/{day}/{batch}.{ext}":                                                 "events/2021/03/26/1a2b3c4d-000042.jsonl",
@@ -53,7 +54,7 @@ func TestKeyWithoutPrefixHasNoLeadingSlash(t *testing.T) {
 // At the longest prefix that is accepted, the longest key that any batch of the
 // exporter can have is exactly as long as S3 takes; one more byte is refused.
 func TestNoKeyOfAnAcceptedPrefixIsTooLong(t *testing.T) {
-	for _, text := range []string{"strm", "hive", "segment", "tarsal", "airbyte", "{partitions}/{stream}/{partitions}/{batch}.{ext}",
+	for _, text := range []string{"strm", "hive", "segment", "fme", "fme-root", "tarsal", "airbyte", "{partitions}/{stream}/{partitions}/{batch}.{ext}",
 		"{date}/{part}/{seq}-{uuid}.{ext}", "{part}/{stream_underscored}{cut_hour}{cut_millisecond}-{cut_ms}.{ext}"} {
 		l, err := layout.Parse(text)
 		if err != nil {

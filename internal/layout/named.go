@@ -21,8 +21,9 @@ type Form struct {
 // Settings are what an exporter of a layout gets where its owner says nothing.
 type Settings struct {
 	Format      string
-	Compression string // of files; empty: the format's default
+	Compression string // of files, or of Parquet's pages; empty: the format's default
 	Envelope    stream.EnvelopeStyle
+	Schema      string // JSON Schema of an event
 	Cut         stream.Cut
 }
 
@@ -31,7 +32,8 @@ type preset struct {
 	template string
 	form     Form
 	defaults Settings
-	only     bool   // no other format and compression than the defaults
+	only     bool   // no other format than the default
+	codecs   bool   // with only: any compression of that format, which the keys name; else the default alone
 	holds    string // what such objects are, for the refusal
 }
 
@@ -62,6 +64,10 @@ var named = map[string]preset{
 		template: "{stream}/{cut_year}_{cut_month}_{cut_day}_{cut_ms}_{part}.{ext}",
 		defaults: Settings{Format: "jsonl", Compression: "gzip", Envelope: stream.EnvelopeAirbyte1, Cut: plain.Cut},
 	},
+	// Impressions as Harness FME (Split) exports them. Its page names the folder
+	// in one place and the root of the bucket in another, hence two.
+	"fme":      {template: "schema-v1/{time}-{batch}.{ext}", defaults: impressions, only: true, codecs: true, holds: "impressions in parquet"},
+	"fme-root": {template: "{time}-{batch}.{ext}", defaults: impressions, only: true, codecs: true, holds: "impressions in parquet"},
 }
 
 // plain are the defaults of layouts that ask for nothing in particular.
@@ -83,8 +89,23 @@ func (l Layout) Form() Form { return l.preset.form }
 // Defaults returns what an exporter gets where its owner says nothing.
 func (l Layout) Defaults() Settings { return l.preset.defaults }
 
-// Fixed reports whether the layout's default format and compression are the
-// only ones it takes.
+// Ext returns what keys end in, without a leading dot, where a format with this
+// compression has an extension of ext.
+func (l Layout) Ext(compression, ext string) string {
+	if own := l.preset.form.Ext; own != "" {
+		return own
+	}
+	if infix := codecNames[compression]; l.preset.codecs && infix != "" {
+		return infix + "." + ext
+	}
+	return ext
+}
+
+// codecNames are the codecs of pages as Parquet's own tools have them in names.
+var codecNames = map[string]string{"snappy": "snappy", "gzip": "gz", "zstd": "zstd", "lzo": "lzo", "lz4": "lz4raw", "brotli": "br"}
+
+// Fixed reports whether the layout's default format, and its compression if it
+// has one, are the only ones it takes.
 func (l Layout) Fixed() bool { return l.preset.only }
 
 // CheckForm refuses a format or compression that the layout does not take. The
@@ -96,7 +117,7 @@ func (l Layout) CheckForm(format, compression string) error {
 		return nil
 	case format != d.Format:
 		return problem.New(problem.Invalid, "layout %s holds %s: format %q does not fit; leave it out, or give %s", l.name, l.preset.holds, format, d.Format)
-	case compression != d.Compression:
+	case compression != d.Compression && !l.preset.codecs:
 		return problem.New(problem.Invalid, "layout %s holds %s: compression %q does not fit; leave it out, or give %s", l.name, l.preset.holds, compression, d.Compression)
 	}
 	return nil

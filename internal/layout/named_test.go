@@ -62,6 +62,41 @@ func TestSegmentSaysWhatItsObjectsAre(t *testing.T) {
 	}
 }
 
+func TestImpressionsNameTheirCodec(t *testing.T) {
+	for _, name := range []string{"fme", "fme-root"} {
+		l, err := layout.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := map[string]string{"fme": "schema-v1/", "fme-root": ""}[name]
+		for codec, ext := range map[string]string{
+			"snappy": "snappy.parquet", "gzip": "gz.parquet", "zstd": "zstd.parquet", "lzo": "lzo.parquet",
+			"lz4": "lz4raw.parquet", "brotli": "br.parquet", "none": "parquet",
+		} {
+			f := facts()
+			f.Ext, f.Compression = "parquet", codec
+			if got, want := l.Key(f), "events/"+folder+"2021-03-26T09-56-30Z-1a2b3c4d-000042."+ext; got != want {
+				t.Errorf("%s, %s: key %s, want %s", name, codec, got, want)
+			}
+			if got, want := l.TestKey(f, "u"), "events/"+folder+".strm_test_u."+ext; got != want {
+				t.Errorf("%s, %s: validation object %s, want %s", name, codec, got, want)
+			}
+			if got := l.Ext(codec, "parquet"); got != ext {
+				t.Errorf("%s, %s: ends in %s, want %s", name, codec, got, ext)
+			}
+			if err := l.CheckForm("parquet", codec); err != nil {
+				t.Errorf("%s, %s: %v", name, codec, err)
+			}
+		}
+		if err := l.CheckForm("jsonl", "gzip"); problem.KindOf(err) != problem.Invalid || !strings.Contains(err.Error(), "impressions in parquet") {
+			t.Errorf("%s as JSON lines: %v", name, err)
+		}
+		if d := l.Defaults(); d.Format != "parquet" || d.Cut != (stream.Cut{Interval: 30 * time.Minute}) || d.Schema == "" || !l.Fixed() || l.Division() != layout.Whole {
+			t.Errorf("%s: defaults %+v", name, d)
+		}
+	}
+}
+
 func TestOtherLayoutsTakeAnyForm(t *testing.T) {
 	for _, text := range []string{"", "strm", "hive", "{day_ms}/{batch}.{ext}"} {
 		l, err := layout.Parse(text)
@@ -75,7 +110,7 @@ func TestOtherLayoutsTakeAnyForm(t *testing.T) {
 			t.Errorf("%q: defaults %+v", text, got)
 		}
 	}
-	if got := layout.Names(); !slices.Equal(got, []string{"airbyte", "hive", "segment", "strm", "tarsal"}) {
+	if got := layout.Names(); !slices.Equal(got, []string{"airbyte", "fme", "fme-root", "hive", "segment", "strm", "tarsal"}) {
 		t.Errorf("names %v", got)
 	}
 }
@@ -97,6 +132,8 @@ func TestConstantDirectoriesAndTheDepthOfTheDay(t *testing.T) {
 		"a/{year}/{month}-{day}-{batch}.{ext}":  {"a/", 2},
 		"{date}-{batch}.{ext}":                  {"", 0},
 		"x{date}/h/{hour}/{batch}.{ext}":        {"", 1},
+		"fme":                                   {"schema-v1/", 0},
+		"fme-root":                              {"", 0},
 	} {
 		l, err := layout.Parse(text)
 		if err != nil {
@@ -118,6 +155,7 @@ func TestTheValidationObjectIsWhereAPolicyForTheLayoutAllowsIt(t *testing.T) {
 		"segment":                       "p/segment-logs/.strm_test_u.gz",
 		"tarsal":                        "p/.strm_test_u.jsonl",
 		"airbyte":                       "p/.strm_test_u.jsonl",
+		"fme":                           "p/schema-v1/.strm_test_u.jsonl",
 		"raw/logs/{date}/{batch}.{ext}": "p/raw/logs/.strm_test_u.jsonl",
 	} {
 		l, err := layout.Parse(text)

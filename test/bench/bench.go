@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"strm/test/harness"
@@ -75,6 +76,15 @@ func bench(ctx context.Context, c config) (err error) {
 	if err := export.print(os.Stdout); err != nil {
 		return err
 	}
+	var parquets []parquetSample
+	if c.parquet {
+		if parquets, err = c.measureParquet(ctx, sink.url); err != nil {
+			return fmt.Errorf("parquet out: %w", err)
+		}
+		if err := printParquet(os.Stdout, parquets); err != nil {
+			return err
+		}
+	}
 	var syncs []streamsSample
 	if c.streams > 0 {
 		if syncs, err = c.measureStreams(ctx, sink.url, c.streams, max(c.events/c.streams/4, 1)); err != nil {
@@ -97,7 +107,7 @@ func bench(ctx context.Context, c config) (err error) {
 		}
 		idle = &s
 	}
-	if m := append(missed(rows, idle, c.idleFor), missedStreams(syncs)...); len(m) > 0 {
+	if m := slices.Concat(missed(rows, idle, c.idleFor), missedParquet(parquets), missedStreams(syncs)); len(m) > 0 {
 		fmt.Println("aims missed:\n  " + strings.Join(m, "\n  "))
 		if c.check {
 			return fmt.Errorf("%d aims missed", len(m))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,5 +164,57 @@ func TestMissed(t *testing.T) {
 	rows[1].perM, rows[1].peak, idle.trickle = 3.3, 201e6, time.Second
 	if m := missed(rows, idle, 20*time.Second); len(m) != 3 {
 		t.Errorf("three aims are missed, yet %q", m)
+	}
+}
+
+func TestMissedParquet(t *testing.T) {
+	at := func(cpu float64, peak int64) parquetSample {
+		return parquetSample{rows: 1_000_000, cpu: time.Duration(cpu * float64(time.Second)), peak: peak}
+	}
+	for name, c := range map[string]struct {
+		samples []parquetSample
+		want    int
+	}{
+		"level":         {[]parquetSample{at(3.2, 100e6), at(3.1, 0), at(5, 0)}, 0},
+		"slower":        {[]parquetSample{at(3.5, 100e6), at(5, 0), at(3.1, 0)}, 1},
+		"large":         {[]parquetSample{at(1, 201e6), at(3.1, 0), at(5, 0)}, 1},
+		"not installed": {[]parquetSample{at(1, 100e6)}, 1},
+		"not asked for": {nil, 0},
+	} {
+		if m := missedParquet(c.samples); len(m) != c.want {
+			t.Errorf("%s: %q", name, m)
+		}
+	}
+}
+
+func TestImpressions(t *testing.T) {
+	plain, packed, err := impressionFiles(t.TempDir(), 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
+	if len(lines) != 2000 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for i, l := range lines {
+		if p := gjson.GetBytes(l, "properties").String(); !gjson.ValidBytes(l) || p != "" && !gjson.Valid(p) {
+			t.Fatalf("line %d: %s", i+1, l)
+		}
+	}
+	f, err := os.Open(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); err != nil || !bytes.Equal(got, b) {
+		t.Errorf("%d bytes in the gzip file, %v", len(got), err)
 	}
 }

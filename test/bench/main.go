@@ -47,6 +47,8 @@ func command(ctx context.Context, args []string) error {
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
 	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")
 	fs.StringVar(&c.only, "only", "", "of strm's cases, only those with this in their name; the floors are always taken")
+	fs.BoolVar(&c.parquet, "parquet", true, "measure impressions to Parquet, beside DuckDB and pyarrow")
+	fs.StringVar(&c.python, "python", "", "Python that has duckdb and pyarrow (default .integration/venv/bin/python, if it is there)")
 	fs.BoolVar(&c.check, "check", false, "fail if an aim is missed")
 	if err := fs.Parse(args); err != nil {
 		return err

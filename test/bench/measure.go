@@ -18,8 +18,8 @@ type config struct {
 	events, size, conns, batch, partitions, runs, idle, streams int
 	maxBytes                                                    int64
 	idleFor                                                     time.Duration
-	check                                                       bool
-	dir, bin, only                                              string
+	check, parquet                                              bool
+	dir, bin, only, python                                      string
 }
 
 // sample is one measurement of one case.

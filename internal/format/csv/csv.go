@@ -54,8 +54,9 @@ type layout struct {
 	null      string
 	quote     stream.CSVQuote
 	header    bool
-	asText    bool // numbers of the event count as text
-	declared  bool // fields come from a schema
+	asText    bool     // numbers of the event count as text
+	declared  bool     // fields come from a schema
+	ignored   []string // members that it leaves out knowingly
 }
 
 func plan(o stream.Output) (*layout, error) {
@@ -114,6 +115,7 @@ func plan(o stream.Output) (*layout, error) {
 			l.fields = []columns.Field{} // declared to have none
 		}
 		l.declared = true
+		l.ignored = columns.Ignored([]byte(o.Table.Schema))
 	}
 	return l, nil
 }

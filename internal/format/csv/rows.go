@@ -54,6 +54,7 @@ func (l *layout) rows(w io.Writer, v format.Variant, run format.Run) *rows {
 		r.lookup = columns.NewLookup(l.fields)
 		if l.declared && run.Losses != nil {
 			r.lookup.Count(&r.tally)
+			r.lookup.Ignore(l.ignored...)
 		}
 	}
 	if l.header {

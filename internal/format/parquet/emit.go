@@ -40,7 +40,10 @@ func (e *emitter) texts(l *leaf, s []byte, rep, def byte) {
 }
 
 func (e *emitter) put(l *leaf, v parquet.Value, rep, def byte) {
-	l.vals = append(l.vals, v.Level(int(rep), int(def), l.index))
+	if rep|def != 0 { // else a new value has its levels already
+		v = v.Level(int(rep), int(def), l.index)
+	}
+	l.vals = append(l.vals, v)
 }
 
 // null puts null at definition level def into all leaves below n.
@@ -107,11 +110,11 @@ func (e *emitter) where() string {
 // emit puts one value, at repetition level rep, into the leaves below n.
 func (e *emitter) emit(n *node, rep byte, v columns.Value) {
 	if v.Null() {
-		if n.required {
+		if n.required && !n.blank {
 			e.unfit(n, rep, columns.Unfit)
 			return
 		}
-		e.null(n, rep, n.def-1)
+		e.absent(n, rep)
 		return
 	}
 	switch n.kind {

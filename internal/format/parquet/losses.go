@@ -10,6 +10,7 @@ import (
 func (w *writer) count() {
 	w.counts = true
 	w.lookup.Count(&w.tally)
+	w.lookup.Ignore(w.ignored...)
 	for _, n := range w.root {
 		n.count(&w.tally)
 	}

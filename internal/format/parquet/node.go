@@ -16,6 +16,7 @@ type node struct {
 	kind     columns.Kind
 	name     string // of a member, for changes
 	required bool
+	blank    bool // with required: a missing value is the empty text, and not told
 	def      byte // definition level of a value here that is not null
 	rep      byte // List, Map: repetition level of all elements but the first
 
@@ -79,7 +80,7 @@ func (b *builder) build(t *columns.Type, required bool, rep, def byte) (*node, p
 		var fields []parquet.Field
 		for _, f := range t.Fields {
 			kid, pk := b.build(f.Type, f.Required, rep, n.def)
-			kid.name = f.Key
+			kid.name, kid.blank = f.Key, f.Blank
 			n.kids = append(n.kids, kid)
 			fields = append(fields, &field{pk, f.Name})
 		}

@@ -17,7 +17,6 @@ import (
 	"github.com/parquet-go/parquet-go/compress/lz4"
 	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/compress/uncompressed"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"strm/internal/columns"
 	"strm/internal/format"
@@ -44,7 +43,7 @@ var _ format.RowFormat = Format{}
 func (Format) Name() string { return "parquet" }
 
 // Variant returns the variant for a codec of its pages: snappy (the default),
-// zstd, gzip, lz4, brotli or none, after a look at all options. The version
+// zstd, gzip, lz4, lzo, brotli or none, after a look at all options. The version
 // after the slash pins the bytes, as with jsonl.
 func (Format) Variant(o stream.Output) (format.Variant, error) {
 	if _, err := plan(o); err != nil {
@@ -59,6 +58,8 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	return v, err
 }
 
+const codecs = "snappy, zstd, gzip, lz4, lzo, brotli or none"
+
 func codec(name string) (compress.Codec, error) {
 	switch name {
 	case "none":
@@ -68,13 +69,17 @@ func codec(name string) (compress.Codec, error) {
 	case "gzip":
 		return &gzip.Codec{Level: gzip.DefaultCompression}, nil
 	case "zstd":
-		return &zstd.Codec{Level: zstd.SpeedDefault}, nil
+		return &zstdCodec{window: pageBytes}, nil
 	case "lz4":
 		return &lz4.Codec{Level: lz4.Fastest}, nil
 	case "brotli":
 		return &brotli.Codec{Quality: 4, LGWin: 18}, nil
+	case "lzo":
+		return lzoCodec{}, nil
+	case "bzip2":
+		return nil, problem.New(problem.Invalid, "bzip2 is no codec of parquet, so no reader would take such a file; use %s", codecs)
 	}
-	return nil, problem.New(problem.Invalid, "compression %q is not known for parquet; use snappy, zstd, gzip, lz4, brotli or none", name)
+	return nil, problem.New(problem.Invalid, "compression %q is not known for parquet; use %s", name, codecs)
 }
 
 // layout is what the options come to.
@@ -85,7 +90,8 @@ type layout struct {
 	order  stream.ColumnOrder
 	clean  bool
 
-	declared bool // fields come from a schema
+	declared bool     // fields come from a schema
+	ignored  []string // members that it leaves out knowingly
 
 	codec           string
 	rowGroupBytes   int64
@@ -155,6 +161,7 @@ func plan(o stream.Output) (*layout, error) {
 			fields = []columns.Field{} // declared to have none
 		}
 		l.fields, l.declared = fields, true
+		l.ignored = columns.Ignored([]byte(o.Table.Schema))
 	}
 	return l, nil
 }
@@ -227,7 +234,7 @@ func (l *layout) schema() (parts []envelope.Part, metas []*node, root []*node, s
 		}
 		for _, f := range l.fields {
 			n, pn := b.build(f.Type, f.Required, 0, 0)
-			n.name = f.Key
+			n.name, n.blank = f.Key, f.Blank
 			if f.Rest {
 				n.name = f.Name
 			}
