@@ -13,6 +13,7 @@ var (
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
 
+	SQLKnown           = sqlKnown
 	SQLKnownVersion    = sqlKnownVersion
 	SQLKnownTime       = sqlKnownTime
 	SQLWorking         = sqlWorking
