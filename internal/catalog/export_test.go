@@ -13,9 +13,9 @@ var (
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
 
-	SQLKnown           = sqlKnown
 	SQLKnownVersion    = sqlKnownVersion
 	SQLKnownTime       = sqlKnownTime
+	SQLKnown           = sqlKnown
 	SQLWorking         = sqlWorking
 	SQLDueNew          = sqlDueNew
 	SQLDueAgain        = sqlDueAgain
