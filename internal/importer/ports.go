@@ -22,43 +22,46 @@ type Ledger interface {
 
 	// Noticed records files of one importer that are not known yet, in one
 	// transaction, and the time of the notice (not for via "list"). It returns how many
-	// were new. Repeating it adds nothing.
+	// were new. Repeating it adds nothing. A file is known by its version (notice.File.Version);
+	// where it or the import has no version id, also by key, ETag and time to the second.
+	// Kind NotFound if the importer is deleted.
 	Noticed(ctx context.Context, importerID, via string, at time.Time, files []notice.File) (int, error)
-	// KnownFiles returns those of the files that an importer has no import of:
+	// UnknownFiles returns those of the files that an importer has no import of:
 	// none of its imports has the same key, ETag and time (to the second), nor the same version.
 	UnknownFiles(ctx context.Context, importerID string, files []notice.File) ([]notice.File, error)
 	// SetSubscription stores what is known of the subscription; SetImporterProblem what
 	// keeps an importer from noticing files ("" when nothing does); SetListed the end of a listing.
+	// Doing any of them again is harmless. Kind NotFound if the importer is deleted.
 	SetSubscription(ctx context.Context, importerID string, s stream.Subscription) error
 	SetImporterProblem(ctx context.Context, importerID, problem string) error
 	SetListed(ctx context.Context, importerID string, at time.Time) error
 
 	// DueImports returns imports that are not done and whose time has come, of
 	// importers that are not paused, oldest first; and when the next is due after now (zero: none waits).
+	// Imports that are being worked on are among them: limit must leave room for those.
+	// A deleted importer counts as not paused.
 	DueImports(ctx context.Context, now time.Time, limit int) (due []stream.Import, next time.Time, err error)
 	// SaveImport stores State, Environments, Partition, Attempts, Problem, NextTryAt and StartedAt.
+	// Doing it again is harmless. Kind Conflict, and no change, if the import is done or abandoned.
 	SaveImport(ctx context.Context, i stream.Import) error
 	// FinishImport makes the import done and stores its counts and its entries.
-	// Finishing what is done changes nothing.
+	// Finishing what is done or abandoned changes nothing. No entries: nothing will be reported.
 	FinishImport(ctx context.Context, i stream.Import, entries []stream.StatusEntry) error
 
 	// PlanReport plans a report for one place and status prefix that has
 	// unreported entries older than at most the importers' ReportEvery, oldest first, at most
 	// maxFiles files; ok is false if there is none. at is its time; a key that is taken by another report of
-	// the same place and prefix gets the next free millisecond.
+	// the same place and prefix gets the next free millisecond. While a report of this place and prefix by
+	// the credentials of a sink is open, no other is planned by the same ones, so look again
+	// when a report is done. After an error the plan may be among OpenReports, and its entries are in no other.
 	PlanReport(ctx context.Context, at time.Time, maxFiles int) (r stream.Report, ok bool, err error)
 	// OpenReports returns reports that are not done; NextReport when the next may be planned (zero: nothing waits).
 	OpenReports(ctx context.Context) ([]stream.Report, error)
 	NextReport(ctx context.Context) (time.Time, error)
 	// ReportEntries returns a report's entries with their imports, by key, ObjectAt, import and entry.
-	ReportEntries(ctx context.Context, reportID int64) ([]ReportEntry, error)
-	// SaveReport stores At, State, MaybeStored, Attempts, Problem, NextTryAt and DoneAt.
+	ReportEntries(ctx context.Context, reportID int64) ([]stream.ReportEntry, error)
+	// SaveReport stores At, State, MaybeStored, Attempts, Problem, NextTryAt and DoneAt. Saving it done
+	// again changes nothing. Kind Conflict, and no change, if it is done or abandoned and not to
+	// be done, or if another report of the place and prefix has that millisecond: try the next.
 	SaveReport(ctx context.Context, r stream.Report) error
-}
-
-// ReportEntry is one entry of a report with what it is about.
-type ReportEntry struct {
-	Key      string
-	ObjectAt time.Time
-	Entry    stream.StatusEntry
 }

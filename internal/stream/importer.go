@@ -56,11 +56,16 @@ type ImportState string
 // The states. A file is running from the moment its settings are frozen.
 //
 //	noticed -> running -> done
+//	    \__________\----> abandoned   (its sink was deleted with all that used it)
 const (
-	ImportNoticed ImportState = "noticed"
-	ImportRunning ImportState = "running"
-	ImportDone    ImportState = "done"
+	ImportNoticed   ImportState = "noticed"
+	ImportRunning   ImportState = "running"
+	ImportDone      ImportState = "done"
+	ImportAbandoned ImportState = "abandoned"
 )
+
+// Open reports whether the file still has to be imported.
+func (s ImportState) Open() bool { return s == ImportNoticed || s == ImportRunning }
 
 // Import is one version of one file, imported once.
 type Import struct {
@@ -111,16 +116,25 @@ type StatusEntry struct {
 	Errors   []RowError
 	Details  []string // one text for each error
 	Warnings []string
-	ReportID int64 // of the report that holds it; 0 until there is one
+	ReportID int64 // of the report that holds it; 0 until there is one, -1 when there will be none: its sink was deleted
+}
+
+// ReportEntry is one entry of a report with what it is about.
+type ReportEntry struct {
+	Key      string
+	ObjectAt time.Time
+	Entry    StatusEntry
 }
 
 // ReportState is where a status report stands.
 type ReportState string
 
-// The states: planned before the first PUT, done when it is in the bucket.
+// The states: planned before the first PUT, done when it is in the bucket,
+// abandoned when its sink was deleted with all that used it.
 const (
-	ReportPlanned ReportState = "planned"
-	ReportDone    ReportState = "done"
+	ReportPlanned   ReportState = "planned"
+	ReportDone      ReportState = "done"
+	ReportAbandoned ReportState = "abandoned"
 )
 
 // Report is one status report: a plan of which entries it holds and of its key.
