@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Importer carries event files from the bucket of a sink into one stream, and
 // status reports about them back.
@@ -28,6 +31,29 @@ type Importer struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	DeletedAt    time.Time // zero while it lives; what it has noticed is reported all the same
+}
+
+// reportSuffix ends the keys of status reports.
+const reportSuffix = ".UTC_report.status"
+
+// Wants reports whether an object of the bucket with this key is a file to
+// import: by prefix and suffix, but never a folder's marker, nor a status report
+// of ours. Without suffixes every ending will do. Notices and listings ask it
+// alike, so that both find the same files.
+func (i *Importer) Wants(key string) bool {
+	if key == "" || strings.HasSuffix(key, "/") || !strings.HasPrefix(key, i.Prefix) {
+		return false
+	}
+	// Reports that lie in the bucket's root have only their names to be known by.
+	if i.StatusPrefix == "" && strings.HasSuffix(key, reportSuffix) || i.StatusPrefix != "" && strings.HasPrefix(key, i.StatusPrefix+"/") {
+		return false
+	}
+	for _, s := range i.Suffixes {
+		if strings.HasSuffix(key, s) {
+			return true
+		}
+	}
+	return len(i.Suffixes) == 0
 }
 
 // SubscriptionState says how the topic stands to the notification endpoint.

@@ -36,8 +36,11 @@ func (b *Bucket) OpenVersion(ctx context.Context, key, versionID, etag string) (
 	if err != nil {
 		return nil, info, err
 	}
-	if versionID != "" {
-		info.VersionID = versionID // stores without versions do not say, and send what they have
+	if versionID != "" && info.VersionID == versionID {
+		return body, info, nil
+	}
+	if versionID != "" && info.VersionID == "" && etag != "" {
+		info.VersionID = versionID // a store without versions says none, and sends what it has: the ETag must tell
 	}
 	return objstore.AsVersion(key, versionID, etag, body, info, nil)
 }
