@@ -104,23 +104,23 @@ func decodeRanges(text string) ([]stream.Range, error) {
 	return out, nil
 }
 
-func encodeTags(tags []string) (string, error) {
-	if len(tags) == 0 {
+func encodeTexts(texts []string) (string, error) {
+	if len(texts) == 0 {
 		return "[]", nil
 	}
-	b, err := json.Marshal(tags)
+	b, err := json.Marshal(texts)
 	return string(b), err
 }
 
-func decodeTags(text string) ([]string, error) {
-	var tags []string
-	if err := decode("tags", text, &tags); err != nil {
+func decodeTexts(what, text string) ([]string, error) {
+	var texts []string
+	if err := decode(what, text, &texts); err != nil {
 		return nil, err
 	}
-	if len(tags) == 0 {
+	if len(texts) == 0 {
 		return nil, nil
 	}
-	return tags, nil
+	return texts, nil
 }
 
 func encodeOutput(o stream.Output) (string, error) {

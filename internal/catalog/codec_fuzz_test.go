@@ -36,7 +36,7 @@ func FuzzStoredForms(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		roundTrip(t, text, decodePosition, encodePosition)
 		roundTrip(t, text, decodeRanges, encodeRanges)
-		roundTrip(t, text, decodeTags, encoded(t, encodeTags))
+		roundTrip(t, text, func(s string) ([]string, error) { return decodeTexts("tags", s) }, encoded(t, encodeTexts))
 		roundTrip(t, text, decodeOutput, encoded(t, encodeOutput))
 	})
 }

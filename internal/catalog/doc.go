@@ -1,5 +1,6 @@
-// Package catalog keeps the configuration (streams, sources, sinks, exporters)
-// and the ledger (batches and their objects) in one SQL database.
+// Package catalog keeps the configuration (streams, sources, sinks, exporters,
+// importers) and the ledger (batches and their objects; imported files, what
+// became of their rows, and reports about them) in one SQL database.
 //
 // There is one SQL text for all databases; what differs between them is a
 // Dialect, and each dialect passes catalogtest. The ledger is the commit point
@@ -9,7 +10,9 @@
 //   - the export ranges of an exporter, planned and done, tile each partition
 //     from Start to Next: no gap, no overlap;
 //   - a key in a bucket belongs to one plan;
-//   - a batch that is done or abandoned never changes again.
+//   - a batch that is done or abandoned never changes again;
+//   - a version of a file has one import per importer, and its entries are in
+//     one report at most.
 //
 // Every method that writes is one transaction. When it returns nil the change
 // is durable; when it returns an error, nothing has changed, with one exception:

@@ -12,6 +12,29 @@ var (
 
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
+
+	SQLKnownVersion    = sqlKnownVersion
+	SQLKnownTime       = sqlKnownTime
+	SQLWorking         = sqlWorking
+	SQLDueNew          = sqlDueNew
+	SQLDueAgain        = sqlDueAgain
+	SQLDueLater        = sqlDueLater
+	SQLDeletedImporter = selectImporter + whereDeletedImporter
+	SQLImporterWaits   = sqlImporterWaits
+	SQLImporterTotals  = sqlImporterTotals
+	SQLImportsOf       = sqlImportsOf
+	SQLGiveUpFiles     = sqlGiveUpFiles
+	SQLGiveUpEntries   = sqlGiveUpEntries
+	SQLImportPage      = sqlImportPage
+	SQLImportKeys      = sqlImportKeys
+	SQLImportKeysIn    = sqlImportKeysIn
+	SQLEntries         = sqlEntries
+	SQLReporting       = sqlReporting
+	SQLUnreported      = sqlUnreported
+	SQLReportEntries   = sqlReportEntries
+	SQLOpenReports     = sqlOpenReports
+	SQLReports         = sqlReports
+	SQLReportsOf       = sqlReportsOf
 )
 
 // Text is the SQL of a page of batches.

@@ -23,9 +23,10 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, FALSE, 0, 0)`
 )
 
-// hotStatements are what a batch costs; they are prepared once.
+// hotStatements are what a batch or a file costs; they are prepared once.
 var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlanSink, sqlInsertBatch, sqlInsertObject,
-	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlDoneExport, sqlDoneReplay}
+	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlDoneExport, sqlDoneReplay,
+	sqlCount, sqlKnownVersion, sqlKnownTime, sqlNotice, sqlSaveImport, sqlFinishImport, sqlInsertEntry, sqlDoneImport, sqlInReport}
 
 // Plan stores new batches of one exporter and its position after them, in one
 // transaction. Sequence numbers go on from the exporter's newest batch: of two

@@ -36,9 +36,9 @@ func noSink(name string) error {
 // bucket, endpoint or region change. Its health is forgotten: that was of the
 // settings before.
 //
-// A batch never moves, so while batches planned for the sink are unfinished its
-// place (type, endpoint, bucket) cannot change: kind Conflict, and nothing is
-// changed. How it is reached (credentials, region, path style) always can.
+// A batch never moves, so while batches planned for the sink are unfinished, or
+// files or reports of its importers wait, its place (type, endpoint, bucket)
+// cannot change: kind Conflict, and nothing is changed. How it is reached (credentials, region, path style) always can.
 func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, created bool, err error) {
 	if err := stream.CheckName("sink", s.Name); err != nil {
 		return stream.Sink{}, false, err
@@ -109,6 +109,14 @@ func (t tx) mayMove(ctx context.Context, sink string) error {
 	// done, and its batches are seen below, or will see the new place.
 	if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+t.db.dialect.Lock, sink); err != nil {
 		return err
+	}
+	files, err := t.importsOf(ctx, sink)
+	if err != nil {
+		return err
+	}
+	if files > 0 {
+		return problem.New(problem.Conflict, "sink %s cannot point to another bucket yet: %d files or status reports of its batch importers wait at the present one. "+
+			"Let them be imported and stored first, or make a sink of another name for the new bucket", sink, files)
 	}
 	waiting, _, err := one(ctx, t, scanInt, sqlWaitingFor, sink)
 	if err != nil || waiting == 0 {
@@ -182,9 +190,11 @@ func (t tx) otherRevision(ctx context.Context, name string, revision int64) erro
 	return problem.New(problem.Conflict, "sink %s is at revision %d, not %d; read it again", name, now, revision)
 }
 
-// DeleteSink deletes a sink and, if recursive, its exporters (as DeleteExporter
-// does); it returns what was deleted. While exporters are linked and recursive
-// is false, kind Conflict.
+// DeleteSink deletes a sink and, if recursive, its exporters and importers (as
+// DeleteExporter and DeleteImporter do); it returns the sink and the exporters.
+// While some are linked and recursive is false, kind Conflict. Files and reports
+// that wait there, also those of importers deleted before, keep the sink unless
+// recursive, which gives them up.
 func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stream.Sink, []stream.Exporter, error) {
 	var s stream.Sink
 	var linked []stream.Exporter
@@ -207,6 +217,9 @@ func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stre
 			}
 		}
 		if err := t.noBatchesFor(ctx, name); err != nil {
+			return err
+		}
+		if err := t.noImportsOf(ctx, name, recursive, now); err != nil {
 			return err
 		}
 		_, err = t.exec(ctx, `DELETE FROM sink WHERE name = $1`, name)

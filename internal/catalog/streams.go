@@ -20,7 +20,7 @@ func scanStream(row scanner) (stream.Stream, error) {
 	}
 	s.Retention.MaxAge = time.Duration(age)
 	s.CreatedAt = instant(created)
-	s.Tags, err = decodeTags(tags)
+	s.Tags, err = decodeTexts("tags", tags)
 	return s, err
 }
 
@@ -39,7 +39,7 @@ func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {
 	if err := stream.CheckName("stream", s.Name); err != nil {
 		return err
 	}
-	tags, err := encodeTags(s.Tags)
+	tags, err := encodeTexts(s.Tags)
 	if err != nil {
 		return problem.New(problem.Invalid, "tags of stream %s: %w", s.Name, err)
 	}
@@ -96,7 +96,7 @@ func (db *DB) Streams(ctx context.Context) ([]stream.Stream, error) {
 // NotFound (the stream was made anew meanwhile), another number of partitions
 // kind Invalid.
 func (db *DB) UpdateStream(ctx context.Context, s stream.Stream) error {
-	tags, err := encodeTags(s.Tags)
+	tags, err := encodeTexts(s.Tags)
 	if err != nil {
 		return problem.New(problem.Invalid, "tags of stream %s: %w", s.Name, err)
 	}
@@ -132,9 +132,10 @@ func (t tx) stream(ctx context.Context, id, name string) (stream.Stream, error) 
 }
 
 // DeleteStream deletes a stream with its sources and, if recursive, its
-// exporters (as DeleteExporter does); it returns what was deleted. While
-// exporters are linked and recursive is false, kind Conflict. The stream's log
-// is not touched: its id is in DroppedStreams until ForgetStream.
+// exporters and importers (as DeleteExporter and DeleteImporter do); it returns
+// the stream and the exporters. While some are linked and recursive is false,
+// kind Conflict. The stream's log is not touched: its id is in DroppedStreams
+// until ForgetStream.
 func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
 	var s stream.Stream
 	var linked []stream.Exporter
@@ -153,6 +154,19 @@ func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (st
 		now := time.Now()
 		for i := range linked {
 			if err := t.deleteExporter(ctx, linked[i].ID, now); err != nil {
+				return err
+			}
+		}
+		importers, err := list(ctx, t, scanText, `SELECT id FROM importer WHERE stream_id = $1 AND deleted_at = 0`, s.ID)
+		if err != nil {
+			return err
+		}
+		if len(importers) > 0 && !recursive {
+			return problem.New(problem.Conflict, "Cannot delete stream with name %s, as it still has importers linked to it. "+
+				"Delete those first before deleting this stream.", name)
+		}
+		for _, id := range importers {
+			if err := t.deleteImporter(ctx, id, now); err != nil {
 				return err
 			}
 		}

@@ -41,6 +41,15 @@ func Run(t *testing.T, open Opener) {
 		"two exporters":      testTwoExporters,
 		"cancelled":          testCancelled,
 		"machine":            testMachine,
+		"importers":          testImporters,
+		"importer deletion":  testImporterDeletion,
+		"imports given up":   testImportsGivenUp,
+		"noticed":            testNoticed,
+		"import":             testImport,
+		"due imports":        testDueImports,
+		"import pages":       testImportPages,
+		"reports":            testReports,
+		"import machine":     testImportMachine,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, open: open, place: t.TempDir()}

@@ -1,0 +1,287 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"strm/internal/notice"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+const selectImport = `SELECT f.id, f.importer_id, i.name, i.stream_id, f.place, f.object_key, f.version, f.etag, f.bytes, f.object_at, f.via, f.noticed_at,
+	f.state, f.environments, f.part, f.rows_read, f.rows_accepted, f.attempts, f.problem, f.next_try_at, f.started_at, f.done_at
+	FROM import_file f JOIN importer i ON i.id = f.importer_id`
+
+func scanImport(row scanner) (stream.Import, error) {
+	var i stream.Import
+	var environments string
+	var object, noticed, next, started, done int64
+	err := row.Scan(&i.ID, &i.ImporterID, &i.Importer, &i.StreamID, &i.Place, &i.Key, &i.Version, &i.ETag, &i.Size, &object, &i.Via, &noticed,
+		&i.State, &environments, &i.Partition, &i.Rows, &i.Accepted, &i.Attempts, &i.Problem, &next, &started, &done)
+	if err != nil {
+		return i, err
+	}
+	i.ObjectAt, i.NoticedAt, i.NextTryAt = instant(object), instant(noticed), instant(next)
+	i.StartedAt, i.DoneAt = instant(started), instant(done)
+	i.Environments, err = decodeTexts("environments", environments)
+	return i, err
+}
+
+const (
+	sqlNoticing = `UPDATE importer SET noticed_at = CASE WHEN $2 = 'list' OR noticed_at > $3 THEN noticed_at ELSE $3 END
+		WHERE id = $1 AND deleted_at = 0 RETURNING sink`
+	sqlKnownVersion = `SELECT id FROM import_file WHERE importer_id = $1 AND object_key = $2 AND version = $3`
+	// Those of one second: a file that is written again and again has many.
+	sqlKnownTime = `SELECT version FROM import_file WHERE importer_id = $1 AND object_key = $2 AND object_at >= $3 AND object_at < $4 AND etag = $5`
+	sqlCount     = `UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value`
+	sqlNotice    = `INSERT INTO import_file (id, importer_id, place, object_key, version, etag, bytes, object_at, via, noticed_at, state,
+			environments, part, rows_read, rows_accepted, attempts, problem, next_try_at, started_at, done_at, report_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'noticed', '[]', 0, 0, 0, 0, '', 0, 0, 0, 0)`
+)
+
+// Noticed records files that the importer has no import of, and unless they
+// were listed, the time of the notice. It returns how many were new. A file is
+// known by its version; where it or the import has no version id, also by key,
+// ETag and time to the second, as a listing tells them. Repeating it adds
+// nothing. Kind NotFound if the importer does not live.
+func (db *DB) Noticed(ctx context.Context, importerID, via string, at time.Time, files []notice.File) (int, error) {
+	var added int
+	err := db.change(ctx, "record files of batch importer "+importerID, func(ctx context.Context, t tx) error {
+		added = 0
+		// The update locks the row: notices of one importer follow each other.
+		sink, ok, err := one(ctx, t, scanText, sqlNoticing, importerID, via, micros(at))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return noImporter(importerID)
+		}
+		s, err := t.sink(ctx, sink)
+		if err != nil {
+			return err
+		}
+		place := s.Place()
+		for n := range files {
+			f := &files[n]
+			known, err := knownImport(ctx, t, importerID, f, func(version string) bool { return bare(version) || bare(f.Version()) })
+			if err != nil {
+				return err
+			}
+			if known {
+				continue
+			}
+			id, _, err := one(ctx, t, scanInt, sqlCount, "import")
+			if err != nil {
+				return err
+			}
+			_, err = t.exec(ctx, sqlNotice, id, importerID, place, f.Key, f.Version(), f.ETag, f.Size, micros(f.At), via, micros(at))
+			if err != nil {
+				return err
+			}
+			added++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return added, nil
+}
+
+// bare reports whether a version is no version id.
+func bare(version string) bool { return len(version) > 1 && version[0] == 'e' }
+
+// knownImport reports whether an importer has an import of the file: of its
+// version, or of its ETag and second where same says that this is enough.
+func knownImport(ctx context.Context, q querier, importerID string, f *notice.File, same func(version string) bool) (bool, error) {
+	_, ok, err := one(ctx, q, scanInt, sqlKnownVersion, importerID, f.Key, f.Version())
+	if err != nil || ok {
+		return ok, err
+	}
+	second := f.At.Truncate(time.Second)
+	versions, err := list(ctx, q, scanText, sqlKnownTime, importerID, f.Key, micros(second), micros(second.Add(time.Second)), f.ETag)
+	return slices.ContainsFunc(versions, same), err
+}
+
+// UnknownFiles returns those of the files that the importer has no import of:
+// none of the same version, nor of the same key, ETag and time to the second.
+func (db *DB) UnknownFiles(ctx context.Context, importerID string, files []notice.File) ([]notice.File, error) {
+	var out []notice.File
+	for n := range files {
+		known, err := knownImport(ctx, db.read, importerID, &files[n], func(string) bool { return true })
+		if err != nil {
+			return nil, db.fault(ctx, err, "look up files of batch importer "+importerID)
+		}
+		if !known {
+			out = append(out, files[n])
+		}
+	}
+	return out, nil
+}
+
+// Of each importer alone, so that files that wait are never sorted, nor those
+// of a paused importer read.
+const (
+	sqlWorking   = `SELECT id FROM importer i WHERE (NOT paused OR deleted_at <> 0) AND EXISTS (SELECT 1 FROM import_file f WHERE f.importer_id = i.id AND f.state IN ('noticed', 'running'))`
+	sqlDueNew    = selectImport + ` WHERE f.importer_id = $1 AND f.state IN ('noticed', 'running') AND f.next_try_at = 0 ORDER BY f.id LIMIT $2`
+	sqlDueAgain  = selectImport + ` WHERE f.importer_id = $1 AND f.state IN ('noticed', 'running') AND f.next_try_at > 0 AND f.next_try_at <= $2 ORDER BY f.next_try_at, f.id LIMIT $3`
+	sqlDueLater  = `SELECT next_try_at FROM import_file WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > $2 ORDER BY next_try_at LIMIT 1`
+	maxDueImport = 10_000
+)
+
+// DueImports returns the imports whose time has come, those in work included,
+// of importers that are not paused (a deleted one counts as not paused): at most
+// limit, oldest first, where files that are to be tried again come in the order of
+// their times. next is when the next will be due after now, zero if none waits for a time.
+func (db *DB) DueImports(ctx context.Context, now time.Time, limit int) (due []stream.Import, next time.Time, err error) {
+	limit = min(max(limit, 0), maxDueImport)
+	var later int64
+	err = db.snapshot(ctx, func(q querier) error {
+		ids, err := list(ctx, q, scanText, sqlWorking)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			fresh, err := list(ctx, q, scanImport, sqlDueNew, id, limit)
+			if err != nil {
+				return err
+			}
+			again, err := list(ctx, q, scanImport, sqlDueAgain, id, micros(now), limit)
+			if err != nil {
+				return err
+			}
+			due = append(append(due, fresh...), again...)
+			at, ok, err := one(ctx, q, scanInt, sqlDueLater, id, micros(now))
+			if err != nil {
+				return err
+			}
+			if ok && (later == 0 || at < later) {
+				later = at
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, time.Time{}, db.fault(ctx, err, "read what is to be imported")
+	}
+	slices.SortFunc(due, func(a, b stream.Import) int { return cmp.Compare(a.ID, b.ID) })
+	if len(due) > limit {
+		due = due[:limit]
+	}
+	return due, instant(later), nil
+}
+
+const (
+	// An import that runs does not become merely noticed again.
+	sqlSaveImport = `UPDATE import_file SET state = $2, environments = $3, part = $4, attempts = $5, problem = $6, next_try_at = $7, started_at = $8
+		WHERE id = $1 AND (state = 'noticed' OR state = 'running' AND $2 = 'running')`
+	sqlFinishImport = `UPDATE import_file SET state = 'done', environments = $2, part = $3, rows_read = $4, rows_accepted = $5, attempts = $6,
+		problem = '', next_try_at = 0, started_at = $7, done_at = $8, report_id = $9
+		WHERE id = $1 AND state IN ('noticed', 'running') RETURNING importer_id`
+	sqlInsertEntry = `INSERT INTO status_entry (import_id, entry_id, valid, row_count, errors, details, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	sqlDoneImport  = `UPDATE importer SET done_files = done_files + 1, done_rows = done_rows + $2, done_accepted = done_accepted + $3,
+		last_done_at = CASE WHEN last_done_at < $4 THEN $4 ELSE last_done_at END WHERE id = $1`
+)
+
+// SaveImport stores State, Environments, Partition, Attempts, Problem,
+// NextTryAt and StartedAt. Doing it again is harmless. Kind Conflict, and no
+// change, if the import is done or abandoned; NotFound if there is none. A step
+// back, or to done, which FinishImport makes, has kind Internal.
+func (db *DB) SaveImport(ctx context.Context, i stream.Import) error {
+	if !i.State.Open() {
+		return problem.New(problem.Internal, "import %d cannot be saved as %q", i.ID, i.State)
+	}
+	environments, err := encodeTexts(i.Environments)
+	if err != nil {
+		return problem.New(problem.Invalid, "environments of import %d: %w", i.ID, err)
+	}
+	return db.change(ctx, "save an import", func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, sqlSaveImport, i.ID, string(i.State), environments, int64(i.Partition), int64(i.Attempts), i.Problem,
+			micros(i.NextTryAt), micros(i.StartedAt))
+		if err != nil || n == 1 {
+			return err
+		}
+		return t.importConflict(ctx, i.ID, i.State)
+	})
+}
+
+func (t tx) importConflict(ctx context.Context, id int64, to stream.ImportState) error {
+	state, ok, err := one(ctx, t, scanText, `SELECT state FROM import_file WHERE id = $1`, id)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return noImport(id)
+	case stream.ImportState(state).Open():
+		return problem.New(problem.Internal, "import %d is %s and cannot be %s again", id, state, to)
+	}
+	return problem.New(problem.Conflict, "import %d is %s and cannot change", id, state)
+}
+
+// FinishImport makes an import done with its counts (Rows, Accepted) and its
+// entries, and stores what SaveImport does. Without entries nothing will be
+// reported. Finishing what is done or abandoned changes nothing; kind NotFound
+// if there is no such import, Internal if the entries are not those of one import.
+func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []stream.StatusEntry) error {
+	environments, err := encodeTexts(i.Environments)
+	if err != nil {
+		return problem.New(problem.Invalid, "environments of import %d: %w", i.ID, err)
+	}
+	if i.DoneAt.IsZero() {
+		i.DoneAt = time.Now()
+	}
+	report := int64(0)
+	if len(entries) == 0 {
+		report = noReport
+	}
+	return db.change(ctx, "finish an import", func(ctx context.Context, t tx) error {
+		of, ok, err := one(ctx, t, scanText, sqlFinishImport, i.ID, environments, int64(i.Partition), i.Rows, i.Accepted, int64(i.Attempts),
+			micros(i.StartedAt), micros(i.DoneAt), report)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			err := t.importConflict(ctx, i.ID, stream.ImportDone)
+			if problem.KindOf(err) == problem.Conflict {
+				return nil
+			}
+			return err
+		}
+		for n := range entries {
+			if err := t.insertEntry(ctx, i.ID, &entries[n]); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(ctx, sqlDoneImport, of, i.Rows, i.Accepted, micros(i.DoneAt))
+		return err
+	})
+}
+
+func (t tx) insertEntry(ctx context.Context, importID int64, e *stream.StatusEntry) error {
+	if e.ImportID != importID || e.EntryID < 1 {
+		return problem.New(problem.Internal, "entry %d of import %d cannot be one of import %d", e.EntryID, e.ImportID, importID)
+	}
+	codes := make([]string, len(e.Errors))
+	for n, c := range e.Errors {
+		codes[n] = string(c)
+	}
+	var texts [3]string
+	for n, of := range [][]string{codes, e.Details, e.Warnings} {
+		var err error
+		if texts[n], err = encodeTexts(of); err != nil {
+			return problem.New(problem.Internal, "entry %d of import %d: %w", e.EntryID, importID, err)
+		}
+	}
+	_, err := t.exec(ctx, sqlInsertEntry, importID, int64(e.EntryID), e.Valid, e.Rows, texts[0], texts[1], texts[2])
+	if err != nil && t.db.dialect.Duplicate(err) {
+		return problem.New(problem.Internal, "import %d has two entries %d", importID, e.EntryID)
+	}
+	return err
+}
+
+func noImport(id int64) error {
+	return problem.New(problem.NotFound, `there is no import %d; see "strm list imports"`, id)
+}
