@@ -26,6 +26,7 @@ var layers = [][]string{
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
+		"notice/sns",
 	},
 	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
 	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
@@ -58,6 +59,7 @@ var adapterPorts = map[string][]string{
 	"apiclient":         {"api/apiv1", "problem"},
 	"policy":            {"stream", "problem"},
 	"notice":            {"problem"},
+	"notice/sns":        {"notice", "problem"},
 	"importer":          {"eventlog", "notice", "objstore", "stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
