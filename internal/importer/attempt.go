@@ -23,6 +23,9 @@ const mostPanics = 5
 // patience is how long an import waits for room before it lets others go on.
 const patience = time.Minute
 
+// longestPause is how long it waits at once, so that room is used soon.
+const longestPause = 10 * time.Second
+
 // attempt imports a file, or says why not. Nil means that there is nothing left
 // to do: it is done, or somebody gave it up.
 func (r *Runner) attempt(ctx context.Context, i *stream.Import) error {
@@ -156,7 +159,7 @@ func (r *Runner) append(ctx context.Context, i *stream.Import, st *stream.Stream
 		if err == nil {
 			return nil
 		}
-		wait := min(after(n, err), 10*time.Second)
+		wait := min(r.backoff.after(n, err), longestPause)
 		if problem.KindOf(err) != problem.Busy || time.Now().Add(wait).After(until) {
 			return fmt.Errorf("append rows %d to %d: %w", c.From, c.To, err)
 		}

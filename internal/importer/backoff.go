@@ -9,23 +9,25 @@ import (
 	"strm/internal/problem"
 )
 
-// The waits between attempts. There is no last attempt.
-const (
-	shortestWait = time.Second      // for what mends itself
-	shortestHelp = 15 * time.Second // for what needs a person
-	longestFull  = time.Minute      // for room
-	longestWait  = 15 * time.Minute
-)
+// Backoff says how long to wait between attempts. There is no last attempt.
+type Backoff struct {
+	Min, Max time.Duration // for what mends itself
+	Help     time.Duration // at first, for what needs a person
+	Full     time.Duration // at most, for room in the log or the stream
+}
+
+// DefaultBackoff suits S3.
+var DefaultBackoff = Backoff{Min: time.Second, Max: 15 * time.Minute, Help: 15 * time.Second, Full: time.Minute}
 
 // after returns the wait after the n-th attempt (from 1) that failed with err,
 // with jitter.
-func after(n int, err error) time.Duration {
-	d, most := shortestWait, longestWait
+func (b Backoff) after(n int, err error) time.Duration {
+	d, most := b.Min, b.Max
 	switch {
 	case problem.KindOf(err) == problem.Busy:
-		most = longestFull
+		most = b.Full
 	case needsPerson(err):
-		d = shortestHelp
+		d = b.Help
 	}
 	for i := 1; i < n && d < most; i++ {
 		d *= 2

@@ -65,8 +65,8 @@ func (c *crew[K]) hold(k K, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for other, at := range c.held {
-		if at.Before(until.Add(-longestWait)) {
-			delete(c.held, other) // somebody else has settled it
+		if time.Since(at) > 0 {
+			delete(c.held, other) // it may be begun, or somebody else has settled it
 		}
 	}
 	c.held[k] = until

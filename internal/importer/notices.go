@@ -123,7 +123,7 @@ func (r *Runner) listOnce(ctx context.Context, i stream.Importer) {
 		h.listAt = began.Add(i.ListEvery)
 	} else {
 		h.failures++
-		h.listAt = time.Now().Add(min(after(h.failures, err), i.ListEvery))
+		h.listAt = time.Now().Add(min(r.backoff.after(h.failures, err), i.ListEvery))
 	}
 	r.notices.mu.Unlock()
 	if err != nil {
@@ -212,10 +212,10 @@ func (r *Runner) pollOn(ctx context.Context, i stream.Importer) {
 			err = errPollEnded
 		}
 		r.trouble(ctx, i.ID, byQueue, err)
-		if time.Since(began) > longestWait {
+		if time.Since(began) > r.backoff.Max {
 			n = 1
 		}
-		wait := after(n, err)
+		wait := r.backoff.after(n, err)
 		r.logger.Warn("listening to a queue ended", slog.String("importer", i.Name), slog.Any("error", err), slog.Duration("retry_in", wait.Round(time.Millisecond)))
 		select {
 		case <-ctx.Done():

@@ -59,11 +59,11 @@ func (r *Runner) report(ctx context.Context, rep stream.Report) {
 	if err == nil || ctx.Err() != nil || rep.State != stream.ReportPlanned {
 		if err != nil && ctx.Err() == nil {
 			r.logger.Error("note a status report as done", slog.Any("error", err))
-			r.reports.hold(rep.ID, time.Now().Add(after(1, err)))
+			r.reports.hold(rep.ID, time.Now().Add(r.backoff.after(1, err)))
 		}
 		return
 	}
-	wait := after(rep.Attempts, err)
+	wait := r.backoff.after(rep.Attempts, err)
 	rep.Problem, rep.NextTryAt = err.Error(), time.Now().Add(wait).UTC()
 	r.logger.Warn("status report was not stored, and will be tried again", slog.String("key", ReportKey(rep.StatusPrefix, rep.At)), slog.String("sink", rep.Sink),
 		slog.String("reason", rep.Problem), slog.Duration("retry_in", wait.Round(time.Millisecond)))

@@ -27,7 +27,8 @@ type Options struct {
 	Poll     Poll // nil: queues are not listened to
 	Logger   *slog.Logger
 	Observer Observer
-	Parallel int // files at work at once; 0: one per CPU
+	Parallel int     // files at work at once; 0: one per CPU
+	Backoff  Backoff // zero: DefaultBackoff
 }
 
 // Beside files, what a Runner does at once at most.
@@ -48,6 +49,7 @@ type Runner struct {
 	poll     Poll
 	logger   *slog.Logger
 	observe  Observer
+	backoff  Backoff
 
 	loops    [3]chan struct{} // kicks
 	files    *crew[int64]
@@ -68,8 +70,12 @@ func New(o Options) *Runner {
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
 	}
+	if o.Backoff == (Backoff{}) {
+		o.Backoff = DefaultBackoff
+	}
 	r := &Runner{
-		log: o.Log, ledger: o.Ledger, catalog: o.Catalog, openFile: o.OpenFile, room: o.Room, poll: o.Poll, logger: o.Logger, observe: o.Observer,
+		backoff: o.Backoff,
+		log:     o.Log, ledger: o.Ledger, catalog: o.Catalog, openFile: o.OpenFile, room: o.Room, poll: o.Poll, logger: o.Logger, observe: o.Observer,
 		buckets: &buckets{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
 		notices: newNotices(),
 	}
@@ -113,10 +119,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return errors.Join(ctx.Err(), r.buckets.close())
 }
 
-const (
-	lookEvery = 30 * time.Second
-	lookAgain = time.Second // the shortest time between looks that nobody asked for
-)
+// lookEvery is how often a Runner looks for work of which nobody told it.
+const lookEvery = 30 * time.Second
 
 // loop calls start when it is kicked, when the time has come that start named,
 // and from time to time.
@@ -132,11 +136,11 @@ func (r *Runner) loop(ctx context.Context, which int, start func(context.Context
 			return
 		case err != nil:
 			failures++
-			wait = min(after(failures, err), lookEvery)
+			wait = min(r.backoff.after(failures, err), lookEvery)
 			r.logger.Error("importing cannot go on", slog.Any("error", err), slog.Duration("retry_in", wait.Round(time.Millisecond)))
 		case !next.IsZero():
 			failures = 0
-			wait = min(max(time.Until(next), lookAgain), lookEvery)
+			wait = min(max(time.Until(next), r.backoff.Min), lookEvery)
 		default:
 			failures = 0
 		}
@@ -174,7 +178,7 @@ func (r *Runner) importFile(ctx context.Context, i stream.Import) {
 	if err == nil || ctx.Err() != nil {
 		return // stopping is no failure; the next start goes on
 	}
-	wait := after(i.Attempts, err)
+	wait := r.backoff.after(i.Attempts, err)
 	i.Problem, i.NextTryAt = err.Error(), time.Now().Add(wait).UTC()
 	log := r.logger.Warn
 	if problem.KindOf(err) == problem.Internal && !ofStore(err) {
