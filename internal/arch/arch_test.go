@@ -19,9 +19,9 @@ const module = "strm"
 // layers, bottom first. A package imports only lower rows, nothing beside it,
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
-	{"problem", "durable", "jsonscan", "jsontoken"},
+	{"problem", "durable", "jsonscan", "jsontoken", "lzo"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
-	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config"},
+	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
@@ -40,10 +40,11 @@ var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
-	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
+	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},
 	"format/envelope":   {"format", "columns", "jsonscan", "stream", "problem"},
 	"columns":           {"jsonscan", "problem"},
 	"jsonscan":          {},
+	"lzo":               {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
 	"objstore/s3":       {"objstore"},
 	"objstore/gcs":      {"objstore"},
@@ -60,7 +61,8 @@ var adapterPorts = map[string][]string{
 	"policy":            {"stream", "problem"},
 	"notice":            {"problem"},
 	"notice/sns":        {"notice", "problem"},
-	"importer":          {"eventlog", "notice", "objstore", "stream", "problem"},
+	"eventfile":         {"jsonscan", "lzo", "stream"},
+	"importer":          {"eventfile", "eventlog", "notice", "objstore", "stream", "problem"},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
@@ -87,6 +89,7 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/tink-crypto/tink-go/v2":   {"seal"},
 	"github.com/parquet-go/parquet-go":    {"format/parquet"},
+	"github.com/anchore/go-lzo":           {"lzo"},
 	"github.com/prometheus/client_golang": {"server"},
 	"testing":                             testOnly,
 }

@@ -38,6 +38,7 @@ type world struct {
 	stream stream.Stream
 	imp    stream.Importer
 	room   func(context.Context, *stream.Stream) error
+	chunk  int // rows
 
 	changed chan struct{} // has a token when something was noted or stored
 	seen    observed
@@ -70,7 +71,7 @@ func newWorld(t *testing.T, versioned bool) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, log: log, db: db, store: newStore(t, versioned), changed: make(chan struct{}, 1),
+		t: t, log: log, db: db, store: newStore(t, versioned), changed: make(chan struct{}, 1), chunk: 3,
 		room: func(context.Context, *stream.Stream) error { return nil },
 	}
 	t.Cleanup(func() {
@@ -135,7 +136,8 @@ func (w *world) start(g gates) *process {
 
 func (w *world) begin(p *process, g gates) {
 	o := importer.Options{
-		Log: w.log, Ledger: telling{w.db, w}, Catalog: w.db, OpenFile: openRows, Logger: slog.New(slog.DiscardHandler), Observer: &w.seen,
+		Log: w.log, Ledger: telling{w.db, w}, Catalog: w.db, Logger: slog.New(slog.DiscardHandler), Observer: &w.seen,
+		OpenFile: func(_ context.Context, src io.Reader, _ int64) (importer.EventFile, error) { return openRows(src, w.chunk) },
 		Parallel: 3, Backoff: quick, Poll: g.poll,
 		Room: func(ctx context.Context, s *stream.Stream) error { return w.room(ctx, s) },
 	}
@@ -248,12 +250,17 @@ func (w *world) settled() bool {
 			if i.State.Open() {
 				return false
 			}
+			entries, err := w.db.Entries(w.t.Context(), i.ID)
+			w.must(err)
+			for _, e := range entries {
+				if e.ReportID == 0 {
+					return false
+				}
+			}
 		}
 		open, err := w.db.OpenReports(w.t.Context())
 		w.must(err)
-		next, err := w.db.NextReport(w.t.Context())
-		w.must(err)
-		return len(open) == 0 && next.IsZero()
+		return len(open) == 0
 	})
 }
 
@@ -318,7 +325,11 @@ func (w *world) entries() map[triple]told {
 				if e.Errors == nil || e.Details == nil || e.Warnings == nil || len(e.Errors) != len(e.Details) {
 					w.t.Errorf("%s: %+v", key, e)
 				}
-				out[triple{file, e.Created, e.ID}] = e
+				at := triple{file, e.Created, e.ID}
+				if other, ok := out[at]; ok {
+					w.t.Errorf("%+v is reported twice, which the protocol avoids: %+v and %+v", at, other, e)
+				}
+				out[at] = e
 			}
 		}
 	}
