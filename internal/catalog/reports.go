@@ -207,6 +207,18 @@ func (db *DB) reports(ctx context.Context, query string, args ...any) ([]stream.
 	return all, nil
 }
 
+// Report returns the report with this id.
+func (db *DB) Report(ctx context.Context, id int64) (stream.Report, error) {
+	r, ok, err := one(ctx, db.read, scanReport, selectReport+` WHERE id = $1`, id)
+	if err != nil {
+		return r, db.fault(ctx, err, "read a status report")
+	}
+	if !ok {
+		return r, problem.New(problem.NotFound, "there is no status report %d", id)
+	}
+	return r, nil
+}
+
 // ReportEntries returns the entries of a report with what they are about, by
 // key, ObjectAt, import and entry.
 func (db *DB) ReportEntries(ctx context.Context, reportID int64) ([]stream.ReportEntry, error) {

@@ -24,6 +24,9 @@ type Options struct {
 	// FinishTimeout bounds what remains to be done once the catalog has
 	// changed, whether or not the caller still listens; 30 s when zero.
 	FinishTimeout time.Duration
+	// NoticeURL is where SNS reaches the server, without a slash at its end:
+	// its public URL, if that is https; else empty.
+	NoticeURL string
 }
 
 // Deps is what control works with.
@@ -44,7 +47,10 @@ type Deps struct {
 	// replay covers until it is planned, so that nothing that will be needed
 	// lies below the floor. Nil when nothing trims.
 	Trimming sync.Locker
-	Options  Options
+	// WakeImporters makes what imports look at the catalog anew; it does not
+	// wait. Nil when nothing imports.
+	WakeImporters func()
+	Options       Options
 }
 
 // Control applies changes to the configuration. All methods are safe for
@@ -57,6 +63,7 @@ type Control struct {
 	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	writes      func(stream.Output) (policy.Keys, error)
 	trimming    sync.Locker
+	wake        func()
 	options     Options
 	keys        *Sources
 
@@ -87,6 +94,7 @@ func New(d Deps) *Control {
 		checkOutput: d.CheckOutput,
 		writes:      d.Writes,
 		trimming:    d.Trimming,
+		wake:        d.WakeImporters,
 		options:     d.Options,
 		keys:        newSources(d.Catalog),
 	}

@@ -1,5 +1,5 @@
 // Package control holds the rules of what may be done to streams, sources,
-// sinks and batch exporters: names and defaults, what refuses what, and in
+// sinks, batch exporters and batch importers: names and defaults, what refuses what, and in
 // which order the catalog, the log and the running exporters learn of a change.
 //
 // Most operations touch more than one of the three, and no transaction spans

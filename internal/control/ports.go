@@ -23,7 +23,7 @@ type Catalog interface {
 	Streams(ctx context.Context) ([]stream.Stream, error)
 	UpdateStream(ctx context.Context, s stream.Stream) error
 	// DeleteStream takes the stream out of sight, with its sources and (if
-	// recursive; else Conflict) its exporters. Its id stays in DroppedStreams
+	// recursive; else Conflict) its exporters and importers. Its id stays in DroppedStreams
 	// until ForgetStream.
 	DeleteStream(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error)
 	DroppedStreams(ctx context.Context) ([]string, error)
@@ -51,6 +51,21 @@ type Catalog interface {
 	// which only the ledger moves.
 	UpdateExporter(ctx context.Context, e stream.Exporter) error
 	DeleteExporter(ctx context.Context, id string) error
+
+	CreateImporter(ctx context.Context, i stream.Importer) error
+	Importer(ctx context.Context, name string) (stream.Importer, error)
+	Importers(ctx context.Context) ([]stream.Importer, error)
+	ImportersOfStream(ctx context.Context, streamID string) ([]stream.Importer, error)
+	ImportersOfSink(ctx context.Context, sink string) ([]stream.Importer, error)
+	// UpdateImporter stores the settings and Paused. Conflict for a sink of
+	// another place while files or reports wait at the present one.
+	UpdateImporter(ctx context.Context, i stream.Importer) error
+	DeleteImporter(ctx context.Context, id string) error
+	ImporterTotals(ctx context.Context, id string) (catalog.ImporterTotals, error)
+	Imports(ctx context.Context, q catalog.ImportQuery) ([]stream.Import, error)
+	Import(ctx context.Context, id int64) (stream.Import, error)
+	Entries(ctx context.Context, importID int64) ([]stream.StatusEntry, error)
+	Report(ctx context.Context, id int64) (stream.Report, error)
 
 	// AbandonReplay gives up what is unfinished of a replay: its hold on the
 	// log and its keys. It returns the number of batches.

@@ -62,6 +62,7 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 	defer cancel()
 	if err == nil || mayHaveHappened(err) {
 		c.runner.SinkChanged(done, s.Name) // it reads the catalog, so it errs on no side
+		c.wakeImporters()
 	}
 	if err != nil {
 		return stream.Sink{}, false, "", err
@@ -276,8 +277,9 @@ func (c *Control) SinkExporters(ctx context.Context, name string) ([]Exporter, e
 	return c.withStatus(ctx, exporters)
 }
 
-// DeleteSink deletes a sink. While exporters are linked to it, only
-// recursively (else Conflict); they go first. What was delivered stays in the bucket.
+// DeleteSink deletes a sink. While exporters or importers are linked to it, only
+// recursively (else Conflict); they go first, and what waits of the importers is
+// given up. What was delivered stays in the bucket.
 //
 // The catalog is one write. Stopped after it, the process has ended and with
 // it the exporters that ran; the next one does not start them. Should the
@@ -306,6 +308,7 @@ func (c *Control) deleteSinkRow(ctx context.Context, name string, recursive bool
 		return nil, err
 	}
 	defer c.namesSource(linked...)
+	defer c.wakeImporters()
 	_, exporters, err := c.catalog.DeleteSink(ctx, name, recursive)
 	if err == nil || !mayHaveHappened(err) {
 		return exporters, err

@@ -165,6 +165,15 @@ func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Strea
 	if err != nil {
 		return err
 	}
+	if segment {
+		importers, err := c.catalog.ImportersOfStream(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		if len(importers) > 0 {
+			return problem.New(problem.Conflict, "stream %q takes the events of the batch importer %q; a source of kind %s has its stream to itself", s.Name, importers[0].Name, stream.SourceSegment)
+		}
+	}
 	goesOn := false // with the calls of a source that is gone
 	for _, e := range exporters {
 		switch id := e.Output.Source; {

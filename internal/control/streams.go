@@ -150,6 +150,13 @@ func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange
 		if ok {
 			return stream.Stream{}, problem.New(problem.Conflict, "stream %q belongs to the source %q of kind %s: strmMeta has no place in a raw log", s.Name, src.Name, src.Kind)
 		}
+		importers, err := c.catalog.ImportersOfStream(ctx, s.ID)
+		if err != nil {
+			return stream.Stream{}, err
+		}
+		if len(importers) > 0 {
+			return stream.Stream{}, problem.New(problem.Conflict, "stream %q takes the events of the batch importer %q, which have no strmMeta", s.Name, importers[0].Name)
+		}
 	}
 	if ch.Description != nil {
 		s.Description = *ch.Description
@@ -173,7 +180,8 @@ func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange
 }
 
 // DeleteStream deletes a stream, its sources and all its events, delivered or
-// not. With exporters on it, only recursively (else Conflict); they go with it.
+// not. With exporters or importers on it, only recursively (else Conflict); they
+// go with it.
 //
 // Steps: the catalog forgets the name but remembers the id; the runner lets go
 // of the removed exporters; the log drops the events; the catalog forgets the
@@ -203,6 +211,7 @@ func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bo
 		return stream.Stream{}, nil, err
 	}
 	defer c.keys.invalidate() // a failed write may have happened
+	defer c.wakeImporters()
 	s, exporters, err := c.catalog.DeleteStream(ctx, name, recursive)
 	if err == nil || !mayHaveHappened(err) {
 		return s, exporters, err

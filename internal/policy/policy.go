@@ -1,5 +1,5 @@
-// Package policy writes the least AWS policies under which the exporters of a
-// sink can do their work. It is pure: it talks to nobody and knows no account
+// Package policy writes the least AWS policies under which the exporters and
+// importers of a sink can do their work. It is pure: it talks to nobody and knows no account
 // but what it is told.
 package policy
 
@@ -32,7 +32,8 @@ type Statement struct {
 
 // Principal says whom a rule is for.
 type Principal struct {
-	AWS string `json:"AWS"` // an ARN, or "*"
+	AWS     string `json:"AWS,omitempty"`     // an ARN, or "*"
+	Service string `json:"Service,omitempty"` // one of AWS's services, instead
 }
 
 // Keys is what an exporter's layout and format make of keys.
@@ -51,9 +52,10 @@ type Writer struct {
 // Request is what policies are wanted for.
 type Request struct {
 	Sink stream.Sink
-	// Writers are the exporters; none stands for one with the defaults that is
-	// still to come.
-	Writers []Writer
+	// Writers are the exporters; none, and no importers, stands for one with the
+	// defaults that is still to come.
+	Writers   []Writer
+	Importers []Importer
 	// Principal is the ARN of who holds the sink's credentials; empty if nobody
 	// said, then a placeholder stands in.
 	Principal string
@@ -71,6 +73,8 @@ type Set struct {
 	KMS    *Document // statement to add to the policy of the key
 	Trust  *Document // trust policy of the role
 	Assume *Document // identity policy of the principal, which lets it assume the role
+	Topic  *Document // statements to add to the policies of the importers' topics
+	Queue  *Document // statements to add to the policies of the importers' queues
 	Notes  []Note
 }
 
@@ -87,6 +91,8 @@ const (
 	KMS    = "kms"
 	Trust  = "trust"
 	Assume = "assume"
+	Topic  = "topic"
+	Queue  = "queue"
 )
 
 // Placeholder stands for a principal that nobody named.
@@ -115,20 +121,33 @@ func For(r Request) (Set, error) {
 			s.note("the role asks for no external id; set one (--external-id) if the account that assumes it is not yours", Trust)
 		}
 	}
-	objects := resources(part, r)
-	put := Statement{Sid: "StrmWrite", Effect: "Allow", Action: "s3:PutObject", Resource: objects}
-	s.IAM = document(put)
-	put.Principal = &Principal{writer}
-	s.Bucket = document(put)
+	s.IAM, s.Bucket = document(), document()
+	if len(r.Writers) > 0 || len(r.Importers) == 0 {
+		put := Statement{Sid: "StrmWrite", Effect: "Allow", Action: "s3:PutObject", Resource: resources(part, r)}
+		s.IAM.Statement = append(s.IAM.Statement, put)
+		put.Principal = &Principal{AWS: writer}
+		s.Bucket.Statement = append(s.Bucket.Statement, put)
+	}
+	if len(r.Importers) > 0 {
+		s.importing(part, r, writer)
+	}
 
 	key := r.Sink.KMSKey
 	if key == "" {
 		key = r.KMSKey
 	}
 	if key != "" {
-		use := keyStatement(part, r.Sink, key)
-		s.IAM.Statement = append(s.IAM.Statement, use)
-		s.KMS = document(Statement{Sid: "StrmEncrypt", Effect: "Allow", Principal: &Principal{writer}, Action: "kms:GenerateDataKey", Resource: []string{"*"}})
+		s.KMS = document()
+		actions := [][2]string{{"StrmEncrypt", "kms:GenerateDataKey"}}
+		if len(r.Importers) > 0 {
+			actions = append(actions, [2]string{"StrmDecrypt", "kms:Decrypt"})
+		}
+		for _, a := range actions {
+			use := keyStatement(part, r.Sink, key)
+			use.Sid, use.Action = a[0], a[1]
+			s.IAM.Statement = append(s.IAM.Statement, use)
+			s.KMS.Statement = append(s.KMS.Statement, Statement{Sid: a[0], Effect: "Allow", Principal: &Principal{AWS: writer}, Action: a[1], Resource: []string{"*"}})
+		}
 		s.note("add the kms statement to those that the key's policy has; in their place, nobody could manage the key any more", KMS)
 	}
 	if r.Enforce {
@@ -145,7 +164,7 @@ func For(r Request) (Set, error) {
 		}
 		s.note("nobody said who holds the sink's credentials: put the ARN in the place of "+holder+", or give --principal", about...)
 	}
-	if len(r.Writers) == 0 {
+	if len(r.Writers) == 0 && len(r.Importers) == 0 {
 		s.note("sink "+r.Sink.Name+" has no batch exporter yet: the policies are for one with the default layout and no path prefix", IAM, Bucket)
 	}
 	return s, nil
@@ -156,7 +175,7 @@ func (s *Set) note(text string, about ...string) { s.Notes = append(s.Notes, Not
 func document(s ...Statement) *Document { return &Document{Version, s} }
 
 func trust(role stream.Role, holder string) *Document {
-	s := Statement{Sid: "StrmAssume", Effect: "Allow", Principal: &Principal{holder}, Action: "sts:AssumeRole"}
+	s := Statement{Sid: "StrmAssume", Effect: "Allow", Principal: &Principal{AWS: holder}, Action: "sts:AssumeRole"}
 	if role.ExternalID != "" {
 		s.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": role.ExternalID}}
 	}
@@ -230,7 +249,8 @@ func denyPlain(part string, r Request) ([]Statement, error) {
 	case stream.EncryptSSEKMS:
 		header = "aws:kms"
 	case stream.EncryptByLayout:
-		if len(r.Writers) > 0 && !slices.ContainsFunc(r.Writers, func(w Writer) bool { return !w.Keys.Encrypt }) {
+		// Status reports carry a header only where the sink asks for one.
+		if len(r.Writers) > 0 && len(r.Importers) == 0 && !slices.ContainsFunc(r.Writers, func(w Writer) bool { return !w.Keys.Encrypt }) {
 			header = "AES256"
 		}
 	case stream.EncryptByBucket:
@@ -240,7 +260,7 @@ func denyPlain(part string, r Request) ([]Statement, error) {
 			"first strm update sink %s --encryption SSE-S3", r.Sink.Name, r.Sink.Name)
 	}
 	const name = "s3:x-amz-server-side-encryption"
-	deny := Statement{Effect: "Deny", Principal: &Principal{"*"}, Action: "s3:PutObject", Resource: []string{"arn:" + part + ":s3:::" + r.Sink.Bucket + "/*"}}
+	deny := Statement{Effect: "Deny", Principal: &Principal{AWS: "*"}, Action: "s3:PutObject", Resource: []string{"arn:" + part + ":s3:::" + r.Sink.Bucket + "/*"}}
 	wrong, missing := deny, deny
 	wrong.Sid, wrong.Condition = "DenyIncorrectEncryptionHeader", map[string]map[string]string{"StringNotEquals": {name: header}}
 	missing.Sid, missing.Condition = "DenyUnEncryptedObjectUploads", map[string]map[string]string{"Null": {name: "true"}}

@@ -141,10 +141,19 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	})
 	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
 	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming, Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals},
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming,
+		Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	})
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.metrics.watch(s)
+}
+
+// noticeURL is where SNS reaches the server: it asks for https.
+func (s *Server) noticeURL() string {
+	if s.public == nil || s.public.Scheme != "https" {
+		return ""
+	}
+	return strings.TrimSuffix(s.public.String(), "/")
 }
 
 func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {

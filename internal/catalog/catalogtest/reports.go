@@ -69,6 +69,11 @@ func testReports(t *testing.T, b *bench) {
 	if !slices.Equal(told, []string{"in/a 0s 1 3 true", "in/a 0s 2 4 true", "in/a 1h0m0s 1 3 true"}) {
 		t.Fatalf("entries %q", told)
 	}
+	if got := must(b.db.Report(ctx, r.ID))(t); !reflect.DeepEqual(got, want) {
+		t.Fatalf("report %+v, want %+v", got, want)
+	}
+	_, err = b.db.Report(ctx, 99)
+	wantKind(t, err, problem.NotFound)
 	// By the same sink no other is planned while this one is open.
 	nothing(at.Add(time.Hour), time.Time{})
 	r.Attempts, r.MaybeStored, r.Problem, r.NextTryAt = 1, true, "403", at
