@@ -58,4 +58,3 @@ func (r *parquetReading) Chunks(ctx context.Context, from int64) iter.Seq2[Chunk
 }
 
 var _ Reading = (*parquetReading)(nil)
-

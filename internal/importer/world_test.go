@@ -137,7 +137,9 @@ func (w *world) start(g gates) *process {
 func (w *world) begin(p *process, g gates) {
 	o := importer.Options{
 		Log: w.log, Ledger: telling{w.db, w}, Catalog: w.db, Logger: slog.New(slog.DiscardHandler), Observer: &w.seen,
-		OpenFile: func(_ context.Context, src io.Reader, _ int64) (importer.EventFile, error) { return openRows(src, w.chunk) },
+		OpenFile: func(_ context.Context, src io.Reader, _ int64) (importer.EventFile, error) {
+			return openRows(src, w.chunk)
+		},
 		Parallel: 3, Backoff: quick, Poll: g.poll,
 		Room: func(ctx context.Context, s *stream.Stream) error { return w.room(ctx, s) },
 	}
