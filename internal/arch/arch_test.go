@@ -20,16 +20,16 @@ const module = "strm"
 // but for the exceptions below. Every package under internal must be placed.
 var layers = [][]string{
 	{"problem", "durable", "jsonscan", "jsontoken", "lzo"},
-	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths"},
+	{"stream", "credential", "seal", "columns", "awsauth", "airbyte/protocol", "airbyte/paths"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
-		"notice/sns",
+		"notice/sns", "notice/sqs",
 	},
 	{"api/apiv1", "simulate", "collect/body", "collect/segment/rawlog"},
-	{"builtin", "control", "collect/events", "collect/segment", "apiclient"},
+	{"builtin", "control", "collect/events", "collect/segment", "collect/notices", "apiclient"},
 	{"api"},
 	{"server", "cli/render", "cli/upload", "cli/download"},
 	{"cli"},
@@ -46,7 +46,7 @@ var adapterPorts = map[string][]string{
 	"jsonscan":          {},
 	"lzo":               {},
 	"catalog/sqlite":    {"catalog", "stream", "problem", "durable"},
-	"objstore/s3":       {"objstore"},
+	"objstore/s3":       {"objstore", "awsauth"},
 	"objstore/gcs":      {"objstore"},
 	"objstore/dir":      {"objstore"},
 	"objstore/mem":      {"objstore"},
@@ -63,6 +63,8 @@ var adapterPorts = map[string][]string{
 	"notice/sns":        {"notice", "problem"},
 	"eventfile":         {"jsonscan", "lzo", "stream"},
 	"importer":          {"eventfile", "eventlog", "notice", "objstore", "stream", "problem"},
+	"notice/sqs":        {"notice", "awsauth", "problem"},
+	"awsauth":           {},
 	"simulate":          {},
 	"cli/download":      {"api/apiv1"},
 	"api/apiv1":         {},
@@ -79,7 +81,7 @@ var testOnly = []string{"eventlog/eventlogtest", "format/formattest", "objstore/
 
 // owners are the only packages that may import a library.
 var owners = map[string][]string{
-	"github.com/aws/aws-sdk-go-v2":        {"objstore/s3"},
+	"github.com/aws/aws-sdk-go-v2":        {"objstore/s3", "awsauth", "notice/sqs"},
 	"cloud.google.com/go/storage":         {"objstore/gcs"},
 	"github.com/cockroachdb/pebble/v2":    {"eventlog/embedded"},
 	"database/sql":                        {"catalog", "catalog/sqlite", "catalog/catalogtest"},

@@ -162,6 +162,15 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
+// OneLine makes foreign words fit for a message: one line, not long.
+func OneLine(s string) string {
+	s = strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "?")
+	if len(s) > 300 {
+		s = strings.ToValidUTF8(s[:300], "") + "..."
+	}
+	return s
+}
+
 // short cuts foreign words for a message.
 func short(s string) string {
 	if len(s) > 60 {

@@ -44,7 +44,7 @@ func (v *Verifier) Confirm(ctx context.Context, e *notice.Envelope) (subscriptio
 	wrong := xml.Unmarshal(body, &answer)
 	switch {
 	case status != http.StatusOK && wrong == nil && answer.Error.Code != "":
-		return "", failed(CheckConfirm, problem.Unavailable, "confirm the subscription: SNS answers with status %d: %s: %s", status, line(answer.Error.Code), line(answer.Error.Message))
+		return "", failed(CheckConfirm, problem.Unavailable, "confirm the subscription: SNS answers with status %d: %s: %s", status, notice.OneLine(answer.Error.Code), notice.OneLine(answer.Error.Message))
 	case status != http.StatusOK:
 		return "", failed(CheckConfirm, problem.Unavailable, "confirm the subscription: SNS answers with status %d", status)
 	case wrong != nil:
@@ -53,13 +53,4 @@ func (v *Verifier) Confirm(ctx context.Context, e *notice.Envelope) (subscriptio
 		return "", failed(CheckConfirm, problem.Unavailable, "confirm the subscription: the answer names no subscription of the topic")
 	}
 	return answer.SubscriptionARN, nil
-}
-
-// line makes foreign words fit for a message.
-func line(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > 200 {
-		s = s[:200] + "..."
-	}
-	return strings.ToValidUTF8(s, "?")
 }

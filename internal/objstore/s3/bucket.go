@@ -13,17 +13,18 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
 
 // Bucket is a bucket of an S3 store. Safe for concurrent use. It keeps one SDK
 // client for its life, because the correction of a wrong clock lives there.
 type Bucket struct {
-	cfg       Config
-	client    *awss3.Client
-	transport *http.Transport
-	region    region
-	session   *session // of the assumed role; nil without one
+	cfg      Config
+	client   *awss3.Client
+	identity *awsauth.Identity
+	region   region
+	session  *awsauth.Session // of the assumed role; nil without one
 }
 
 // Open checks the configuration and returns the bucket. Nothing is sent: that
@@ -33,22 +34,16 @@ func Open(ctx context.Context, cfg Config) (*Bucket, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	o, transport, err := cfg.options(ctx)
+	id, err := cfg.identity().Open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("s3: %w", err)
 	}
-	b := &Bucket{cfg: cfg, transport: transport, region: newRegion(cfg.Region)}
-	if cfg.Role.ARN != "" {
-		b.session = cfg.roleSession(o)
-		o.Credentials = b.session
-	}
-	b.client = awss3.New(o)
-	return b, nil
+	return &Bucket{cfg: cfg, identity: id, session: id.Session, region: newRegion(cfg.Region), client: awss3.New(cfg.options(id))}, nil
 }
 
 // Close releases idle connections. Calls under way are not disturbed.
 func (b *Bucket) Close() error {
-	b.transport.CloseIdleConnections()
+	b.identity.CloseIdle()
 	return nil
 }
 
@@ -102,12 +97,12 @@ func (b *Bucket) renew(refused *objstore.Error, began time.Time) bool {
 		return false
 	}
 	if refused.Reason == objstore.BadCredentials {
-		return b.session.drop(began, false)
+		return b.session.Drop(began, false)
 	}
 	if refused.Reason == objstore.Denied {
 		// Sessions can be denied by their age, and when their role is gone: then
 		// the second attempt tells the reason.
-		return b.session.drop(began, true)
+		return b.session.Drop(began, true)
 	}
 	return false
 }
@@ -144,7 +139,7 @@ func (b *Bucket) put(ctx context.Context, region, key string, c objstore.Content
 		in.IfNoneMatch = aws.String("*")
 	}
 	as.encrypt(in, c.Encrypt)
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	out, err := b.client.PutObject(ctx, in, inRegion(region), unsignedPayload)
 	if err != nil {
 		return b.classify(call{op: "put", key: key, action: "s3:PutObject", conditional: !c.Overwrite, encryption: in.ServerSideEncryption}, err, p)

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
 
@@ -98,8 +99,8 @@ var byCode = map[string]verdict{
 
 // classify turns the failure of a call into what it means for the caller. The
 // rule for doubt: an answer that does not surely say "refused" is Ambiguous.
-func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
-	var a *assumeError
+func (b *Bucket) classify(c call, err error, p *awsauth.Progress) *objstore.Error {
+	var a *awsauth.AssumeError
 	if errors.As(err, &a) {
 		return b.assumeFailed(c, a)
 	}
@@ -107,11 +108,11 @@ func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
 	var re *awshttp.ResponseError
 	// Before the request was tried, an answer can only be that of a service for
 	// ambient credentials.
-	if p.tried.Load() && errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
+	if p.Tried.Load() && errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
 		e.Status = re.HTTPStatusCode()
 	}
 	var api smithy.APIError
-	if p.tried.Load() && errors.As(err, &api) {
+	if p.Tried.Load() && errors.As(err, &api) {
 		e.Code = api.ErrorCode()
 	}
 	var v verdict
@@ -130,11 +131,11 @@ func (b *Bucket) classify(c call, err error, p *progress) *objstore.Error {
 
 // unanswered judges a call that got no answer. Signing comes before dialling,
 // dialling before a connection, a connection before the first byte.
-func unanswered(err error, p *progress, ambient bool) verdict {
+func unanswered(err error, p *awsauth.Progress, ambient bool) verdict {
 	switch {
-	case p.connected.Load():
+	case p.Connected.Load():
 		return verdict{objstore.Ambiguous, objstore.Unknown, "no answer: it may or may not have happened"}
-	case p.tried.Load():
+	case p.Tried.Load():
 		return verdict{objstore.NotSent, objstore.Unreachable, "the store cannot be reached"}
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return verdict{objstore.NotSent, objstore.Unknown, "given up before anything was sent"}

@@ -1,20 +1,17 @@
 package s3
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"strm/internal/awsauth"
 )
 
 // Config says which bucket, where and as whom.
@@ -42,12 +39,9 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// Role is an IAM role and how to get it.
-type Role struct {
-	ARN         string // empty: no role
-	ExternalID  string
-	STSEndpoint string // URL; empty: Config.Endpoint, or AWS's own in the region
-}
+// Role is an IAM role and how to get it. Without an STSEndpoint, Config.Endpoint
+// is asked, or AWS's own in the region.
+type Role = awsauth.Role
 
 // Encryption says which header asks for encryption at rest.
 type Encryption string
@@ -63,8 +57,6 @@ const (
 // Time limits. A request may take the base plus its size at the slowest rate
 // that is still worth waiting for; without an answer by then it is ambiguous.
 const (
-	dialTimeout     = 10 * time.Second
-	answerTimeout   = 60 * time.Second // from the last byte sent to the first received
 	requestBase     = 90 * time.Second
 	slowestBytesPer = 128 << 10 // bytes per second
 	locateTimeout   = 20 * time.Second
@@ -121,59 +113,28 @@ func checkEndpoint(e string) error {
 	return nil
 }
 
-// newTransport speaks HTTP/1.1 alone: on a connection of its own a request
-// either was written or was not. Bodies arrive as they are stored.
-func newTransport() *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: answerTimeout,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   16,
-		DisableCompression:    true,
-		Protocols:             protocols,
+// identity says as whom the bucket is asked.
+func (c Config) identity() awsauth.Config {
+	return awsauth.Config{
+		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.Ambient,
+		Role: c.Role, Region: c.Region, Endpoint: c.Endpoint, Session: c.Session, Transport: c.Transport,
 	}
 }
 
-// options assembles the SDK's options. Without Ambient the environment has no
-// say: a sink with its own key pair must not change with AWS_PROFILE.
-func (c Config) options(ctx context.Context) (awss3.Options, *http.Transport, error) {
+// options assembles the SDK's options. The environment has no say but for
+// ambient credentials: a sink with its own key pair must not change with AWS_PROFILE.
+func (c Config) options(id *awsauth.Identity) awss3.Options {
 	o := awss3.Options{
 		Region:                     anyRegion,
 		UsePathStyle:               c.PathStyle,
 		RetryMaxAttempts:           1,
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+		Credentials:                id.Credentials,
+		HTTPClient:                 id.Client,
 	}
 	if c.Endpoint != "" {
 		o.BaseEndpoint = aws.String(strings.TrimRight(c.Endpoint, "/"))
 	}
-	own := newTransport()
-	if c.Ambient {
-		// A buildable client, because AWS_CA_BUNDLE makes the loader insist on one.
-		cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(awshttp.NewBuildableClient()))
-		if err != nil {
-			return o, nil, fmt.Errorf("s3: load the ambient AWS configuration: %w", err)
-		}
-		o.Credentials = cfg.Credentials
-		if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-			own.TLSClientConfig = b.GetTransport().TLSClientConfig
-		}
-	} else {
-		o.Credentials = credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
-	}
-	var rt http.RoundTripper = own
-	if c.Transport != nil {
-		rt = c.Transport
-	}
-	o.HTTPClient = &tracing{&http.Client{
-		Transport: rt,
-		// A redirect means another region: ours to handle, with another signature.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	return o, own, nil
+	return o
 }

@@ -10,6 +10,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
 
@@ -50,7 +51,7 @@ func (b *Bucket) get(ctx context.Context, c call, in *awss3.GetObjectInput) (io.
 	if err != nil {
 		return nil, objstore.Info{}, err
 	}
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	out, err := b.client.GetObject(ctx, in, inRegion(region))
 	if err != nil {
 		return nil, objstore.Info{}, b.classify(c, err, p)
@@ -82,7 +83,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
 	defer cancel()
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	out, err := b.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
 	if err != nil {
 		return objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
@@ -106,7 +107,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(0), errors.New("the store took too long"))
 	defer cancel()
-	ctx, p := withProgress(ctx)
+	ctx, p := awsauth.WithProgress(ctx)
 	_, err = b.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
 	if err != nil {
 		e := b.classify(call{op: "delete", key: key, action: "s3:DeleteObject"}, err, p)
@@ -130,7 +131,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 		pages := awss3.NewListObjectsV2Paginator(b.client,
 			&awss3.ListObjectsV2Input{Bucket: &b.cfg.Bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
-			ctx, p := withProgress(ctx)
+			ctx, p := awsauth.WithProgress(ctx)
 			page, err := pages.NextPage(ctx, inRegion(region))
 			if err != nil {
 				e := b.classify(call{op: "list", action: "s3:ListBucket"}, err, p)

@@ -12,6 +12,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
 
@@ -89,7 +90,7 @@ func (b *Bucket) locate(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, locateTimeout, errors.New("the store took too long"))
 	defer cancel()
 	c := call{op: "locate", action: "s3:ListBucket"}
-	traced, p := withProgress(ctx)
+	traced, p := awsauth.WithProgress(ctx)
 	out, err := b.client.HeadBucket(traced, &awss3.HeadBucketInput{Bucket: &b.cfg.Bucket}, inRegion(anyRegion))
 	if err == nil {
 		if name := aws.ToString(out.BucketRegion); name != "" {
@@ -108,7 +109,7 @@ func (b *Bucket) locate(ctx context.Context) (string, error) {
 		}
 	}
 	c.action = "s3:GetBucketLocation"
-	traced, p = withProgress(ctx)
+	traced, p = awsauth.WithProgress(ctx)
 	loc, err := b.client.GetBucketLocation(traced, &awss3.GetBucketLocationInput{Bucket: &b.cfg.Bucket}, inRegion(anyRegion))
 	switch {
 	case err == nil:

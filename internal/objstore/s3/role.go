@@ -6,67 +6,12 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"strm/internal/awsauth"
 	"strm/internal/objstore"
 )
-
-// defaultSession names sessions of a role that nobody named.
-const defaultSession = "strm"
-
-// roleSession returns the session of the configured role, which o's
-// credentials assume.
-func (c Config) roleSession(o awss3.Options) *session {
-	so := sts.Options{
-		Region:           c.Region,
-		Credentials:      o.Credentials,
-		HTTPClient:       o.HTTPClient, // the same limits, and no redirects
-		RetryMaxAttempts: 1,
-	}
-	if so.Region == "" {
-		so.Region = stsRegion(c.Role.ARN)
-	}
-	if e := firstOf(c.Role.STSEndpoint, c.Endpoint); e != "" {
-		so.BaseEndpoint = aws.String(strings.TrimRight(e, "/"))
-	}
-	provider := stscreds.NewAssumeRoleProvider(sts.New(so), c.Role.ARN, func(a *stscreds.AssumeRoleOptions) {
-		a.Duration = sessionLength
-		a.RoleSessionName = firstOf(c.Session, defaultSession)
-		if c.Role.ExternalID != "" {
-			a.ExternalID = aws.String(c.Role.ExternalID)
-		}
-	})
-	return newSession(func(ctx context.Context) (aws.Credentials, error) {
-		ctx, p := withProgress(ctx) // of this request, not of the one that waits for it
-		got, err := provider.Retrieve(ctx)
-		if err != nil {
-			return got, &assumeError{sent: p.tried.Load(), err: err}
-		}
-		return got, nil
-	})
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// assumeError says that a role could not be assumed: the request that needed
-// its credentials was never made.
-type assumeError struct {
-	sent bool // the question went out to STS; else there were no credentials to ask with
-	err  error
-}
-
-func (e *assumeError) Error() string { return "assume the role: " + e.err.Error() }
-func (e *assumeError) Unwrap() error { return e.err }
 
 // byAssumeCode lists what STS says. Where two spellings exist, the second is
 // that of the JSON protocols or of other implementations.
@@ -111,14 +56,14 @@ const refusedRole = "the role cannot be assumed. Check that it exists, that its 
 
 // assumeFailed judges a call that did not get its role. Whatever became of the
 // question to STS, nothing was sent to the store.
-func (b *Bucket) assumeFailed(c call, a *assumeError) *objstore.Error {
+func (b *Bucket) assumeFailed(c call, a *awsauth.AssumeError) *objstore.Error {
 	e := &objstore.Error{Op: c.op, Key: c.key, Outcome: objstore.NotSent}
 	var re *awshttp.ResponseError
-	if a.sent && errors.As(a.err, &re) && re.Response != nil && re.Response.Response != nil {
+	if a.Sent && errors.As(a.Err, &re) && re.Response != nil && re.Response.Response != nil {
 		e.Status = re.HTTPStatusCode()
 	}
 	var api smithy.APIError
-	if a.sent && errors.As(a.err, &api) {
+	if a.Sent && errors.As(a.Err, &api) {
 		e.Code = api.ErrorCode()
 	}
 	if e.Code == noCode {
@@ -132,22 +77,22 @@ func (b *Bucket) assumeFailed(c call, a *assumeError) *objstore.Error {
 	if e.Status == 0 || e.Code == "" {
 		api = nil // then the words are not those of STS
 	}
-	e.Err = b.story(verdict{text: strings.ReplaceAll(text, "%r", b.cfg.Role.ARN)}, a.err, api)
+	e.Err = b.story(verdict{text: strings.ReplaceAll(text, "%r", b.cfg.Role.ARN)}, a.Err, api)
 	return e
 }
 
-func (b *Bucket) judgeAssume(a *assumeError, status int, code, words string) (objstore.Reason, string) {
-	given := errors.Is(a.err, context.Canceled)
+func (b *Bucket) judgeAssume(a *awsauth.AssumeError, status int, code, words string) (objstore.Reason, string) {
+	given := errors.Is(a.Err, context.Canceled)
 	switch {
-	case errors.Is(a.err, errEnded):
+	case errors.Is(a.Err, awsauth.ErrEnded):
 		return objstore.ClockSkew, "the role's credentials cannot be used"
 	case given:
 		return objstore.Unknown, "given up before the role was assumed"
-	case !a.sent && errors.Is(a.err, context.DeadlineExceeded):
+	case !a.Sent && errors.Is(a.Err, context.DeadlineExceeded):
 		return objstore.Unreachable, "the credentials that should assume the role were not there in time"
-	case !a.sent && b.cfg.Ambient:
+	case !a.Sent && b.cfg.Ambient:
 		return objstore.BadCredentials, "this machine's environment gives no AWS credentials to assume the role with"
-	case !a.sent:
+	case !a.Sent:
 		return objstore.BadRequest, "the request to STS cannot be made"
 	case status == 0:
 		return objstore.Unreachable, "STS cannot be reached, so the role cannot be assumed"
@@ -175,16 +120,4 @@ func (b *Bucket) judgeAssume(a *assumeError, status int, code, words string) (ob
 		return objstore.BadRequest, "the endpoint does not serve sts:AssumeRole (--sts-endpoint, else the sink's)"
 	}
 	return objstore.BadRequest, "STS refuses the request"
-}
-
-// stsRegion is where STS is asked when nobody has named a region: each of AWS's
-// separate clouds knows its own roles only.
-func stsRegion(roleARN string) string {
-	switch {
-	case strings.HasPrefix(roleARN, "arn:aws-cn:"):
-		return "cn-north-1"
-	case strings.HasPrefix(roleARN, "arn:aws-us-gov:"):
-		return "us-gov-west-1"
-	}
-	return anyRegion
 }

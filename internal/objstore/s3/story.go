@@ -55,14 +55,5 @@ func root(err error) string {
 
 // clean makes foreign words fit to show: one line, short, without our secrets.
 func (b *Bucket) clean(s string) string {
-	hidden := []string{b.cfg.SecretAccessKey, b.cfg.SessionToken}
-	if b.session != nil {
-		hidden = append(hidden, b.session.secrets()...)
-	}
-	for _, secret := range hidden {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
-	}
-	return objstore.OneLine(s)
+	return objstore.OneLine(b.identity.Hide(s))
 }

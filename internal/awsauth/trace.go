@@ -1,4 +1,4 @@
-package s3
+package awsauth
 
 import (
 	"context"
@@ -7,30 +7,31 @@ import (
 	"sync/atomic"
 )
 
-// progress tells how far the request of one call got. It is the difference
-// between "never reached the store" and "may have happened".
-type progress struct {
-	tried     atomic.Bool // handed to the HTTP client: signed, so credentials were there
-	connected atomic.Bool // got a connection: from here on bytes may have arrived
+// Progress tells how far the request of one call got. It is the difference
+// between "never reached the service" and "may have happened".
+type Progress struct {
+	Tried     atomic.Bool // handed to the HTTP client: signed, so credentials were there
+	Connected atomic.Bool // got a connection: from here on bytes may have arrived
 }
 
 type progressKey struct{}
 
-func withProgress(ctx context.Context) (context.Context, *progress) {
-	p := new(progress)
+// WithProgress returns a context whose requests through a Client are noted.
+func WithProgress(ctx context.Context) (context.Context, *Progress) {
+	p := new(Progress)
 	return context.WithValue(ctx, progressKey{}, p), p
 }
 
-// tracing notes the progress of requests. It wraps only the client of S3 calls:
+// Client notes the progress of requests. It is only for calls of services:
 // requests for ambient credentials run under the same context and must not count.
-type tracing struct{ next *http.Client }
+type Client struct{ next *http.Client }
 
-// Do implements awss3.HTTPClient.
-func (t *tracing) Do(r *http.Request) (*http.Response, error) {
-	if p, ok := r.Context().Value(progressKey{}).(*progress); ok {
-		p.tried.Store(true)
+// Do implements the HTTPClient of the SDK's clients.
+func (t *Client) Do(r *http.Request) (*http.Response, error) {
+	if p, ok := r.Context().Value(progressKey{}).(*Progress); ok {
+		p.Tried.Store(true)
 		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-			GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) { p.Connected.Store(true) },
 		}))
 	}
 	if r.Header.Get("Expect") == "100-continue" {

@@ -1,4 +1,4 @@
-package s3
+package awsauth
 
 import (
 	"context"
@@ -20,18 +20,18 @@ type office struct {
 	asked  int
 }
 
-func (o *office) session() *session {
+func (o *office) session() *Session {
 	s := newSession(func(context.Context) (aws.Credentials, error) {
 		o.asked++
 		if o.fail != nil {
-			return aws.Credentials{}, &assumeError{sent: true, err: o.fail}
+			return aws.Credentials{}, &AssumeError{Sent: true, Err: o.fail}
 		}
 		return aws.Credentials{
 			AccessKeyID: fmt.Sprintf("ASIA%d", o.asked), SecretAccessKey: fmt.Sprintf("secret%d", o.asked), SessionToken: fmt.Sprintf("token%d", o.asked),
 			CanExpire: o.length != 0, Expires: o.clock.Add(o.length),
 		}, nil
 	})
-	s.now = func() time.Time { return o.clock }
+	s.Now = func() time.Time { return o.clock }
 	return s
 }
 
@@ -110,7 +110,7 @@ func TestSessionDrop(t *testing.T) {
 	}
 	began := o.clock.Add(-time.Second)
 	ask()
-	if !s.drop(began, false) { // fetched after the call began: another one was refused
+	if !s.Drop(began, false) { // fetched after the call began: another one was refused
 		t.Error("no second attempt with newer credentials")
 	}
 	ask()
@@ -118,22 +118,22 @@ func TestSessionDrop(t *testing.T) {
 		t.Errorf("credentials that nobody refused were dropped")
 	}
 	began = o.clock
-	if s.drop(began, true) { // denied, and as young as can be
+	if s.Drop(began, true) { // denied, and as young as can be
 		t.Error("a denial dropped young credentials")
 	}
 	o.clock = o.clock.Add(youngSession)
-	if !s.drop(began, true) {
+	if !s.Drop(began, true) {
 		t.Error("a denial kept old credentials")
 	}
 	ask()
-	if !s.drop(o.clock, false) {
+	if !s.Drop(o.clock, false) {
 		t.Error("a bad token was kept")
 	}
 	ask()
 	if o.asked != 3 {
 		t.Errorf("asked %d times, want 3", o.asked)
 	}
-	hidden := fmt.Sprint(s.secrets())
+	hidden := fmt.Sprint(s.Secrets())
 	if hidden != "[secret3 token3 secret2 token2]" {
 		t.Errorf("hides %s", hidden)
 	}
@@ -164,7 +164,7 @@ func TestSessionIsFetchedOnce(t *testing.T) {
 		t.Errorf("asked %d times", asked.Load())
 	}
 	<-s.lock // somebody else asks for ever
-	s.drop(time.Now(), false)
+	s.Drop(time.Now(), false)
 	_, err := s.Retrieve(ctx)
 	s.lock <- struct{}{}
 	if !errors.Is(err, context.Canceled) {

@@ -1,4 +1,4 @@
-package s3
+package awsauth
 
 import (
 	"context"
@@ -19,8 +19,8 @@ const (
 	youngSession   = 10 * time.Second // so soon after the role was assumed, doing so again changes nothing
 )
 
-// session keeps the temporary credentials of an assumed role: they are fetched
-// when first needed, renewed before they end, and dropped when the store no
+// Session keeps the temporary credentials of an assumed role: they are fetched
+// when first needed, renewed before they end, and dropped when a service no
 // longer takes them. A renewal that fails while the old ones hold is put off,
 // so that STS being away for a while stops no delivery. Nothing runs in the
 // background: whoever needs credentials fetches them, the others wait.
@@ -28,9 +28,11 @@ const (
 // It is an aws.CredentialsProvider of its own and not the SDK's cache, which
 // treats a failed renewal as the end of what is still valid, goes on fetching
 // after its caller has given up, and asks again at once after every failure.
-type session struct {
+type Session struct {
+	// Now is the clock. Tests set another one before the first call.
+	Now func() time.Time
+
 	assume func(context.Context) (aws.Credentials, error)
-	now    func() time.Time
 
 	lock chan struct{} // holds one token; a lock that gives up with a context
 
@@ -41,24 +43,24 @@ type session struct {
 	before  [2]string // the secret and the token of the session before
 }
 
-// errEnded is the fault of a clock: ours, or that of STS.
-var errEnded = errors.New("STS gave credentials that have ended already: is the clock of this machine right?")
+// ErrEnded is the fault of a clock: ours, or that of STS.
+var ErrEnded = errors.New("STS gave credentials that have ended already: is the clock of this machine right?")
 
-func newSession(assume func(context.Context) (aws.Credentials, error)) *session {
-	s := &session{assume: assume, now: time.Now, lock: make(chan struct{}, 1)}
+func newSession(assume func(context.Context) (aws.Credentials, error)) *Session {
+	s := &Session{assume: assume, Now: time.Now, lock: make(chan struct{}, 1)}
 	s.lock <- struct{}{}
 	return s
 }
 
-// Retrieve implements aws.CredentialsProvider. Its errors are *assumeError.
-func (s *session) Retrieve(ctx context.Context) (aws.Credentials, error) {
+// Retrieve implements aws.CredentialsProvider. Its errors are *AssumeError.
+func (s *Session) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if c, fresh := s.current(); fresh {
 		return c, nil
 	}
 	select {
 	case <-s.lock:
 	case <-ctx.Done():
-		return aws.Credentials{}, &assumeError{err: context.Cause(ctx)}
+		return aws.Credentials{}, &AssumeError{Err: context.Cause(ctx)}
 	}
 	defer func() { s.lock <- struct{}{} }()
 	old, fresh := s.current()
@@ -72,8 +74,8 @@ func (s *session) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("STS took too long"))
 	defer cancel()
 	c, err := s.assume(ctx)
-	if err == nil && c.CanExpire && !s.now().Before(c.Expires) {
-		err = &assumeError{err: errEnded}
+	if err == nil && c.CanExpire && !s.Now().Before(c.Expires) {
+		err = &AssumeError{Err: ErrEnded}
 	}
 	if err == nil {
 		s.keep(c)
@@ -88,10 +90,10 @@ func (s *session) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // current returns the credentials if they still hold, and whether there is no
 // need to renew them.
-func (s *session) current() (c aws.Credentials, fresh bool) {
+func (s *Session) current() (c aws.Credentials, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
+	now := s.Now()
 	if s.since.IsZero() || s.held.CanExpire && !now.Before(s.held.Expires) {
 		return aws.Credentials{}, false
 	}
@@ -102,29 +104,29 @@ func (s *session) current() (c aws.Credentials, fresh bool) {
 	return s.held, now.Before(s.held.Expires.Add(-early)) || now.Before(s.retryAt)
 }
 
-func (s *session) keep(c aws.Credentials) {
+func (s *Session) keep(c aws.Credentials) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = [2]string{s.held.SecretAccessKey, s.held.SessionToken}
-	s.held, s.since, s.retryAt = c, s.now(), time.Time{}
+	s.held, s.since, s.retryAt = c, s.Now(), time.Time{}
 }
 
-func (s *session) putOff() {
+func (s *Session) putOff() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.retryAt = s.now().Add(refreshPause)
+	s.retryAt = s.Now().Add(refreshPause)
 }
 
-// drop forgets the credentials, because the store refused them in a call that
+// Drop forgets the credentials, because a service refused them in a call that
 // began at a given time, and reports whether the next call will use others.
-// Those fetched since then have not been refused. A store that only says
+// Those fetched since then have not been refused. One that only says
 // "denied" may mean the role's permissions as they are, so then young
 // credentials stay: one question to STS for each refusal is enough.
-func (s *session) drop(began time.Time, denied bool) bool {
+func (s *Session) Drop(began time.Time, denied bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case denied && s.now().Sub(s.since) < youngSession:
+	case denied && s.Now().Sub(s.since) < youngSession:
 		return false
 	case s.since.IsZero() || s.since.After(began):
 		return true
@@ -133,9 +135,9 @@ func (s *session) drop(began time.Time, denied bool) bool {
 	return true
 }
 
-// secrets returns what must not be shown: of this session and the one before,
+// Secrets returns what must not be shown: of this session and the one before,
 // as an answer may be late.
-func (s *session) secrets() []string {
+func (s *Session) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return []string{s.held.SecretAccessKey, s.held.SessionToken, s.before[0], s.before[1]}
