@@ -3,16 +3,9 @@ package importer
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
 	"strm/internal/stream"
 )
-
-// ReportKey is where the report of a time is stored.
-func ReportKey(statusPrefix string, at time.Time) string {
-	at = at.UTC()
-	return stream.JoinPrefix(statusPrefix, at.Format("2006-01-02")+"/"+at.Format("15-04-05.000")+".UTC_report.status")
-}
 
 // statusEntry is an entry as reports have it.
 type statusEntry struct {

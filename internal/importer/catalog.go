@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"strm/internal/notice"
 	"strm/internal/objstore"
 	"strm/internal/stream"
 )
@@ -66,10 +67,17 @@ type Chunk struct {
 	Accepted int
 }
 
-// Poll hears of an importer's files from its queue until ctx ends, and tells the
-// ledger. It calls status with what keeps it from hearing, and with nil when nothing
-// does. If it returns while ctx lives, it is called again later.
-type Poll func(ctx context.Context, i stream.Importer, status func(error)) error
+// Poll hears of an importer's files from its queue until ctx ends. If it returns
+// while ctx lives, it is called again later.
+type Poll func(ctx context.Context, i stream.Importer, h Hearer) error
+
+// Hearer is told what came from a queue.
+type Hearer struct {
+	// Take makes a notice durable, or says why not; then it must be told again.
+	Take func(ctx context.Context, n notice.Notice) error
+	// Problem is told what keeps notices from being heard, and "" when nothing does.
+	Problem func(ctx context.Context, text string)
+}
 
 // buckets keeps one open bucket per sink.
 type buckets struct {

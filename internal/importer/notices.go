@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"strm/internal/notice"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -23,11 +24,10 @@ type notices struct {
 
 // hearing is how one importer fares.
 type hearing struct {
-	troubles  [ways]string // what keeps it from hearing
-	told      string       // of them, that the ledger has
-	failures  int          // listings in a row
-	listAt    time.Time    // not before; zero: as the ledger says
-	forgotten bool         // the importer was not there at the last look
+	troubles [ways]string // what keeps it from hearing
+	told     string       // of them, that the ledger has
+	failures int          // listings in a row
+	listAt   time.Time    // not before; zero: as the ledger says
 }
 
 // The ways in which trouble may come. A topic has none that we could see.
@@ -129,11 +129,15 @@ func (r *Runner) listOnce(ctx context.Context, i stream.Importer) {
 	if err != nil {
 		r.logger.Warn("files of a bucket could not all be listed", slog.String("importer", i.Name), slog.Any("error", err))
 	}
-	r.trouble(ctx, i.ID, byListing, err)
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	r.trouble(ctx, i.ID, byListing, text)
 }
 
 // trouble notes what keeps an importer from hearing in one way, or that nothing does.
-func (r *Runner) trouble(ctx context.Context, id string, way int, err error) {
+func (r *Runner) trouble(ctx context.Context, id string, way int, what string) {
 	r.notices.mu.Lock()
 	defer r.notices.mu.Unlock()
 	h := r.notices.of[id]
@@ -141,8 +145,8 @@ func (r *Runner) trouble(ctx context.Context, id string, way int, err error) {
 		return
 	}
 	h.troubles[way] = ""
-	if err != nil {
-		h.troubles[way] = wayTexts[way] + ": " + err.Error()
+	if what != "" {
+		h.troubles[way] = wayTexts[way] + ": " + what
 	}
 	var all []string
 	for _, t := range h.troubles {
@@ -203,7 +207,10 @@ func (r *Runner) pollOn(ctx context.Context, i stream.Importer) {
 	for n := 1; ; n++ {
 		began := time.Now()
 		err := r.guard(func() error {
-			return r.poll(ctx, i, func(err error) { r.trouble(ctx, i.ID, byQueue, err) })
+			return r.poll(ctx, i, Hearer{
+				Take:    func(ctx context.Context, n notice.Notice) error { return r.take(ctx, &i, n) },
+				Problem: func(ctx context.Context, text string) { r.trouble(ctx, i.ID, byQueue, text) },
+			})
 		})
 		if ctx.Err() != nil {
 			return
@@ -211,7 +218,7 @@ func (r *Runner) pollOn(ctx context.Context, i stream.Importer) {
 		if err == nil {
 			err = errPollEnded
 		}
-		r.trouble(ctx, i.ID, byQueue, err)
+		r.trouble(ctx, i.ID, byQueue, err.Error())
 		if time.Since(began) > r.backoff.Max {
 			n = 1
 		}
@@ -223,4 +230,45 @@ func (r *Runner) pollOn(ctx context.Context, i stream.Importer) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// take records what a queue's message names. If the process dies before the
+// message is deleted, it comes again and nothing is added.
+func (r *Runner) take(ctx context.Context, i *stream.Importer, n notice.Notice) error {
+	if n.Test != nil {
+		return r.tested(ctx, i.ID, *n.Test)
+	}
+	sink, err := r.catalog.Sink(ctx, i.Sink)
+	if err != nil {
+		return err
+	}
+	var files []notice.File
+	for _, f := range n.Files {
+		if f.Bucket == sink.Bucket && i.Wants(f.Key) {
+			files = append(files, f)
+		}
+	}
+	added, err := r.ledger.Noticed(ctx, i.ID, "sqs", time.Now().UTC(), files)
+	if added > 0 {
+		r.kick(ofFiles)
+	}
+	return err
+}
+
+// tested notes that the bucket is configured to notify.
+func (r *Runner) tested(ctx context.Context, id string, t notice.Test) error {
+	importers, err := r.ledger.Importers(ctx)
+	if err != nil {
+		return err
+	}
+	if t.At.IsZero() {
+		t.At = time.Now().UTC()
+	}
+	for _, i := range importers {
+		if s := i.Subscription; i.ID == id && t.At.After(s.TestedAt) {
+			s.TestedAt, s.TestBucket = t.At, t.Bucket
+			return r.ledger.SetSubscription(ctx, id, s)
+		}
+	}
+	return nil
 }

@@ -65,7 +65,7 @@ func (r *Runner) report(ctx context.Context, rep stream.Report) {
 	}
 	wait := r.backoff.after(rep.Attempts, err)
 	rep.Problem, rep.NextTryAt = err.Error(), time.Now().Add(wait).UTC()
-	r.logger.Warn("status report was not stored, and will be tried again", slog.String("key", ReportKey(rep.StatusPrefix, rep.At)), slog.String("sink", rep.Sink),
+	r.logger.Warn("status report was not stored, and will be tried again", slog.String("key", rep.Key()), slog.String("sink", rep.Sink),
 		slog.String("reason", rep.Problem), slog.Duration("retry_in", wait.Round(time.Millisecond)))
 	err = r.ledger.SaveReport(ctx, rep)
 	if err != nil && ctx.Err() == nil && problem.KindOf(err) != problem.Conflict {
@@ -100,12 +100,12 @@ func (r *Runner) attemptReport(ctx context.Context, rep *stream.Report) error {
 			return err
 		}
 	}
-	return problem.New(problem.Conflict, "%d keys in a row up to %s are taken", mostMillis, ReportKey(rep.StatusPrefix, rep.At))
+	return problem.New(problem.Conflict, "%d keys in a row up to %s are taken", mostMillis, rep.Key())
 }
 
 // putReport puts a report under its key. taken says that somebody else's object has it.
 func (r *Runner) putReport(ctx context.Context, rep *stream.Report, sink *openSink, c objstore.Content) (taken bool, err error) {
-	key := ReportKey(rep.StatusPrefix, rep.At)
+	key := rep.Key()
 	maybe := rep.MaybeStored
 	rep.MaybeStored = true
 	// Durable before the PUT: whatever happens from here on, the next attempt

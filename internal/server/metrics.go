@@ -29,11 +29,12 @@ type metrics struct {
 	segment   *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
 	repeated  *prometheus.CounterVec
+	importCounters
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), importCounters: newImportCounters(),
 		planned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_batches_planned_total", Help: "Batches planned, by why they were cut.",
 		}, []string{"stream", "reason"}),
@@ -83,6 +84,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests,
 		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated)
+	m.importCounters.register(m.registry)
 	return m
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"strm/internal/api"
 	"strm/internal/collect/events"
+	"strm/internal/collect/notices"
 	"strm/internal/collect/segment"
 	"strm/internal/control"
 )
@@ -38,6 +39,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
+	s.newNotices().Register(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
@@ -78,18 +80,21 @@ func (s *Server) watched(next http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // the sentinel panic of net/http
 					panic(v)
 				}
-				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", segment.LogPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
+				s.cfg.Logger.Error("handler panicked", slog.Any("panic", v), slog.String("path", logPath(r.URL.Path)), slog.String("stack", string(debug.Stack())))
 				if !sw.wrote {
 					say(sw, http.StatusInternalServerError, "internal error; the server's log has the details")
 				}
 			}
 			s.metrics.answered(sw.status)
-			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", segment.LogPath(r.URL.Path)), slog.Int("status", sw.status),
+			s.cfg.Logger.Debug("request", slog.String("method", r.Method), slog.String("path", logPath(r.URL.Path)), slog.Int("status", sw.status),
 				slog.Duration("took", time.Since(began)))
 		}()
 		next.ServeHTTP(sw, r)
 	})
 }
+
+// logPath is a path as it may stand in a log: some hold secrets.
+func logPath(p string) string { return notices.LogPath(segment.LogPath(p)) }
 
 // statusWriter remembers the status of an answer.
 type statusWriter struct {
