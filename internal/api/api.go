@@ -49,6 +49,8 @@ func New(d Deps) (http.Handler, error) {
 	s.exporters(api)
 	s.deliveries(api)
 	s.batches(api)
+	s.importers(api)
+	s.imports(api)
 	s.info(api)
 	mux.HandleFunc("GET "+eventsPath, s.events)
 	describeEvents(api.OpenAPI())

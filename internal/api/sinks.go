@@ -110,12 +110,13 @@ func (s *server) sinks(api huma.API) {
 		func(ctx context.Context, in *struct {
 			SinkPath
 			Exporter  string `query:"exporter" doc:"Only for this batch exporter, NAME or STREAM/NAME"`
+			Importer  string `query:"importer" doc:"Only for this batch importer"`
 			Principal string `query:"principal" doc:"ARN of who holds the sink's credentials"`
 			KMSKey    string `query:"kmsKey" doc:"Key of the bucket's default encryption, where the sink names none"`
 			Enforce   bool   `query:"enforceEncryption" doc:"Refuse uploads without encryption"`
 		}) (*body[apiv1.Policies], error) {
 			set, err := s.Control.Policies(ctx, control.PolicyQuery{
-				Sink: in.Name, Exporter: in.Exporter, Principal: in.Principal, KMSKey: in.KMSKey, Enforce: in.Enforce,
+				Sink: in.Name, Exporter: in.Exporter, Importer: in.Importer, Principal: in.Principal, KMSKey: in.KMSKey, Enforce: in.Enforce,
 			})
 			return &body[apiv1.Policies]{showPolicies(set)}, err
 		})
@@ -123,7 +124,7 @@ func (s *server) sinks(api huma.API) {
 	register(s, api, operation(http.MethodDelete, one, "delete-sink", tag, "Delete a sink"),
 		func(ctx context.Context, in *struct {
 			SinkPath
-			Recursive bool `query:"recursive" doc:"Delete its batch exporters first"`
+			Recursive bool `query:"recursive" doc:"Delete its batch exporters and batch importers first, and give up what waits of the latter"`
 		}) (*none, error) {
 			return nil, s.Control.DeleteSink(ctx, in.Name, in.Recursive)
 		})

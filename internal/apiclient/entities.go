@@ -135,6 +135,7 @@ func (c *Client) TestSink(ctx context.Context, name, pathPrefix string) (apiv1.S
 // PolicyQuery says for whom SinkPolicies are wanted; empty fields say nothing.
 type PolicyQuery struct {
 	Exporter  string // NAME or STREAM/NAME
+	Importer  string // not with Exporter
 	Principal string
 	KMSKey    string
 	Enforce   bool
@@ -143,7 +144,7 @@ type PolicyQuery struct {
 // SinkPolicies returns the least policies that a sink needs.
 func (c *Client) SinkPolicies(ctx context.Context, name string, q PolicyQuery) (apiv1.Policies, error) {
 	query := url.Values{}
-	for k, v := range map[string]string{"exporter": q.Exporter, "principal": q.Principal, "kmsKey": q.KMSKey} {
+	for k, v := range map[string]string{"exporter": q.Exporter, "importer": q.Importer, "principal": q.Principal, "kmsKey": q.KMSKey} {
 		if v != "" {
 			query.Set(k, v)
 		}

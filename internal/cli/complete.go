@@ -110,3 +110,12 @@ func exporterNames(ctx context.Context, c *apiclient.Client) ([]string, error) {
 	}
 	return out, err
 }
+
+func importerNames(ctx context.Context, c *apiclient.Client) ([]string, error) {
+	list, err := c.Importers(ctx, "")
+	out := make([]string, 0, len(list))
+	for _, i := range list {
+		out = append(out, i.Name)
+	}
+	return out, err
+}

@@ -11,13 +11,18 @@ import (
 )
 
 func (a *app) pause() *cobra.Command {
-	return a.switcher("pause", "Stop a batch exporter from planning and delivering",
+	c := a.switcher("pause", "Stop a batch exporter from planning and delivering",
 		"Stop a batch exporter from planning and delivering. The stream keeps its events until it goes on.", (*apiclient.Client).Pause)
+	c.AddCommand(a.importerSwitch("pause", "Stop a batch importer from beginning with files",
+		"Stop a batch importer from beginning with files. It learns of new ones all the same.", (*apiclient.Client).PauseImporter))
+	return c
 }
 
 func (a *app) resume() *cobra.Command {
-	return a.switcher("resume", "Let a batch exporter go on",
+	c := a.switcher("resume", "Let a batch exporter go on",
 		"Let a paused batch exporter go on, and a blocked one try again at once.", (*apiclient.Client).Resume)
+	c.AddCommand(a.importerSwitch("resume", "Let a batch importer go on", "Let a paused batch importer go on.", (*apiclient.Client).ResumeImporter))
+	return c
 }
 
 // switcher returns a command that takes names directly, or after the word

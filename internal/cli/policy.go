@@ -17,11 +17,12 @@ func (a *app) policy() *cobra.Command {
 		kind string
 	)
 	c := &cobra.Command{
-		Use: "policy SINK|EXPORTER", Short: "Print the least AWS policies that a sink or a batch exporter needs",
-		Long: `Print the least AWS policies under which a sink's batch exporters, or one of
-them, can deliver: s3:PutObject on what they write, and kms:GenerateDataKey on
-the sink's key. One --kind is a document to paste; all are the fields of one
-JSON object:
+		Use: "policy SINK|EXPORTER|IMPORTER", Short: "Print the least AWS policies that a sink, a batch exporter or a batch importer needs",
+		Long: `Print the least AWS policies under which a sink's batch exporters and batch
+importers, or one of them, can work: s3:PutObject on what is written, and
+kms:GenerateDataKey on the sink's key; for importers also s3:ListBucket on the
+bucket, s3:GetObject on the files and kms:Decrypt. One --kind is a document to
+paste; all are the fields of one JSON object:
 
   iam      identity policy for who writes (the sink's role, else the principal)
   bucket   bucket policy; instead of iam within one account, besides it across
@@ -29,12 +30,16 @@ JSON object:
   kms      statement to add to the policy of the key
   trust    trust policy of the sink's role
   assume   identity policy for who assumes the role
+  topic    statements to add to the policy of an importer's SNS topic
+  queue    statements to add to the policy of an importer's SQS queue
 
+A name is that of a sink, else of a batch exporter, else of a batch importer.
 --principal is the ARN of the user or role whose credentials the sink has.`,
 		Example: `  strm policy s3 --kind iam > strm-policy.json
   strm policy s3-demo --kind bucket --principal arn:aws:iam::123456789012:user/strm
-  strm policy s3 --kind bucket --enforce-encryption`,
-		Args: args(1, 1, "the NAME of a sink or a batch exporter"), ValidArgsFunction: a.names(1, sinkNames),
+  strm policy s3 --kind bucket --enforce-encryption
+  strm policy fme --kind topic`,
+		Args: args(1, 1, "the NAME of a sink, a batch exporter or a batch importer"), ValidArgsFunction: a.names(1, sinkNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.begin(cmd)
 			if err != nil {
@@ -74,12 +79,24 @@ func (s *session) policies(name string, q apiclient.PolicyQuery) (apiv1.Policies
 		}
 	}
 	e, err := s.Exporter(s.ctx, name)
-	if problem.KindOf(err) == problem.NotFound {
-		return apiv1.Policies{}, problem.New(problem.NotFound, "there is no sink and no batch exporter %s", name)
+	if problem.KindOf(err) == problem.NotFound && !strings.Contains(name, "/") {
+		return s.importerPolicies(name, q)
 	}
 	if err != nil {
 		return apiv1.Policies{}, err
 	}
 	q.Exporter = e.Stream + "/" + e.Name
 	return s.SinkPolicies(s.ctx, e.Sink, q)
+}
+
+func (s *session) importerPolicies(name string, q apiclient.PolicyQuery) (apiv1.Policies, error) {
+	i, err := s.Importer(s.ctx, name)
+	if problem.KindOf(err) == problem.NotFound {
+		return apiv1.Policies{}, problem.New(problem.NotFound, "there is no sink, no batch exporter and no batch importer %s", name)
+	}
+	if err != nil {
+		return apiv1.Policies{}, err
+	}
+	q.Importer = i.Name
+	return s.SinkPolicies(s.ctx, i.Sink, q)
 }

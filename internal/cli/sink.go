@@ -279,8 +279,9 @@ func (a *app) deleteSink() *cobra.Command {
 	var deep bool
 	c := &cobra.Command{
 		Use: "sink NAME...", Aliases: []string{"sinks"}, Short: "Delete sinks",
-		Long: `Delete sinks. A sink with batch exporters is refused unless --recursive is
-given, which deletes them first. Objects in the bucket stay.`,
+		Long: `Delete sinks. A sink with batch exporters or batch importers is refused unless
+--recursive is given, which deletes them first; files that wait to be imported or
+reported are given up then. Objects in the bucket stay.`,
 		Example: `  strm delete sink s3
   strm delete sink s3 --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, sinkNames),
@@ -291,7 +292,7 @@ given, which deletes them first. Objects in the bucket stay.`,
 			return s.print(render.Deleted("Sink", deep))
 		}),
 	}
-	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the sink's batch exporters")
+	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the sink's batch exporters and batch importers")
 	return c
 }
 

@@ -205,7 +205,7 @@ func (a *app) deleteStream() *cobra.Command {
 		Use: "stream NAME...", Aliases: []string{"streams"}, Short: "Delete streams with all events in them",
 		Long: `Delete streams. All events that are still in them are gone, delivered or not.
 
-A stream with sources or batch exporters is refused unless --recursive is
+A stream with sources, batch exporters or batch importers is refused unless --recursive is
 given. Objects in buckets stay.`,
 		Example: `  strm delete stream demo
   strm delete stream demo clicks --recursive`,
@@ -221,7 +221,7 @@ given. Objects in buckets stay.`,
 			return s.print(render.StreamDeleted(s.inst, d, deep))
 		}),
 	}
-	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the stream's sources and batch exporters")
+	c.Flags().BoolVarP(&deep, "recursive", "r", false, "also delete the stream's sources, batch exporters and batch importers")
 	return c
 }
 

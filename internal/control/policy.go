@@ -25,6 +25,9 @@ type PolicyQuery struct {
 // prefixes, or a replay into one of its own, may need more. Errors: Invalid,
 // NotFound.
 func (c *Control) Policies(ctx context.Context, q PolicyQuery) (policy.Set, error) {
+	if q.Exporter != "" && q.Importer != "" {
+		return policy.Set{}, problem.New(problem.Invalid, "policies are for a batch exporter or a batch importer, not both")
+	}
 	sink, err := c.catalog.Sink(ctx, q.Sink)
 	if err != nil {
 		return policy.Set{}, err
@@ -43,8 +46,6 @@ func (c *Control) Policies(ctx context.Context, q PolicyQuery) (policy.Set, erro
 		return policy.Set{}, err
 	}
 	switch {
-	case q.Exporter != "" && q.Importer != "":
-		return policy.Set{}, problem.New(problem.Invalid, "policies are for a batch exporter or a batch importer, not both")
 	case q.Exporter != "":
 		importers = nil
 	case q.Importer != "":

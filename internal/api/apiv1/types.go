@@ -148,13 +148,15 @@ type PutSink struct {
 }
 
 // Policies is the answer to GET /v1/sinks/{name}/policy: the least AWS policies
-// under which the sink's exporters can do their work.
+// under which the sink's exporters and importers can do their work.
 type Policies struct {
 	IAM    *Policy      `json:"iam,omitempty"`    // identity policy of who writes: the role, else the principal
 	Bucket *Policy      `json:"bucket,omitempty"` // policy of the bucket; instead of iam within one account, besides it across accounts
 	KMS    *Policy      `json:"kms,omitempty"`    // statement to add to the policy of the key
 	Trust  *Policy      `json:"trust,omitempty"`  // trust policy of the role
 	Assume *Policy      `json:"assume,omitempty"` // identity policy of the principal: may assume the role
+	Topic  *Policy      `json:"topic,omitempty"`  // statements to add to the policies of the importers' SNS topics
+	Queue  *Policy      `json:"queue,omitempty"`  // statements to add to the policies of the importers' SQS queues
 	Notes  []PolicyNote `json:"notes,omitempty"`
 }
 
@@ -182,7 +184,8 @@ type PolicyStatement struct {
 
 // PolicyPrincipal says whom a rule is for.
 type PolicyPrincipal struct {
-	AWS string `json:"AWS"`
+	AWS     string `json:"AWS,omitempty"`
+	Service string `json:"Service,omitempty"` // one of AWS's services, instead
 }
 
 // Exporter is a batch exporter as the API shows it.

@@ -134,6 +134,18 @@ func (c faultyCatalog) DeleteExporter(ctx context.Context, id string) error {
 	return c.f.do("DeleteExporter", func() error { return c.Catalog.DeleteExporter(ctx, id) })
 }
 
+func (c faultyCatalog) CreateImporter(ctx context.Context, i stream.Importer) error {
+	return c.f.do("CreateImporter", func() error { return c.Catalog.CreateImporter(ctx, i) })
+}
+
+func (c faultyCatalog) UpdateImporter(ctx context.Context, i stream.Importer) error {
+	return c.f.do("UpdateImporter", func() error { return c.Catalog.UpdateImporter(ctx, i) })
+}
+
+func (c faultyCatalog) DeleteImporter(ctx context.Context, id string) error {
+	return c.f.do("DeleteImporter", func() error { return c.Catalog.DeleteImporter(ctx, id) })
+}
+
 func (c faultyCatalog) AbandonReplay(ctx context.Context, exporterID, replayID string) (n int64, err error) {
 	err = c.f.do("AbandonReplay", func() error {
 		n, err = c.Catalog.AbandonReplay(ctx, exporterID, replayID)
