@@ -40,6 +40,8 @@ type world struct {
 	room   func(context.Context, *stream.Stream) error
 	chunk  int // rows
 
+	openFile importer.OpenFile
+
 	changed chan struct{} // has a token when something was noted or stored
 	seen    observed
 	process *process // the one that runs; a dead one reaches nothing any more
@@ -81,6 +83,9 @@ func newWorld(t *testing.T, versioned bool) *world {
 		}
 	})
 	ctx := t.Context()
+	w.openFile = func(_ context.Context, src io.Reader, _ int64) (importer.EventFile, error) {
+		return openRows(src, w.chunk)
+	}
 	w.stream = stream.Stream{ID: "00112233aabbccdd", Name: "events", Partitions: partitions, CreatedAt: time.Now()}
 	w.must(log.Create(ctx, w.stream.ID, partitions))
 	w.must(db.CreateStream(ctx, w.stream))
@@ -137,9 +142,7 @@ func (w *world) start(g gates) *process {
 func (w *world) begin(p *process, g gates) {
 	o := importer.Options{
 		Log: w.log, Ledger: telling{w.db, w}, Catalog: w.db, Logger: slog.New(slog.DiscardHandler), Observer: &w.seen,
-		OpenFile: func(_ context.Context, src io.Reader, _ int64) (importer.EventFile, error) {
-			return openRows(src, w.chunk)
-		},
+		OpenFile: w.openFile,
 		Parallel: 3, Backoff: quick, Poll: g.poll,
 		Room: func(ctx context.Context, s *stream.Stream) error { return w.room(ctx, s) },
 	}
@@ -266,12 +269,11 @@ func (w *world) settled() bool {
 	})
 }
 
-// rows returns all events of the log, sorted.
-func (w *world) rows() []string {
+// lines returns all events of the log.
+func (w *world) lines() (out []string) {
 	w.t.Helper()
 	bounds, err := w.log.Bounds(w.t.Context(), w.stream.ID)
 	w.must(err)
-	var out []string
 	for p, b := range bounds {
 		r := stream.Range{Partition: stream.Partition(p), Start: b.Floor, End: b.End}
 		for block, err := range w.log.Read(w.t.Context(), w.stream.ID, r) {
@@ -280,13 +282,20 @@ func (w *world) rows() []string {
 			w.must(err)
 			data, err := io.ReadAll(z)
 			w.must(err)
-			for line := range strings.Lines(string(data)) {
-				var row map[string]string
-				w.must(json.Unmarshal([]byte(line), &row))
-				for e, text := range row {
-					out = append(out, e+" "+text)
-				}
-			}
+			out = slices.AppendSeq(out, strings.Lines(string(data)))
+		}
+	}
+	return out
+}
+
+// rows returns the rows of all events of the log, sorted.
+func (w *world) rows() (out []string) {
+	w.t.Helper()
+	for _, line := range w.lines() {
+		var row map[string]string
+		w.must(json.Unmarshal([]byte(line), &row))
+		for e, text := range row {
+			out = append(out, e+" "+text)
 		}
 	}
 	slices.Sort(out)

@@ -325,6 +325,7 @@ func testNoticed(t *testing.T, b *bench) {
 // milliseconds and number, whichever importer it is of.
 func testEntryNumbers(t *testing.T, b *bench) {
 	ctx := t.Context()
+	noon := noon.Truncate(time.Millisecond)
 	i := b.importer("fme")
 	twin := someImporter("fme")
 	twin.ID, twin.Name, twin.Token = "i-twin", "twin", "token-twin"
