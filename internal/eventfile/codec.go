@@ -30,6 +30,9 @@ const (
 
 var codecNames = [...]string{"UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW"}
 
+// mostRatio is more than a codec can shrink; 0 where there is no such number.
+var mostRatio = [len(codecNames)]int64{codecSnappy: 32, codecGzip: 1100, codecLZO: 256, codecLZ4: 256, codecLZ4Raw: 256}
+
 func knownCodec(c int) bool { return c >= 0 && c < len(codecNames) }
 
 func codecName(c int) string { return nameOf(codecNames[:], c, "unknown codec") }

@@ -13,7 +13,7 @@ type Limits struct {
 	// Unwrapped is how many bytes the file may have after unwrapping; 64 GiB.
 	Unwrapped int64
 	// Ratio and Floor bound what becomes of the stored bytes, by unwrapping, in pages, and as
-	// rows: at most Floor + Ratio * stored bytes each; 1,000 and 1 GiB. What is more is a bomb.
+	// rows: at most Floor + Ratio * stored bytes; 200 and 1 GiB. What is more is a bomb.
 	Ratio, Floor int64
 	// FreeDisk is how many bytes stay free on the disk of the temporary file; 1 GiB.
 	// Less is an error of ours, not of the file.
@@ -34,7 +34,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	def(&l.Unwrapped, 64<<30)
-	def(&l.Ratio, 1000)
+	def(&l.Ratio, 200)
 	def(&l.Floor, 1<<30)
 	def(&l.FreeDisk, 1<<30)
 	def(&l.Memory, 256<<20)
@@ -84,7 +84,7 @@ func Open(ctx context.Context, src io.Reader, size int64, dir string, l Limits) 
 	f := &File{limits: l.withDefaults(), stored: size}
 	err := f.open(ctx, src, dir)
 	if err != nil {
-		f.Close() // the error that counts is err
+		_ = f.Close() // the error that counts is err
 		return nil, err
 	}
 	return f, nil

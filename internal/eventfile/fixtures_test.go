@@ -25,6 +25,7 @@ const fixtureRows = 300
 type testRow struct {
 	env, traffic, kind, key *string
 	timestamp               int64
+	noTime                  bool
 	value                   *float64
 	properties              [][2]*string // nil for null
 }

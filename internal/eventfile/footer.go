@@ -66,7 +66,7 @@ const (
 	magic          = "PAR1"
 	magicEncrypted = "PARE"
 	// maxRowGroups keeps a footer of empty ones from taking memory; each is about 600 bytes here.
-	maxRowGroups = 100_000
+	maxRowGroups = 1 << 15
 	maxNodes     = 100_000 // fields of a schema
 )
 

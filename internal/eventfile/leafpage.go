@@ -91,7 +91,7 @@ func (l *leaf) levelsV2(h pageHeader, b []byte) ([]byte, error) {
 func (l *leaf) startValues(h pageHeader, data []byte) error {
 	l.data, l.at, l.encoding = data, 0, h.encoding
 	text, long := l.kind.typ == typeByteArray, l.kind.typ == typeInt64
-	ok := true
+	ok, err := true, error(nil)
 	switch {
 	case h.encoding == encDict || h.encoding == encPlainDict:
 		l.encoding = encDict
@@ -112,25 +112,32 @@ func (l *leaf) startValues(h pageHeader, data []byte) error {
 	case h.encoding == encDelta && long:
 		ok = l.numbers.start(data)
 	case h.encoding == encDeltaLength && text:
-		ok = l.numbers.start(data)
-		if ok {
-			l.data, ok = l.numbers.rest()
-		}
+		l.data, ok, err = l.behind(&l.numbers, data)
 	case h.encoding == encDeltaText && text:
 		l.last = l.last[:0]
-		if ok = l.prefixes.start(data); ok {
-			data, ok = l.prefixes.rest()
-		}
-		if ok = ok && l.numbers.start(data); ok {
-			l.data, ok = l.numbers.rest()
+		if data, ok, err = l.behind(&l.prefixes, data); ok {
+			l.data, ok, err = l.behind(&l.numbers, data)
 		}
 	default:
 		return refuse("values are encoded as %s, which is not supported for %s", nameOf(encodingNames[:], h.encoding, "unknown encoding"), typeName(l.kind.typ))
 	}
-	if !ok {
-		return refuse("the lengths or differences in a page are damaged")
+	if err == nil && !ok {
+		err = refuse("the lengths or differences in a page are damaged")
 	}
-	return nil
+	return err
+}
+
+// behind makes d read data, and returns what lies behind the numbers. They are walked
+// over for that, so their number must be one that the page can have.
+func (l *leaf) behind(d *delta, data []byte) (rest []byte, ok bool, err error) {
+	if !d.start(data) || d.left > uint64(l.pageLeft) {
+		return nil, false, nil
+	}
+	if err := l.pages.work.spend(int64(d.left)); err != nil {
+		return nil, false, err
+	}
+	rest, ok = d.rest()
+	return rest, ok, nil
 }
 
 // readDict reads a page that is a dictionary.

@@ -106,6 +106,9 @@ func (p *pages) bytes(skip, n int64) ([]byte, error) {
 	}
 	if at < p.windowAt || at+n > p.windowAt+int64(len(p.window)) {
 		want := min(max(n, firstRead), p.end-at)
+		if err := p.work.spend(want); err != nil {
+			return nil, err
+		}
 		b, err := p.mem.grow(p.window, want)
 		if err != nil {
 			return nil, err
@@ -247,6 +250,9 @@ func (p *pages) decompress(b []byte, raw int64, packed bool) ([]byte, error) {
 	}
 	if raw == 0 {
 		return nil, nil
+	}
+	if most := mostRatio[p.codec]; most > 0 && raw/most > int64(len(b)) {
+		return nil, refuse("a page says that %d bytes (%s) become %d", len(b), codecName(p.codec), raw)
 	}
 	out, err := p.mem.grow(p.raw, raw)
 	if err != nil {

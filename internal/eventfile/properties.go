@@ -28,8 +28,10 @@ type properties struct {
 // The room is how many bytes they may take.
 func (r *reader) properties(ctx context.Context, out []byte, room int) ([]byte, flaw, error) {
 	keys, values := &r.leaves[keyColumn], &r.leaves[propertyColumn]
-	if err := r.pair(ctx, true); err != nil {
-		return out, 0, err
+	if keys.next == keys.n || values.next == values.n {
+		if err := r.pair(ctx, true); err != nil {
+			return out, 0, err
+		}
 	}
 	if keys.rep[keys.next] != 0 || values.rep[values.next] != 0 {
 		return out, 0, refuse("column properties: a row begins in the middle of a map")
@@ -64,11 +66,16 @@ func (r *reader) properties(ctx context.Context, out []byte, room int) ([]byte, 
 			keys.pass()
 			values.pass()
 		}
-		err := r.pair(ctx, false)
-		if err != nil && !errors.Is(err, errEnd) {
-			return out, 0, err
+		if keys.next == keys.n || values.next == values.n {
+			err := r.pair(ctx, false)
+			if errors.Is(err, errEnd) {
+				break
+			}
+			if err != nil {
+				return out, 0, err
+			}
 		}
-		if err != nil || keys.rep[keys.next] == 0 {
+		if keys.rep[keys.next] == 0 {
 			break
 		}
 		if values.rep[values.next] == 0 {

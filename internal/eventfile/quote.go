@@ -15,7 +15,8 @@ const (
 // dirty returns not zero if one of the eight bytes has to be looked at: a control
 // character, a quote, a backslash, or part of a longer character.
 func dirty(w uint64) uint64 {
-	return (w | w - ones*0x20 | (w ^ ones*'"') - ones | (w ^ ones*'\\') - ones) & highs
+	control, quote, backslash := w-ones*' ', (w^ones*'"')-ones, (w^ones*'\\')-ones
+	return (w | control | quote | backslash) & highs
 }
 
 // plain says that s stands in JSON as it is.

@@ -80,14 +80,14 @@ func inner(outer wrapper, b []byte) error {
 	if outer == plainFile {
 		return nil
 	}
-	switch what := sniff(b); what {
-	case plainFile:
+	what := sniff(b)
+	if what == plainFile {
 		return nil
-	case unknownFile:
-		return refuse("the file holds no Parquet in its wrapper, which is %s: %s", outer, beginning(b))
-	default:
-		return refuse("the file is wrapped twice: %s in %s", what, outer)
 	}
+	if what == unknownFile {
+		return refuse("the file holds no Parquet in its wrapper, which is %s: %s", outer, beginning(b))
+	}
+	return refuse("the file is wrapped twice: %s in %s", what, outer)
 }
 
 // beginning tells how something begins that is not what it should be.
@@ -148,7 +148,7 @@ func (f *File) unwrapped(what wrapper, in *bufio.Reader, head []byte) (out conte
 		if d, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20)); err == nil {
 			out.r, out.close = d, d.Close
 		}
-	default:
+	case unknownFile:
 		return out, refuse("the file is not Parquet, and in none of the wrappers gzip, bzip2, snappy, lzop, zstd and lz4: %s", beginning(head))
 	}
 	if err != nil {
