@@ -145,6 +145,30 @@ func views() map[string]render.View {
 		Objects: []apiv1.Object{{Key: "events/k.jsonl", Events: 3, Bytes: 1500, CRC32: "AAAAAA==", Stored: true, Ranges: []apiv1.Range{{Start: 0, End: 2}}}},
 		Encoder: "jsonl/1", Attempts: 2, Problem: "denied", Blocked: true, PlannedAt: since,
 	}
+	imp := apiv1.Importer{
+		Name: "fme", ID: "0a1b2c3d", Stream: "fme", Sink: "s3", Environments: []string{"prod", "staging"}, Prefix: "events/", Suffixes: []string{".parquet", ".parquet.gz"},
+		StatusFolder: "my_statuses", TopicARN: "arn:aws:sns:eu-west-1:123456789012:fme", QueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/q",
+		ListEvery: "15m0s", ReportEvery: "300s", FromStart: true, Endpoint: "https://strm.example.org/notices/token", CreatedAt: since, UpdatedAt: since,
+		Status: apiv1.ImporterStatus{
+			State: "failing", Reason: "s3:ListBucket on b is denied", Subscription: &apiv1.Subscription{State: "confirmed", At: &since, TestedAt: &since, TestBucket: "b"},
+			NoticedAt: &since, ListedAt: &since, Files: 2, WaitingFiles: 1, Unreported: 1, Rows: 11, Accepted: 10, LastDoneAt: &since,
+		},
+	}
+	part := 0
+	file := apiv1.Import{
+		ID: 42, Importer: "fme", Key: "events/part-0001.snappy.parquet", VersionID: "v1", ETag: "d41d", Bytes: 2048, CreatedAt: since, Via: "sns", State: "done",
+		Environments: []string{"prod"}, Partition: &part, Rows: 11, Accepted: 10, Attempts: 1, NoticedAt: since, StartedAt: &since, DoneAt: &since,
+		Entries: []apiv1.StatusEntry{
+			{CreationTime: 1772359200000, EntryID: 1, Valid: true, Rows: 10, Errors: []string{}, Details: []string{}, Warnings: []string{}},
+			{CreationTime: 1772359200000, EntryID: 2, Rows: 1, Errors: []string{"INVALID_ENVIRONMENT_ID", "INVALID_TIMESTAMP"}, Details: []string{"unknown environment x", "in seconds"}, Warnings: []string{"w"}},
+		},
+		Report: &apiv1.Report{Key: "my_statuses/2026-03-01/10-05-00.000.UTC_report.status", State: "done", DoneAt: &since},
+	}
+	refused := apiv1.Import{
+		ID: 43, Importer: "fme", Key: "events/x.parquet", Bytes: 5, CreatedAt: since, Via: "list", State: "done", Attempts: 1, NoticedAt: since, NextTryAt: &since,
+		Entries: []apiv1.StatusEntry{{EntryID: 1, Rows: 1, Errors: []string{"INVALID_SCHEMA"}, Details: []string{"no column key"}, Warnings: []string{}}},
+		Report:  &apiv1.Report{Key: "k", State: "planned", Problem: "403"},
+	}
 	d := render.StreamDetail{Stream: s, Sources: []apiv1.Source{{Name: "web", Stream: "demo", Kind: "events", CreatedAt: since}}, Exporters: []apiv1.Exporter{x}}
 	return map[string]render.View{
 		"stream":           render.Stream(inst, s),
@@ -162,6 +186,12 @@ func views() map[string]render.View {
 		"exporters":        render.Exporters(inst, []apiv1.Exporter{x}),
 		"batches":          render.Batches([]apiv1.Batch{b}, 1),
 		"batch":            render.Batch(b),
+		"importer":         render.Importer(inst, imp),
+		"importer-got":     render.ImporterGot(inst, imp),
+		"importers":        render.Importers(inst, []apiv1.Importer{imp}),
+		"imports":          render.Imports([]apiv1.Import{refused, file}, 42),
+		"import":           render.Import(file),
+		"import-refused":   render.Import(refused),
 		"verified":         render.Verification(apiv1.Verification{OK: true, Exporter: "s3-demo", Batches: 1, Objects: 1, Events: 3, Bytes: 1500, NotRead: "reading is not permitted"}),
 		"differences":      render.Verification(apiv1.Verification{Exporter: "s3-demo", Differences: []apiv1.Difference{{Batch: "b", Key: "k", What: "missing"}}}),
 		"deleted":          render.Deleted("Batch Exporter", false),
