@@ -7,12 +7,14 @@ import (
 	"sort"
 	"strings"
 
+	"strm/internal/awsauth"
 	"strm/internal/credential"
 	"strm/internal/format"
 	"strm/internal/format/csv"
 	"strm/internal/format/jsonl"
 	"strm/internal/format/parquet"
 	"strm/internal/layout"
+	"strm/internal/notice/sqs"
 	"strm/internal/objstore"
 	"strm/internal/objstore/dir"
 	"strm/internal/objstore/gcs"
@@ -124,7 +126,7 @@ func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential, ses
 		return s3.Open(ctx, s3.Config{
 			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: region, PathStyle: s.PathStyle,
 			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
-			Role: s3.Role{ARN: s.Role.ARN, ExternalID: s.Role.ExternalID, STSEndpoint: s.Role.Endpoint}, Session: session,
+			Role: role(s), Session: session,
 			Encryption: s3.Encryption(s.Encryption), KMSKey: s.KMSKey,
 		})
 	case stream.SinkGCS:
@@ -133,4 +135,27 @@ func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential, ses
 		return dir.Open(s.Bucket)
 	}
 	return nil, problem.New(problem.Invalid, "sink type %q is not known; use S3, GCLOUD or DIR", s.Type)
+}
+
+// OpenQueue opens the queue at queueURL with the unsealed credentials of a sink,
+// to take notices from it; if topicARN is not empty, no other topic's.
+func OpenQueue(ctx context.Context, s stream.Sink, c credential.Credential, session, queueURL, topicARN string, d sqs.Deps) (*sqs.Poller, error) {
+	if s.Type != stream.SinkS3 {
+		return nil, problem.New(problem.Invalid, "only sinks of type S3 have queues: sink %s is of type %s", s.Name, s.Type)
+	}
+	region := s.Region
+	if region == "" {
+		region = s.FoundRegion
+	}
+	return sqs.Open(ctx, sqs.Config{
+		QueueURL: queueURL, Region: region, TopicARN: topicARN,
+		Auth: awsauth.Config{
+			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
+			Role: role(s), Region: region, Endpoint: s.Endpoint, Session: session,
+		},
+	}, d)
+}
+
+func role(s stream.Sink) awsauth.Role {
+	return awsauth.Role{ARN: s.Role.ARN, ExternalID: s.Role.ExternalID, STSEndpoint: s.Role.Endpoint}
 }

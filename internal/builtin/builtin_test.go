@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"strm/internal/credential"
+	"strm/internal/notice/sqs"
 	"strm/internal/policy"
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -93,5 +95,22 @@ func TestWrites(t *testing.T) {
 	}
 	if _, err := Writes(stream.Output{Layout: "nope", Format: "jsonl"}); problem.KindOf(err) != problem.Invalid {
 		t.Errorf("unknown layout: %v", err)
+	}
+}
+
+func TestOpenQueue(t *testing.T) {
+	const queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
+	c := credential.Credential{AccessKeyID: "AKIA", SecretAccessKey: "x"}
+	s3 := stream.Sink{Name: "in", Type: stream.SinkS3, Bucket: "b", Role: stream.Role{ARN: "arn:aws:iam::123456789012:role/r"}}
+	p, err := OpenQueue(t.Context(), s3, c, "strm", queue, "", sqs.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if _, err := OpenQueue(t.Context(), s3, c, "strm", "queue", "", sqs.Deps{}); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("no URL: %v", err)
+	}
+	if _, err := OpenQueue(t.Context(), stream.Sink{Name: "in", Type: stream.SinkGCS}, c, "strm", queue, "", sqs.Deps{}); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("GCS: %v", err)
 	}
 }

@@ -2,13 +2,17 @@ package notices_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"strm/internal/collect/notices"
+	"strm/internal/problem"
 	"strm/internal/stream"
 	"strm/test/snsdouble"
 )
@@ -177,4 +181,47 @@ func TestLogPath(t *testing.T) {
 			t.Errorf("%s: %s", p, got)
 		}
 	}
+}
+
+// gate is a ledger whose lookups wait.
+type gate struct {
+	notices.Ledger
+	entered chan struct{}
+	open    chan struct{}
+}
+
+func (g *gate) ImporterByToken(context.Context, string) (stream.Importer, error) {
+	g.entered <- struct{}{}
+	<-g.open
+	return stream.Importer{}, problem.New(problem.NotFound, "none")
+}
+
+func TestOverload(t *testing.T) {
+	g := &gate{entered: make(chan struct{}), open: make(chan struct{})}
+	mux := http.NewServeMux()
+	notices.New(notices.Deps{Ledger: g}).Register(mux)
+	post := func() *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, notices.Endpoint("x"), nil))
+		return w
+	}
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if w := post(); w.Code != http.StatusNotFound {
+				t.Error(w.Code)
+			}
+		})
+		<-g.entered
+	}
+	if w := post(); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+		t.Error(w.Code, w.Header())
+	}
+	close(g.open)
+	all.Wait()
+	all.Go(func() { <-g.entered })
+	if w := post(); w.Code != http.StatusNotFound {
+		t.Error("there is room again, but", w.Code)
+	}
+	all.Wait()
 }

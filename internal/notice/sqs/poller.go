@@ -102,21 +102,26 @@ func (p *Poller) Close() { p.identity.CloseIdle() }
 // Run takes messages until ctx ends, which is no error. It must run once at a
 // time. A process that dies leaves what it has received to come again.
 func (p *Poller) Run(ctx context.Context) error {
-	for fails := 0; ctx.Err() == nil; {
-		err := p.round(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if err == nil {
-			fails = 0
-			p.tell(ctx, p.parkedText(time.Now()))
-			continue
-		}
-		p.tell(ctx, err.Error())
-		fails++
-		pause(ctx, fails)
+	fails := 0
+	for ctx.Err() == nil {
+		fails = p.settle(ctx, fails, p.round(ctx))
 	}
 	return nil
+}
+
+// settle tells how a round went, pauses after a failure, and returns how many
+// rounds have failed in a row.
+func (p *Poller) settle(ctx context.Context, fails int, err error) int {
+	switch {
+	case ctx.Err() != nil: // whatever failed may have failed because of it
+		return fails
+	case err == nil:
+		p.tell(ctx, p.parkedText(time.Now()))
+		return 0
+	}
+	p.tell(ctx, err.Error())
+	pause(ctx, fails+1)
+	return fails + 1
 }
 
 // round receives once, takes what came, and deletes what is durable.
@@ -241,7 +246,7 @@ func (p *Poller) parkedText(now time.Time) string {
 	if len(p.parked) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d messages of the queue cannot be understood and are left to its redrive policy: %s", len(p.parked), p.why)
+	return fmt.Sprintf("%d of the queue's messages cannot be understood and are left to its redrive policy: %s", len(p.parked), p.why)
 }
 
 // tell tells a problem that was not told last.
