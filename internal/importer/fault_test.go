@@ -183,7 +183,7 @@ func (w *world) theFiles() []content {
 	}
 	many := func(tag string, n int) (rows []string) {
 		for i := range n {
-			rows = append(rows, fmt.Sprintf("%s %s-%d", []string{"e1", "e2", "e3"}[i%3], tag, i))
+			rows = append(rows, fmt.Sprintf("%s %s-%d", []string{"e1", "e2", "e1", "e3"}[i%4], tag, i))
 		}
 		return rows
 	}

@@ -26,7 +26,7 @@ func (b *takenBucket) Create(ctx context.Context, key string, c objstore.Content
 	b.mu.Lock()
 	if b.left > 0 {
 		b.left--
-		b.store.put(key, []byte(`{"somebody":"else"}`))
+		b.put(key, []byte(`{"somebody":"else"}`))
 		b.taken[key] = []byte(`{"somebody":"else"}`)
 	}
 	b.mu.Unlock()

@@ -84,7 +84,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.planned, m.done, m.events, m.bytes, m.duration, m.puts, m.attempts, m.requests,
 		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated)
-	m.importCounters.register(m.registry)
+	m.register(m.registry)
 	return m
 }
 
