@@ -16,6 +16,7 @@ var (
 	SQLTakenEntries    = sqlTakenEntries
 	SQLKnownVersion    = sqlKnownVersion
 	SQLKnownTime       = sqlKnownTime
+	SQLKnown           = sqlKnown
 	SQLWorking         = sqlWorking
 	SQLDueNew          = sqlDueNew
 	SQLDueAgain        = sqlDueAgain

@@ -36,6 +36,7 @@ const (
 	sqlKnownVersion = `SELECT id FROM import_file WHERE importer_id = $1 AND object_key = $2 AND version = $3`
 	// Those of one second: a file that is written again and again has many.
 	sqlKnownTime = `SELECT version FROM import_file WHERE importer_id = $1 AND object_key = $2 AND object_at >= $3 AND object_at < $4 AND etag = $5`
+	sqlKnown     = `SELECT EXISTS (` + sqlKnownVersion + `) OR EXISTS (SELECT 1 FROM import_file WHERE importer_id = $1 AND object_key = $2 AND object_at >= $4 AND object_at < $5 AND etag = $6)`
 	sqlCount     = `UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value`
 	sqlNotice    = `INSERT INTO import_file (id, importer_id, place, object_key, version, etag, bytes, object_at, via, noticed_at, state,
 			environments, part, rows_read, rows_accepted, attempts, problem, next_try_at, started_at, done_at, report_id)
@@ -66,7 +67,7 @@ func (db *DB) Noticed(ctx context.Context, importerID, via string, at time.Time,
 		place := s.Place()
 		for n := range files {
 			f := &files[n]
-			known, err := knownImport(ctx, t, importerID, f, func(version string) bool { return bare(version) || bare(f.Version()) })
+			known, err := t.knownImport(ctx, importerID, f)
 			if err != nil {
 				return err
 			}
@@ -95,28 +96,38 @@ func (db *DB) Noticed(ctx context.Context, importerID, via string, at time.Time,
 func bare(version string) bool { return len(version) > 1 && version[0] == 'e' }
 
 // knownImport reports whether an importer has an import of the file: of its
-// version, or of its ETag and second where same says that this is enough.
-func knownImport(ctx context.Context, q querier, importerID string, f *notice.File, same func(version string) bool) (bool, error) {
-	_, ok, err := one(ctx, q, scanInt, sqlKnownVersion, importerID, f.Key, f.Version())
+// version, or where one of the two has no version id, of its ETag and second.
+func (t tx) knownImport(ctx context.Context, importerID string, f *notice.File) (bool, error) {
+	version := f.Version()
+	_, ok, err := one(ctx, t, scanInt, sqlKnownVersion, importerID, f.Key, version)
 	if err != nil || ok {
 		return ok, err
 	}
 	second := f.At.Truncate(time.Second)
-	versions, err := list(ctx, q, scanText, sqlKnownTime, importerID, f.Key, micros(second), micros(second.Add(time.Second)), f.ETag)
-	return slices.ContainsFunc(versions, same), err
+	versions, err := list(ctx, t, scanText, sqlKnownTime, importerID, f.Key, micros(second), micros(second.Add(time.Second)), f.ETag)
+	return slices.ContainsFunc(versions, func(v string) bool { return bare(v) || bare(version) }), err
 }
 
 // UnknownFiles returns those of the files that the importer has no import of:
 // none of the same version, nor of the same key, ETag and time to the second.
 func (db *DB) UnknownFiles(ctx context.Context, importerID string, files []notice.File) ([]notice.File, error) {
 	var out []notice.File
+	// A listing asks for every file of the bucket, again and again: the statement is parsed once a page.
+	s, err := db.read.PrepareContext(ctx, sqlKnown)
+	if err != nil {
+		return nil, db.fault(ctx, err, "look up files of batch importer "+importerID)
+	}
+	defer func() { _ = s.Close() }() // nothing was written
 	for n := range files {
-		known, err := knownImport(ctx, db.read, importerID, &files[n], func(string) bool { return true })
+		f := &files[n]
+		second := f.At.Truncate(time.Second)
+		var known bool
+		err := s.QueryRowContext(ctx, importerID, f.Key, f.Version(), micros(second), micros(second.Add(time.Second)), f.ETag).Scan(&known)
 		if err != nil {
 			return nil, db.fault(ctx, err, "look up files of batch importer "+importerID)
 		}
 		if !known {
-			out = append(out, files[n])
+			out = append(out, *f)
 		}
 	}
 	return out, nil

@@ -53,6 +53,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		{"entries taken", "import_file_known", catalog.SQLTakenEntries, []any{1}},
 		{"known version", "import_file_identity", catalog.SQLKnownVersion, []any{"i", "k", "v"}},
 		{"known time", "import_file_known", catalog.SQLKnownTime, []any{"i", "k", 1, 2, "e"}},
+		{"known file", "import_file_known", catalog.SQLKnown, []any{"i", "k", "v", 1, 2, "e"}},
 		{"importers with files to do", "import_file_page", catalog.SQLWorking, nil},
 		{"due imports, new", "import_file_open", catalog.SQLDueNew, []any{"i", 10}},
 		{"due imports, again", "import_file_open", catalog.SQLDueAgain, []any{"i", 1, 10}},

@@ -85,7 +85,7 @@ start. kill -9 is safe too.`,
 	f.Var(&minFree, "min-free-disk", "bytes that stay free on the disk; near them delivered events go early, below them intake answers 429 (0: no reserve, a full disk then ends the process)")
 	f.DurationVar(&cfg.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered, 1m or more")
 	f.DurationVar(&cfg.Grace, "grace", 10*time.Second, "how long requests and uploads under way may go on when stopping")
-	f.StringVar(&cfg.PublicURL, "public-url", "", "where browsers and phones reach this server, as https://events.example.org; their Segment SDKs are told so (default: what they asked)")
+	f.StringVar(&cfg.PublicURL, "public-url", "", "where browsers, phones and SNS reach this server, as https://events.example.org; Segment SDKs are told so, and the notification endpoints of batch importers begin with it (default for SDKs: what they asked)")
 	f.StringVar(&cfg.AnalyticsJS, "analytics-js", "", "directory of the unpacked npm package @segment/analytics-next: serve it to pages with Segment's HTML snippet")
 	f.Var(&proxies, "trusted-proxies", "addresses or networks of proxies, with commas between, whose X-Forwarded-For, -Proto and -Host count (or Forwarded)")
 	f.BoolVar(&cfg.SegmentWriteKeyInLines, "segment-write-key-in-lines", false, "keep the write key in the raw-log lines of Segment sources")

@@ -147,7 +147,7 @@ func (s *Set) queueing(part string, r Request) {
 	}
 	slices.Sort(queues)
 	queues = slices.Compact(queues)
-	for _, a := range [][2]string{{"StrmReceive", "sqs:ReceiveMessage"}, {"StrmExtend", "sqs:ChangeMessageVisibility"}, {"StrmDelete", "sqs:DeleteMessage"}} {
+	for _, a := range [][2]string{{"StrmReceive", "sqs:ReceiveMessage"}, {"StrmDelete", "sqs:DeleteMessage"}} {
 		s.IAM.Statement = append(s.IAM.Statement, Statement{Sid: a[0], Effect: "Allow", Action: a[1], Resource: queues})
 	}
 	s.note("the queue is read with the same credentials: across accounts its policy must allow these actions too", IAM)

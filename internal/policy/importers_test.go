@@ -54,7 +54,7 @@ func TestImporterDocuments(t *testing.T) {
 		want string
 	}{
 		"iam": {s.IAM, head + objects("") + `,{"Sid":"StrmReceive","Effect":"Allow","Action":"sqs:ReceiveMessage",` + queue + `},` +
-			`{"Sid":"StrmExtend","Effect":"Allow","Action":"sqs:ChangeMessageVisibility",` + queue + `},{"Sid":"StrmDelete","Effect":"Allow","Action":"sqs:DeleteMessage",` + queue + `},` +
+			`{"Sid":"StrmDelete","Effect":"Allow","Action":"sqs:DeleteMessage",` + queue + `},` +
 			`{"Sid":"StrmEncrypt","Effect":"Allow","Action":"kms:GenerateDataKey","Resource":["arn:aws:kms:eu-west-1:999999999999:key/k"]},` +
 			`{"Sid":"StrmDecrypt","Effect":"Allow","Action":"kms:Decrypt","Resource":["arn:aws:kms:eu-west-1:999999999999:key/k"]}]}`},
 		"bucket": {s.Bucket, head + objects(role) + `]}`},

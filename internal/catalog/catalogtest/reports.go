@@ -44,12 +44,12 @@ func testReports(t *testing.T, b *bench) {
 		}
 	}
 	nothing(noon, time.Time{})
-	one, two, three := b.note(i, "sns", file("in/b", "1", "t", noon)), b.note(twin, "sns", file("in/a", "1", "t", noon.Add(time.Hour))), b.note(twin, "sns", file("in/a", "0", "t", noon))
+	fileOne, fileTwo, fileThree := b.note(i, "sns", file("in/b", "1", "t", noon)), b.note(twin, "sns", file("in/a", "1", "t", noon.Add(time.Hour))), b.note(twin, "sns", file("in/a", "0", "t", noon))
 	nothing(noon.Add(time.Hour), time.Time{}) // not done
-	b.done(three, noon, 2)
-	b.done(two, noon.Add(time.Minute), 1)
+	b.done(fileThree, noon, 2)
+	b.done(fileTwo, noon.Add(time.Minute), 1)
 	nothing(noon.Add(time.Hour-1000), noon.Add(time.Hour))
-	b.done(one, noon.Add(2*time.Minute), 3) // its importer waits for less
+	b.done(fileOne, noon.Add(2*time.Minute), 3) // its importer waits for less
 	nothing(noon.Add(6*time.Minute), noon.Add(7*time.Minute))
 
 	at := noon.Add(7 * time.Minute)
@@ -107,7 +107,24 @@ func testReports(t *testing.T, b *bench) {
 	back.State, back.ID = stream.ReportDone, 99
 	wantKind(t, b.db.SaveReport(ctx, back), problem.NotFound)
 
-	// Elsewhere.
+	// Elsewhere, and in the same place under another prefix: reports of their own.
+	apart := someImporter("fme")
+	apart.ID, apart.Name, apart.Token, apart.Sink, apart.StatusPrefix = "i-apart", "apart", "token-apart", "fme", "apart"
+	ok(t, b.db.CreateImporter(ctx, apart))
+	b.done(b.note(apart, "sns", file("in/z", "", "t", noon)), noon.Add(2*time.Hour), 1)
+	b.done(b.note(i, "sns", file("in/y", "", "t", noon)), noon.Add(time.Hour), 1)
+	one := plan(noon.Add(4*time.Hour), 10)
+	two := plan(noon.Add(4*time.Hour), 10)
+	for key, r := range map[string]stream.Report{"in/y": one, "in/z": two} {
+		if got := must(b.db.ReportEntries(ctx, r.ID))(t); len(got) != 1 || got[0].Key != key {
+			t.Fatalf("report %+v holds %+v, want %s alone", r, got, key)
+		}
+		r.State = stream.ReportDone
+		ok(t, b.db.SaveReport(ctx, r))
+	}
+	if !one.At.Equal(two.At) || one.StatusPrefix == two.StatusPrefix {
+		t.Fatalf("reports %+v and %+v: under two prefixes they may have one name", one, two)
+	}
 	b.done(b.note(far, "sns", file("in/a", "1", "t", noon)), noon, 1)
 	third := plan(at, 10)
 	if third.Place != `S3 "" bucket-far` {
@@ -117,11 +134,11 @@ func testReports(t *testing.T, b *bench) {
 		q    catalog.ReportQuery
 		want []int64
 	}{
-		{catalog.ReportQuery{}, []int64{third.ID, second.ID, r.ID}},
-		{catalog.ReportQuery{Limit: 1, BeforeID: third.ID}, []int64{second.ID}},
-		{catalog.ReportQuery{State: stream.ReportDone}, []int64{r.ID}},
+		{catalog.ReportQuery{}, []int64{third.ID, two.ID, one.ID, second.ID, r.ID}},
+		{catalog.ReportQuery{Limit: 1, BeforeID: one.ID}, []int64{second.ID}},
+		{catalog.ReportQuery{State: stream.ReportDone}, []int64{two.ID, one.ID, r.ID}},
 		{catalog.ReportQuery{State: stream.ReportPlanned, Limit: 1}, []int64{third.ID}},
-		{catalog.ReportQuery{Place: r.Place, StatusPrefix: "status"}, []int64{second.ID, r.ID}},
+		{catalog.ReportQuery{Place: r.Place, StatusPrefix: "status"}, []int64{one.ID, second.ID, r.ID}},
 		{catalog.ReportQuery{Place: r.Place, StatusPrefix: "s"}, nil},
 	} {
 		var got []int64

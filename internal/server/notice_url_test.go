@@ -1,0 +1,27 @@
+package server
+
+import (
+	"net/url"
+	"testing"
+)
+
+// SNS sends by https only, and the path of a proxy belongs to the address.
+func TestNoticeURL(t *testing.T) {
+	for public, want := range map[string]string{
+		"https://strm.example.org":       "https://strm.example.org",
+		"https://strm.example.org/":      "https://strm.example.org",
+		"https://example.org:8443/strm/": "https://example.org:8443/strm",
+		"http://strm.example.org":        "",
+	} {
+		u, err := url.Parse(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Server{public: u}).noticeURL(); got != want {
+			t.Errorf("%s: %q, want %q", public, got, want)
+		}
+	}
+	if got := (&Server{}).noticeURL(); got != "" {
+		t.Errorf("without a public URL: %q", got)
+	}
+}
