@@ -140,16 +140,16 @@ func dataPage(raw, values int64, encoding int64, body []byte) []byte {
 }
 
 // rawFile makes a file with the five columns that must be there, optional, each of the same
-// pages in one row group of so many rows.
-func rawFile(rows int64, codec int64, text, long []byte) []byte {
+// pages in one row group of so many rows. With halves it has properties, too.
+func rawFile(rows int64, codec int64, text, long []byte, halves ...mapHalf) []byte {
 	out := []byte(magic)
 	w := &thriftWriter{}
 	w.open()
 	w.number(1, thriftI32, 1)
-	w.listOf(2, thriftStruct, 6)
+	w.listOf(2, thriftStruct, 6+2*len(halves))
 	w.open()
 	w.text(4, "event")
-	w.number(5, thriftI32, 5)
+	w.number(5, thriftI32, int64(5+len(halves)/2))
 	w.close()
 	for c := range valueColumn {
 		w.open()
@@ -162,14 +162,37 @@ func rawFile(rows int64, codec int64, text, long []byte) []byte {
 		w.text(4, columnNames[c])
 		w.close()
 	}
+	group := func(name string, repetition, children int64) {
+		w.open()
+		w.number(3, thriftI32, repetition)
+		w.text(4, name)
+		w.number(5, thriftI32, children)
+		w.number(6, thriftI32, convertedMap)
+		w.close()
+	}
+	if len(halves) > 0 {
+		group("properties", optional, 1)
+		group("key_value", repeated, 2)
+		for _, name := range []string{"key", "value"} {
+			w.open()
+			w.number(1, thriftI32, typeByteArray)
+			w.number(3, thriftI32, required)
+			w.text(4, name)
+			w.close()
+		}
+	}
 	w.number(3, thriftI64, rows)
 	w.listOf(4, thriftStruct, 1)
 	w.open()
-	w.listOf(1, thriftStruct, 5)
-	for c := range valueColumn {
-		pages, typ := text, int64(typeByteArray)
+	w.listOf(1, thriftStruct, 5+len(halves))
+	for c := range int(valueColumn) + len(halves) {
+		pages, typ, rows := text, int64(typeByteArray), rows
 		if c == timestampColumn {
 			pages, typ = long, typeInt64
+		}
+		if c >= valueColumn {
+			rows = int64(len(halves[c-valueColumn].reps))
+			pages = halves[c-valueColumn].page()
 		}
 		w.open()
 		w.field(3, thriftStruct)
@@ -189,6 +212,67 @@ func rawFile(rows int64, codec int64, text, long []byte) []byte {
 	out = append(out, w.Bytes()...)
 	out = binary.LittleEndian.AppendUint32(out, uint32(w.Len()))
 	return append(out, magic...)
+}
+
+// mapHalf is the keys or the values of a map: what their levels are. Those at level 2 have a text.
+type mapHalf struct{ reps, defs []byte }
+
+func (h mapHalf) page() []byte {
+	levels := func(v []byte) []byte {
+		var runs []byte
+		for _, l := range v {
+			runs = append(runs, 1<<1, l)
+		}
+		return append(binary.LittleEndian.AppendUint32(nil, uint32(len(runs))), runs...)
+	}
+	body := append(levels(h.reps), levels(h.defs)...)
+	for i, d := range h.defs {
+		if d == 2 {
+			body = append(body, 1, 0, 0, 0, 'a'+byte(i))
+		}
+	}
+	return dataPage(int64(len(body)), int64(len(h.reps)), encPlain, body)
+}
+
+// Maps whose keys and values are not of the same rows are refused; the row
+// before is counted, where there is one.
+func TestMapsThatDoNotFit(t *testing.T) {
+	texts := append(levelRun(2, 1), "\x05\x00\x00\x00env-1\x05\x00\x00\x00env-1"...)
+	longs := append(levelRun(2, 1), bytes.Repeat(binary.LittleEndian.AppendUint64(nil, 1795161463647), 2)...)
+	text, long := dataPage(int64(len(texts)), 2, encPlain, texts), dataPage(int64(len(longs)), 2, encPlain, longs)
+	half := func(levels string) (h mapHalf) { // pairs of levels
+		for i := 0; i < len(levels); i += 2 {
+			h.reps, h.defs = append(h.reps, levels[i]-'0'), append(h.defs, levels[i+1]-'0')
+		}
+		return h
+	}
+	for _, c := range []struct {
+		keys, values, want string
+		rows               int64
+	}{
+		{"0202", "0202", "", 2},
+		{"021200", "021200", "", 2},
+		{"0100", "0100", "", 2},
+		{"0002", "0000", "do not belong together", 1},
+		{"0200", "0201", "do not belong together", 1},
+		{"0001", "0000", "do not belong together", 1},
+		{"02120202", "021212", "do not belong together", 0},
+		{"0212", "0202", "do not belong together", 0},
+		{"0202", "0212", "do not belong together", 0},
+		{"0211", "0211", "do not belong together", 0},
+		{"02", "02", "fewer values than its row group has rows", 1},
+		{"02", "0202", "do not belong together", 0},
+		{"020202", "020202", "more values than its row group has rows", 2},
+		{"1202", "1202", "begins in the middle", 0},
+		{"001202", "001202", "entries after its end", 0},
+		{"0302", "0202", "definition level 3", 0},
+	} {
+		f := mustOpen(t, rawFile(2, codecNone, text, long, half(c.keys), half(c.values)))
+		r := readAll(t, f, 0, "env-1")
+		if c.want == "" && r.err != nil || c.want != "" && (r.err == nil || !strings.Contains(r.err.Error(), c.want)) || r.tally.Rows() != c.rows {
+			t.Errorf("%s %s: %d rows, %v; want %d, %q", c.keys, c.values, r.tally.Rows(), r.err, c.rows, c.want)
+		}
+	}
 }
 
 // levelRun is the levels of n values that are all there, or all null.

@@ -76,19 +76,24 @@ func TestRowChecks(t *testing.T) {
 		"empty environment": {func(r *testRow) { r.env = ptr("") }, "INVALID_ENVIRONMENT_ID: environment  is not one of this importer"},
 		"all at once": {func(r *testRow) { r.env, r.key, r.timestamp = ptr("env-9"), nil, 5 },
 			"INVALID_ENVIRONMENT_ID: environment env-9 is not one of this importer | REQUIRED_FIELDS_NULL: key is null | INVALID_TIMESTAMP: timestamp is too small for milliseconds"},
-		"bad environment":    {func(r *testRow) { r.env = bad }, "REQUIRED_FIELDS_NULL: environmentId is not UTF-8 text"},
-		"bad traffic type":   {func(r *testRow) { r.traffic = bad }, "REQUIRED_FIELDS_NULL: trafficTypeId is not UTF-8 text"},
-		"bad event type":     {func(r *testRow) { r.kind = bad }, "REQUIRED_FIELDS_NULL: eventTypeId is not UTF-8 text"},
-		"bad key":            {func(r *testRow) { r.key = bad }, "REQUIRED_FIELDS_NULL: key is not UTF-8 text"},
-		"a surrogate":        {func(r *testRow) { r.key = ptr("\xed\xa0\x80") }, "REQUIRED_FIELDS_NULL: key is not UTF-8 text"},
-		"bad property":       {func(r *testRow) { r.properties = [][2]*string{{ptr("a"), bad}} }, "REQUIRED_FIELDS_NULL: properties has text that is not UTF-8"},
-		"bad property name":  {func(r *testRow) { r.properties = [][2]*string{{bad, ptr("a")}} }, "REQUIRED_FIELDS_NULL: properties has text that is not UTF-8"},
-		"not a number":       {func(r *testRow) { r.value = ptr(math.NaN()) }, "REQUIRED_FIELDS_NULL: value is NaN or infinite; null means no value"},
-		"infinite":           {func(r *testRow) { r.value = ptr(math.Inf(-1)) }, "REQUIRED_FIELDS_NULL: value is NaN or infinite; null means no value"},
-		"the longest row":    {func(r *testRow) { r.key = ptr(strings.Repeat("x", 1000-len(good().line(t))+2)) }, ""},
-		"one byte longer":    {func(r *testRow) { r.key = ptr(strings.Repeat("x", 1000-len(good().line(t))+3)) }, "REQUIRED_FIELDS_NULL: the row is too long"},
-		"a long key":         {func(r *testRow) { r.key = ptr(strings.Repeat("x", 100_000)) }, "REQUIRED_FIELDS_NULL: the row is too long"},
-		"a long property":    {func(r *testRow) { r.properties = [][2]*string{{ptr("a"), ptr(strings.Repeat("\n", 900))}} }, "REQUIRED_FIELDS_NULL: the row is too long"},
+		"bad environment":   {func(r *testRow) { r.env = bad }, "REQUIRED_FIELDS_NULL: environmentId is not UTF-8 text"},
+		"bad traffic type":  {func(r *testRow) { r.traffic = bad }, "REQUIRED_FIELDS_NULL: trafficTypeId is not UTF-8 text"},
+		"bad event type":    {func(r *testRow) { r.kind = bad }, "REQUIRED_FIELDS_NULL: eventTypeId is not UTF-8 text"},
+		"bad key":           {func(r *testRow) { r.key = bad }, "REQUIRED_FIELDS_NULL: key is not UTF-8 text"},
+		"a surrogate":       {func(r *testRow) { r.key = ptr("\xed\xa0\x80") }, "REQUIRED_FIELDS_NULL: key is not UTF-8 text"},
+		"bad property":      {func(r *testRow) { r.properties = [][2]*string{{ptr("a"), bad}} }, "REQUIRED_FIELDS_NULL: properties has text that is not UTF-8"},
+		"bad property name": {func(r *testRow) { r.properties = [][2]*string{{bad, ptr("a")}} }, "REQUIRED_FIELDS_NULL: properties has text that is not UTF-8"},
+		"not a number":      {func(r *testRow) { r.value = ptr(math.NaN()) }, "REQUIRED_FIELDS_NULL: value is NaN or infinite; null means no value"},
+		"infinite":          {func(r *testRow) { r.value = ptr(math.Inf(-1)) }, "REQUIRED_FIELDS_NULL: value is NaN or infinite; null means no value"},
+		"the longest row":   {func(r *testRow) { r.key = ptr(strings.Repeat("x", 1000-len(good().line(t))+2)) }, ""},
+		"one byte longer":   {func(r *testRow) { r.key = ptr(strings.Repeat("x", 1000-len(good().line(t))+3)) }, "REQUIRED_FIELDS_NULL: the row is too long"},
+		"a long key":        {func(r *testRow) { r.key = ptr(strings.Repeat("x", 100_000)) }, "REQUIRED_FIELDS_NULL: the row is too long"},
+		"a long property":   {func(r *testRow) { r.properties = [][2]*string{{ptr("a"), ptr(strings.Repeat("\n", 900))}} }, "REQUIRED_FIELDS_NULL: the row is too long"},
+		"many properties": {func(r *testRow) {
+			for i := range 300 {
+				r.properties = append(r.properties, [2]*string{ptr(fmt.Sprint("p", i)), ptr("v")})
+			}
+		}, "REQUIRED_FIELDS_NULL: the row is too long"},
 		"all sorts of texts": {func(r *testRow) { r.key = ptr("\x00\x1f\" \\ / \b\f\r\n\t é 日本 🎉 \u2028 \x7f <&>") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -90,15 +90,22 @@ func (r *Runner) hearing(i stream.Importer) *hearing {
 	return h
 }
 
-// next says when the importer's files are to be listed.
-func (h *hearing) next(i stream.Importer) time.Time {
+// nextListing says when the importer's files are to be listed.
+func (r *Runner) nextListing(i stream.Importer) time.Time {
+	h := r.hearing(i)
+	r.notices.mu.Lock()
+	defer r.notices.mu.Unlock()
 	if !h.listAt.IsZero() {
 		return h.listAt
 	}
-	if i.ListedAt.IsZero() {
+	last := i.ListedAt
+	if h.listedAt.After(last) {
+		last = h.listedAt // i may have been read before
+	}
+	if last.IsZero() {
 		return time.Time{}
 	}
-	return i.ListedAt.Add(i.ListEvery)
+	return last.Add(i.ListEvery)
 }
 
 // listOnce lists an importer's files and notes how it went.

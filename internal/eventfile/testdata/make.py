@@ -1,5 +1,7 @@
 # Writes the Parquet files in this directory, with pyarrow and DuckDB. The rows
-# are those of fixtureRow in fixtures_test.go.
+# are those of fixtureRow in fixtures_test.go. The files java-* have the same rows, written by
+# parquet-java 1.15 (parquet-hadoop; its LZO by aircompressor), java-v1-legacy with a map as Hive
+# has it and texts without annotation; the .bz2 is pyarrow-v1-none.parquet by bzip2 -9.
 import duckdb, pyarrow as pa, pyarrow.parquet as pq
 
 N = 300
