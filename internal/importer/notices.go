@@ -27,7 +27,8 @@ type hearing struct {
 	troubles [ways]string // what keeps it from hearing
 	told     string       // of them, that the ledger has
 	failures int          // listings in a row
-	listAt   time.Time    // not before; zero: as the ledger says
+	listAt   time.Time    // when to try again; zero: by the last listing
+	listedAt time.Time    // when the last whole listing of this process began
 }
 
 // The ways in which trouble may come. A topic has none that we could see.
@@ -64,7 +65,7 @@ func (r *Runner) startNotices(ctx context.Context) (next time.Time, err error) {
 		if i.Paused || i.ListEvery <= 0 {
 			continue
 		}
-		at := r.hearing(i).next(i)
+		at := r.nextListing(i)
 		if at.After(now) {
 			next = earlier(next, at)
 			continue
@@ -126,8 +127,7 @@ func (r *Runner) listOnce(ctx context.Context, i stream.Importer) {
 	r.notices.mu.Lock()
 	h := r.notices.of[i.ID]
 	if err == nil {
-		h.failures = 0
-		h.listAt = began.Add(i.ListEvery)
+		h.failures, h.listAt, h.listedAt = 0, time.Time{}, began
 	} else {
 		h.failures++
 		h.listAt = time.Now().Add(min(r.backoff.after(h.failures, err), i.ListEvery))
