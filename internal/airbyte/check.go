@@ -129,7 +129,7 @@ func step(err error, cfg *config.Config) error {
 		advice = "let the policy allow it on the bucket and on what is below its path"
 	case objstore.ClockSkew:
 		advice = "set the clock of this machine"
-	case objstore.Unknown, objstore.NoObject, objstore.BadKey, objstore.BadRequest, objstore.NoConditions,
+	case objstore.Unknown, objstore.NoObject, objstore.Replaced, objstore.BadKey, objstore.BadRequest, objstore.NoConditions,
 		objstore.Contended, objstore.Throttled, objstore.Damaged, objstore.NoSpace:
 	}
 	if advice != "" {

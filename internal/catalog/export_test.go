@@ -13,6 +13,7 @@ var (
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
 
+	SQLTakenEntries    = sqlTakenEntries
 	SQLKnownVersion    = sqlKnownVersion
 	SQLKnownTime       = sqlKnownTime
 	SQLKnown           = sqlKnown

@@ -192,6 +192,11 @@ const (
 	sqlFinishImport = `UPDATE import_file SET state = 'done', environments = $2, part = $3, rows_read = $4, rows_accepted = $5, attempts = $6,
 		problem = '', next_try_at = 0, started_at = $7, done_at = $8, report_id = $9
 		WHERE id = $1 AND state IN ('noticed', 'running') RETURNING importer_id`
+	// Readers of reports know an entry by file name, time in milliseconds and number.
+	// The order of the tables is the order in which they are to be looked into.
+	sqlTakenEntries = `SELECT coalesce(max(e.entry_id), 0) FROM import_file me CROSS JOIN importer i CROSS JOIN import_file f CROSS JOIN status_entry e
+		WHERE me.id = $1 AND f.importer_id = i.id AND f.object_key = me.object_key AND f.object_at >= me.object_at - me.object_at % 1000
+			AND f.object_at < me.object_at - me.object_at % 1000 + 1000 AND f.place = me.place AND f.id <> me.id AND e.import_id = f.id`
 	sqlInsertEntry = `INSERT INTO status_entry (import_id, entry_id, valid, row_count, errors, details, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	sqlDoneImport  = `UPDATE importer SET done_files = done_files + 1, done_rows = done_rows + $2, done_accepted = done_accepted + $3,
 		last_done_at = CASE WHEN last_done_at < $4 THEN $4 ELSE last_done_at END WHERE id = $1`
@@ -234,7 +239,9 @@ func (t tx) importConflict(ctx context.Context, id int64, to stream.ImportState)
 
 // FinishImport makes an import done with its counts (Rows, Accepted) and its
 // entries, and stores what SaveImport does. Without entries nothing will be
-// reported. Finishing what is done or abandoned changes nothing; kind NotFound
+// reported. Entries are numbered on from those of other imports of the same key and
+// millisecond in the same place, so that no reader of reports takes one for a
+// repeat of another. Finishing what is done or abandoned changes nothing; kind NotFound
 // if there is no such import, Internal if the entries are not those of one import.
 func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []stream.StatusEntry) error {
 	environments, err := encodeTexts(i.Environments)
@@ -261,8 +268,12 @@ func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []strea
 			}
 			return err
 		}
+		taken, _, err := one(ctx, t, scanInt, sqlTakenEntries, i.ID)
+		if err != nil {
+			return err
+		}
 		for n := range entries {
-			if err := t.insertEntry(ctx, i.ID, &entries[n]); err != nil {
+			if err := t.insertEntry(ctx, i.ID, int(taken), &entries[n]); err != nil {
 				return err
 			}
 		}
@@ -271,7 +282,8 @@ func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []strea
 	})
 }
 
-func (t tx) insertEntry(ctx context.Context, importID int64, e *stream.StatusEntry) error {
+// insertEntry stores an entry with its number above those that are taken.
+func (t tx) insertEntry(ctx context.Context, importID int64, taken int, e *stream.StatusEntry) error {
 	if e.ImportID != importID || e.EntryID < 1 {
 		return problem.New(problem.Internal, "entry %d of import %d cannot be one of import %d", e.EntryID, e.ImportID, importID)
 	}
@@ -286,7 +298,7 @@ func (t tx) insertEntry(ctx context.Context, importID int64, e *stream.StatusEnt
 			return problem.New(problem.Internal, "entry %d of import %d: %w", e.EntryID, importID, err)
 		}
 	}
-	_, err := t.exec(ctx, sqlInsertEntry, importID, int64(e.EntryID), e.Valid, e.Rows, texts[0], texts[1], texts[2])
+	_, err := t.exec(ctx, sqlInsertEntry, importID, int64(taken+e.EntryID), e.Valid, e.Rows, texts[0], texts[1], texts[2])
 	if err != nil && t.db.dialect.Duplicate(err) {
 		return problem.New(problem.Internal, "import %d has two entries %d", importID, e.EntryID)
 	}

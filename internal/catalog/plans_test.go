@@ -50,6 +50,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		{"held ranges", "batch_unfinished", catalog.SQLHeldRanges, []any{"s"}},
 		{"waiting for a sink", "batch_unfinished", catalog.SQLWaitingFor, []any{"s"}},
 		{"a replay", "batch_replay", catalog.SQLReplay, []any{"e", "r"}},
+		{"entries taken", "import_file_known", catalog.SQLTakenEntries, []any{1}},
 		{"known version", "import_file_identity", catalog.SQLKnownVersion, []any{"i", "k", "v"}},
 		{"known time", "import_file_known", catalog.SQLKnownTime, []any{"i", "k", 1, 2, "e"}},
 		{"known file", "import_file_known", catalog.SQLKnown, []any{"i", "k", "v", 1, 2, "e"}},

@@ -159,6 +159,13 @@ type Log interface {
 	// fn must return at once and must not call the log.
 	Subscribe(fn func(Advance)) (cancel func())
 
+	// Mark returns the highest MarkAt that has been stored with the mark, 0 if none
+	// has. What it says is durable. Errors: ErrNoStream, ErrClosed, ErrCorrupt.
+	Mark(ctx context.Context, streamID, mark string) (uint64, error)
+	// Unmark forgets the mark, durably on nil; the events stay. Forgetting what is not
+	// there is no error. Whoever forgets a mark makes sure that nobody appends with it again.
+	Unmark(ctx context.Context, streamID, mark string) error
+
 	// Close waits for running appends and releases the files.
 	Close() error
 }

@@ -96,7 +96,7 @@ func failedStep(sink *stream.Sink, err error) stream.HealthStep {
 		if !local && e.Status == 0 {
 			return stream.StepConnection // no answer
 		}
-	case objstore.Denied, objstore.NoObject, objstore.BadKey, objstore.BadRequest, objstore.NoConditions,
+	case objstore.Denied, objstore.NoObject, objstore.Replaced, objstore.BadKey, objstore.BadRequest, objstore.NoConditions,
 		objstore.Contended, objstore.Throttled, objstore.Damaged, objstore.NoSpace:
 	}
 	if e.Op == "locate" {

@@ -52,7 +52,7 @@ func unread(sink string, err error) error {
 		return problem.New(problem.Forbidden, "the credentials of sink %s do not permit reading (needs %s): %w", sink, action(e), err)
 	case objstore.BadCredentials, objstore.NoBucket, objstore.WrongRegion, objstore.BadKey, objstore.BadRequest:
 		return problem.New(problem.Conflict, "sink %s: %w", sink, err)
-	case objstore.Unknown, objstore.NoConditions, objstore.Contended, objstore.Throttled, objstore.Damaged, objstore.ClockSkew,
+	case objstore.Unknown, objstore.Replaced, objstore.NoConditions, objstore.Contended, objstore.Throttled, objstore.Damaged, objstore.ClockSkew,
 		objstore.Unreachable, objstore.NoSpace:
 	}
 	return problem.New(problem.Unavailable, "sink %s: %w", sink, err)

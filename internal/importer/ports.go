@@ -44,7 +44,8 @@ type Ledger interface {
 	// SaveImport stores State, Environments, Partition, Attempts, Problem, NextTryAt and StartedAt.
 	// Doing it again is harmless. Kind Conflict, and no change, if the import is done or abandoned.
 	SaveImport(ctx context.Context, i stream.Import) error
-	// FinishImport makes the import done and stores its counts and its entries.
+	// FinishImport makes the import done and stores its counts and its entries, whose numbers
+	// go on from those of other imports of the same place, key and millisecond.
 	// Finishing what is done or abandoned changes nothing. No entries: nothing will be reported.
 	FinishImport(ctx context.Context, i stream.Import, entries []stream.StatusEntry) error
 

@@ -146,6 +146,12 @@ func (g *Ingester) Room(ctx context.Context, s *stream.Stream, patience time.Dur
 	return err
 }
 
+// HasRoom is Room for callers that wait for it by themselves: nothing was
+// refused to anybody, so nothing is counted.
+func (g *Ingester) HasRoom(ctx context.Context, s *stream.Stream) error {
+	return g.rooms.check(ctx, s, time.Now())
+}
+
 func (g *Ingester) reserve(ctx context.Context, n int64) (*Reservation, error) {
 	r := &Reservation{sem: g.sem, size: g.opts.MaxInFlightBytes, wait: g.opts.InFlightWait}
 	if err := r.Grow(ctx, n); err != nil {

@@ -34,11 +34,12 @@ type Content struct {
 
 // Info describes a stored object.
 type Info struct {
-	Key      string
-	Size     int64
-	ETag     string
-	Modified time.Time
-	Metadata map[string]string // nil from List
+	Key       string
+	VersionID string // of Open, OpenVersion and Stat, in buckets with versions; empty from List, and where the store has none
+	Size      int64
+	ETag      string // as the store writes it, mostly in quotes; see SameETag
+	Modified  time.Time
+	Metadata  map[string]string // nil from List
 }
 
 // Bucket is a place to create objects in. All methods are safe for concurrent use.
@@ -54,6 +55,15 @@ type Reader interface {
 	// Open returns the stored bytes (not decoded by Content-Encoding) and the
 	// object's description. A missing key is an *Error with Reason NoObject.
 	Open(ctx context.Context, key string) (io.ReadCloser, Info, error)
+}
+
+// Versions is a Bucket that reads what an object was when somebody told of it.
+type Versions interface {
+	// OpenVersion opens the version of the object with the version id, or if that is
+	// empty the object as it is now, if it still has the ETag (empty: whatever it
+	// has). Bytes and description are of that version and none else. A version that is gone
+	// is an *Error with Reason NoObject, another ETag one with Reason Replaced.
+	OpenVersion(ctx context.Context, key, versionID, etag string) (io.ReadCloser, Info, error)
 }
 
 // Stater is a Bucket that can describe an object without sending its bytes.
@@ -127,6 +137,7 @@ const (
 	BadCredentials Reason = "bad_credentials"        // (person) unknown, inactive, expired or wrong keys
 	NoBucket       Reason = "no_bucket"              // (person)
 	NoObject       Reason = "no_object"              // reading only
+	Replaced       Reason = "replaced"               // reading a version only: the object is another one now
 	WrongRegion    Reason = "wrong_region"           // (person) unless found anew
 	BadKey         Reason = "bad_key"                // (person) the store cannot hold such a key
 	BadRequest     Reason = "bad_request"            // (person) refused for another reason, KMS included
@@ -144,7 +155,7 @@ func (r Reason) NeedsPerson() bool {
 	switch r {
 	case Denied, BadCredentials, NoBucket, WrongRegion, BadKey, BadRequest:
 		return true
-	case Unknown, NoObject, NoConditions, Contended, Throttled, Damaged, ClockSkew, Unreachable, NoSpace:
+	case Unknown, NoObject, Replaced, NoConditions, Contended, Throttled, Damaged, ClockSkew, Unreachable, NoSpace:
 		return false
 	}
 	return false

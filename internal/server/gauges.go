@@ -41,7 +41,7 @@ func (m *metrics) watch(s *Server) {
 		appends:   prometheus.NewDesc("strm_log_appends_total", "Requests stored.", nil, nil),
 		commits:   prometheus.NewDesc("strm_log_commits_total", "Atomic commits; appends over commits is the size of a group.", nil, nil),
 		full:      prometheus.NewDesc("strm_log_full_total", "Requests refused for want of room.", nil, nil),
-	})
+	}, newImportGauges(s))
 }
 
 // Describe implements prometheus.Collector.

@@ -35,11 +35,13 @@ type metrics struct {
 	split          *prometheus.CounterVec
 	splitRejected  *prometheus.CounterVec
 	splitDiscarded *prometheus.CounterVec
+
+	importCounters
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), importCounters: newImportCounters(),
 		planned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_batches_planned_total", Help: "Batches planned, by why they were cut.",
 		}, []string{"stream", "reason"}),
@@ -104,6 +106,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.planned, m.done, m.events, m.bytes, m.dropped, m.nulled, m.duration, m.puts, m.attempts, m.requests,
 		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated, m.split, m.splitRejected, m.splitDiscarded)
+	m.register(m.registry)
 	return m
 }
 

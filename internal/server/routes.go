@@ -12,6 +12,7 @@ import (
 
 	"strm/internal/api"
 	"strm/internal/collect/events"
+	"strm/internal/collect/notices"
 	"strm/internal/collect/segment"
 	"strm/internal/collect/split"
 	"strm/internal/control"
@@ -39,6 +40,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
+	s.newNotices().Register(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
@@ -52,9 +54,6 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	})
 	return s.watched(evaluations.Wrap(calls.Wrap(mux))), nil
 }
-
-// logPath returns a path without the keys that some of them name.
-func logPath(p string) string { return split.LogPath(segment.LogPath(p)) }
 
 // readyz answers 200 while the server takes events and can reach its state.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
@@ -98,6 +97,9 @@ func (s *Server) watched(next http.Handler) http.Handler {
 		next.ServeHTTP(sw, r)
 	})
 }
+
+// logPath is a path as it may stand in a log: some hold secrets.
+func logPath(p string) string { return notices.LogPath(split.LogPath(segment.LogPath(p))) }
 
 // statusWriter remembers the status of an answer.
 type statusWriter struct {

@@ -29,6 +29,7 @@ import (
 	"strm/internal/durable"
 	"strm/internal/eventlog/embedded"
 	"strm/internal/exporter"
+	"strm/internal/importer"
 	"strm/internal/ingest"
 	"strm/internal/objstore"
 	"strm/internal/problem"
@@ -53,6 +54,7 @@ type Server struct {
 	catalog  *catalog.DB
 	log      *embedded.Log
 	runner   *exporter.Runner
+	importer *importer.Runner
 	keeper   *retention.Keeper
 	control  *control.Control
 	ingester *ingest.Ingester
@@ -145,11 +147,13 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
 	})
 	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
+	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
+	s.importer = s.newImporter(sealer)
 	s.control = control.New(control.Deps{
 		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming,
-		Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
+		WakeImporters: s.importer.Wake,
+		Options:       control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	})
-	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.metrics.watch(s)
 }
 
@@ -168,15 +172,9 @@ func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {
 		if err != nil {
 			return nil, err
 		}
-		c := credential.Ambient()
-		if len(sink.Credentials) > 0 {
-			file, err := sealer.Open(sink.Credentials, control.SinkSecret(sink.Name))
-			if err != nil {
-				return nil, err
-			}
-			if c, err = credential.Parse(file, string(sink.Type)); err != nil {
-				return nil, err
-			}
+		c, err := s.credential(sealer, sink)
+		if err != nil {
+			return nil, err
 		}
 		b, err := builtin.OpenBucket(ctx, sink, c, session)
 		if err != nil {
@@ -185,6 +183,18 @@ func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {
 		}
 		return b, nil
 	}
+}
+
+// credential returns as whom the sink's bucket is asked.
+func (s *Server) credential(sealer *seal.Sealer, sink stream.Sink) (credential.Credential, error) {
+	if len(sink.Credentials) == 0 {
+		return credential.Ambient(), nil
+	}
+	file, err := sealer.Open(sink.Credentials, control.SinkSecret(sink.Name))
+	if err != nil {
+		return credential.Credential{}, err
+	}
+	return credential.Parse(file, string(sink.Type))
 }
 
 func (s *Server) listen(ctx context.Context) error {
@@ -234,6 +244,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ignoreEnd(gctx, s.runner.Run(gctx)) })
+	g.Go(func() error { return ignoreEnd(gctx, s.importer.Run(gctx)) })
 	g.Go(func() error { return ignoreEnd(gctx, s.keeper.Run(gctx)) })
 	g.Go(func() error { return ignoreEnd(gctx, s.log.Run(gctx)) })
 	if every := s.cfg.SinkCheckInterval; every > 0 {

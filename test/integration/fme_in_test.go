@@ -152,7 +152,7 @@ func (s *strm) storedRows(t *testing.T, streamName string) []string {
 	return rows
 }
 
-func sameRows(t *testing.T, got, want []string) {
+func storedAre(t *testing.T, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("the stream holds %d rows, of %d that hold, or others", len(got), len(want))
@@ -233,7 +233,7 @@ func TestImportsOverSNS(t *testing.T) {
 	got := reported(t, m.admin(), x.bucket, len(files))
 	got.accounts(t, "events/", files)
 	rows := s.storedRows(t, "imported")
-	sameRows(t, rows, accepted(files))
+	storedAre(t, rows, accepted(files))
 	t.Logf("%d files, %d rows stored, %d reports, %d entries told again", len(files), len(rows), got.Reports, got.Repeated)
 
 	for _, f := range d.Forgeries(x.topic, bodies[0]) {
@@ -290,7 +290,7 @@ func TestImportsOverSQS(t *testing.T) {
 		want = append(want, *f)
 	}
 	reported(t, m.admin(), x.bucket, len(want)).accounts(t, "events/", want)
-	sameRows(t, s.storedRows(t, "imported"), accepted(all))
+	storedAre(t, s.storedRows(t, "imported"), accepted(all))
 }
 
 // TestImportsByListing imports from a gateway that tells nobody anything, and
@@ -320,5 +320,5 @@ func TestImportsByListing(t *testing.T) {
 	g.root().aws(t, "s3", "cp", "--recursive", "--only-show-errors", dir, "s3://"+bucket+"/events/")
 	s.imported(t, "in", len(files), 2*time.Minute)
 	reported(t, g.root(), bucket, len(files)).accounts(t, "events/", files)
-	sameRows(t, s.storedRows(t, "imported"), accepted(files))
+	storedAre(t, s.storedRows(t, "imported"), accepted(files))
 }

@@ -321,6 +321,44 @@ func testNoticed(t *testing.T, b *bench) {
 	wantKind(t, err, problem.NotFound)
 }
 
+// testEntryNumbers: readers of reports know an entry by file name, time in
+// milliseconds and number, whichever importer it is of.
+func testEntryNumbers(t *testing.T, b *bench) {
+	ctx := t.Context()
+	noon := noon.Truncate(time.Millisecond)
+	i := b.importer("fme")
+	twin := someImporter("fme")
+	twin.ID, twin.Name, twin.Token = "i-twin", "twin", "token-twin"
+	ok(t, b.db.CreateImporter(ctx, twin))
+	elsewhere := b.importer("elsewhere")
+	for n, c := range []struct {
+		of   stream.Importer
+		key  string
+		at   time.Time
+		want int // first number
+	}{
+		{i, "in/a", noon.Add(5 * time.Microsecond), 1},
+		{twin, "in/a", noon.Add(999 * time.Microsecond), 4},
+		{twin, "in/b", noon, 1},
+		{twin, "in/a", noon.Add(time.Millisecond), 1},
+		{twin, "in/a", noon.Add(-time.Microsecond), 1},
+		{elsewhere, "in/a", noon, 1},
+		{i, "in/a", noon, 7},
+	} {
+		f := b.note(c.of, "sns", file(c.key, fmt.Sprint("v", n), fmt.Sprint("t", n), c.at))
+		for range 2 {
+			b.done(f, noon, 3)
+		}
+		var got []int
+		for _, e := range must(b.db.Entries(ctx, f.ID))(t) {
+			got = append(got, e.EntryID)
+		}
+		if !slices.Equal(got, []int{c.want, c.want + 1, c.want + 2}) {
+			t.Errorf("%s %s at %v: entries %v, want them from %d on", c.of.Name, c.key, c.at, got, c.want)
+		}
+	}
+}
+
 func testImport(t *testing.T, b *bench) {
 	ctx := t.Context()
 	i := b.importer("fme")

@@ -48,6 +48,7 @@ func Run(t *testing.T, open Opener) {
 		"imports given up":   testImportsGivenUp,
 		"noticed":            testNoticed,
 		"import":             testImport,
+		"entry numbers":      testEntryNumbers,
 		"due imports":        testDueImports,
 		"import pages":       testImportPages,
 		"reports":            testReports,

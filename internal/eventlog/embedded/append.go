@@ -18,8 +18,8 @@ const maxKey = 255 // bytes of an idempotency key
 
 // Append implements eventlog.Log. Once an entry has been taken in, it is carried
 // through even if ctx ends: the answer then says what happened instead of
-// leaving it open. Before that it may wait for appends under way that have its key
-// or one of its ids. An entry without a received time gets the time of now.
+// leaving it open. Before that it may wait for appends under way that have its key,
+// its mark or one of its ids. An entry without a received time gets the time of now.
 func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (eventlog.Appended, error) {
 	none := eventlog.Appended{}
 	if err := ctx.Err(); err != nil {
@@ -58,6 +58,9 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	}
 	if e.Received.IsZero() {
 		e.Received = l.opts.Now()
+	}
+	if e.Mark != "" {
+		return l.appendMarked(ctx, s, p, &e)
 	}
 	if len(e.IDs) > 0 {
 		return l.appendFresh(ctx, s, p, &e)
@@ -107,6 +110,12 @@ func checkEntry(e *eventlog.Entry) error {
 		return problem.New(problem.Invalid, "a stamped entry must say when it was received")
 	case len(e.IDs) > 0 && e.Key != "":
 		return problem.New(problem.Invalid, "an entry has an idempotency key or ids, not both")
+	case len(e.Mark) > maxMark:
+		return problem.New(problem.Invalid, "mark is %d bytes long; at most %d are allowed", len(e.Mark), maxMark)
+	case (e.Mark == "") != (e.MarkAt == 0):
+		return problem.New(problem.Invalid, "an entry has a mark and says how far it goes, over 0, or neither")
+	case e.Mark != "" && (e.Key != "" || len(e.IDs) > 0):
+		return problem.New(problem.Invalid, "an entry has a mark, an idempotency key or ids, only one of them")
 	case len(e.IDs) > 0 && len(e.IDs) != e.Events:
 		return problem.New(problem.Invalid, "entry holds %d events and %d ids", e.Events, len(e.IDs))
 	case len(e.IDs) > 0 && e.IDWindow <= 0:

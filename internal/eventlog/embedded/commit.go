@@ -87,14 +87,11 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 	if err != nil {
 		return st, errors.Join(err, b.Close())
 	}
-	if err := guard(func() error { return p.log.db.ApplyNoSyncWait(b, pebble.Sync) }); err != nil {
+	if err := guard(func() error { return p.log.applyRaising(b, group) }); err != nil {
 		return st, p.log.fail(err)
 	}
 	p.log.packed.Add(int64(endBefore - p.nextBefore))
 	p.log.stored.Add(endBefore - p.nextBefore + uint64(ids))
-	if ids > 0 {
-		p.log.version.Store(versionWithIDs) // batches that come later in the engine's log need not say it
-	}
 	packed := endBefore - p.nextBefore
 	first := max(d.blocks[0].firstMs, p.lastMs) // as fill stored it
 	st.ahead = p.clockAhead(last)
@@ -121,8 +118,8 @@ func (p *partition) stage(group []*waiter, d *drafts) (staged, error) {
 // It moves in order: the engine's log holds a partition's batches in the order
 // of mu, and recovery replays a prefix of the log, so a later batch cannot
 // survive without the earlier; waiting for prev then makes sure that the
-// earlier one has also reported success. Idempotency keys need the same care:
-// whoever looks one up holds its claim, and the claim is released after settle
+// earlier one has also reported success. Idempotency keys and marks need the same
+// care: whoever looks one up holds its claim, and the claim is released after settle
 // returned. Ids of events become findable after it, before their claims are released.
 //
 // If SyncWait fails the batch may be on disk or not, and memory says it is:
@@ -172,7 +169,7 @@ func (p *partition) clockAhead(ms int64) time.Duration {
 	return ahead
 }
 
-// fill writes headers, payloads and keys to the batch, beginning at the next
+// fill writes headers, payloads, keys and marks to the batch, beginning at the next
 // offset, and returns the partition's state after it. The caller holds mu.
 //
 // Received times move forward to the newest one assigned, never back. That keeps
@@ -211,6 +208,12 @@ func (p *partition) fill(b *pebble.Batch, group []*waiter, d *drafts) (end strea
 		at += stream.Offset(w.entry.Events)
 		if w.entry.Key != "" {
 			if err := p.fillKey(b, w); err != nil {
+				return 0, 0, 0, err
+			}
+		}
+		if w.entry.Mark != "" {
+			key := markKey(p.stream.number, w.entry.Mark)
+			if err := b.Set(key, encodeMark(key, w.entry.MarkAt), nil); err != nil {
 				return 0, 0, 0, err
 			}
 		}

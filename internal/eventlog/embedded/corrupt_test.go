@@ -216,7 +216,7 @@ func TestNewerVersionIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	written(t, fs, "/log")
 	tamper(t, fs, func(db *pebble.DB) error {
-		return db.Set([]byte{spaceVersion}, be.AppendUint32(nil, versionWithIDs+1), pebble.Sync)
+		return db.Set([]byte{spaceVersion}, be.AppendUint32(nil, versionNewest+1), pebble.Sync)
 	})
 	for range 2 { // and again: refusing lets go of the lock
 		l, err := Open("/log", testOptions(fs))
@@ -224,7 +224,7 @@ func TestNewerVersionIsRefused(t *testing.T) {
 			_ = l.Close()
 			t.Fatal("opened a newer format")
 		}
-		if !strings.Contains(err.Error(), "format version 3") {
+		if !strings.Contains(err.Error(), "format version 4") {
 			t.Errorf("the message does not help: %v", err)
 		}
 	}

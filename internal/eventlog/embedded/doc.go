@@ -1,7 +1,7 @@
 // Package embedded is the durable log in one directory of one machine: blocks
 // of events in a Pebble store, with nothing to install beside it.
 //
-// # Stored form, versions 1 and 2
+// # Stored form, versions 1 to 3
 //
 // One Pebble key space, divided by the first byte of the key. Integers are
 // big-endian, so keys sort by stream, partition and offset.
@@ -21,6 +21,7 @@
 //	                                        nothing; finds old keys in order of time
 //	'd' | number u64 | generation u64 | running number u32
 //	                                        ids: stored ms u64 | 16 bytes each | crc
+//	'm' | number u64 | mark                 mark:    how far u64 | crc
 //
 // crc is the CRC-32C of the key followed by the value's other bytes, so a record
 // that turns up under another key is noticed too. crc32 is the CRC-32 (IEEE) of
@@ -37,6 +38,8 @@
 // Version 2 is version 1 with ids. A log gets it in the batch with its first ids:
 // a program that knows version 1 alone, which would store repeats and leave ids
 // behind when it drops a stream, refuses the log from then on, and opens it before.
+// Version 3 is either of them with marks, and begins with the first mark: without
+// looking at marks a file would be stored again from its beginning.
 //
 // # Ids of events
 //
@@ -63,7 +66,8 @@
 //
 // # Writing
 //
-// An append is one atomic batch of headers, payloads, idempotency keys and ids. See
+// An append is one atomic batch of headers, payloads, idempotency keys, ids and
+// marks. See
 // partition.settle for the order of things and why a reader never sees an event
 // that a crash could take back.
 package embedded

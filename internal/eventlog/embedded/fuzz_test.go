@@ -47,6 +47,8 @@ func FuzzDecodeRecords(f *testing.F) {
 	f.Add(kk, kr.encode(kk)[:keyRecordSize])
 	sk := streamKey("00000000000000a1")
 	f.Add(sk, encodeStream(sk, 1, 4)[:streamRecordSize])
+	mk := markKey(1, "import/1/2")
+	f.Add(mk, encodeMark(mk, 7)[:markRecordSize])
 	f.Add(ageKey(5, 1, "request"), []byte{})
 	f.Fuzz(func(t *testing.T, key, body []byte) {
 		value := seal(key, bytes.Clone(body))
@@ -63,6 +65,13 @@ func FuzzDecodeRecords(f *testing.F) {
 		}
 		if number, partitions, err := decodeStream(key, value); err == nil {
 			check("stream", encodeStream(key, number, partitions))
+		}
+		if at, err := decodeMark(key, value); err == nil {
+			check("mark", encodeMark(key, at))
+			value[0] ^= 1
+			if _, err := decodeMark(key, value); err == nil {
+				t.Fatal("a flipped bit of a mark is not noticed")
+			}
 		}
 		if ms, number, k, err := parseAgeKey(key); err == nil && !bytes.Equal(ageKey(ms, number, k), key) {
 			t.Fatalf("age key %x does not come back", key)

@@ -13,9 +13,9 @@ import (
 	"strm/internal/stream"
 )
 
-// claims are a stream's idempotency keys in flight. A key is looked up, and its
-// entry committed, only by the holder of its claim; others with the same key
-// wait. The channel is closed when the holder is done.
+// claims are a stream's idempotency keys in flight, or its marks. A key is looked
+// up, and its entry committed, only by the holder of its claim; others with the same
+// key wait. The channel is closed when the holder is done.
 type claims struct {
 	mu   sync.Mutex
 	open map[string]chan struct{}

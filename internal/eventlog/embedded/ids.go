@@ -112,8 +112,7 @@ func (f *sifter) sift(w *waiter) (repeated int) {
 }
 
 // fillIDs writes the ids of the group's events to the batch, a record for each
-// slice that an entry's touch, and returns the size of the values. The first ids
-// of a log also raise the version of its stored form.
+// slice that an entry's touch, and returns the size of the values.
 func (p *partition) fillIDs(b *pebble.Batch, group []*waiter) (size int, err error) {
 	var value []byte
 	now := int64(0)
@@ -140,8 +139,5 @@ func (p *partition) fillIDs(b *pebble.Batch, group []*waiter) (size int, err err
 			}
 		}
 	}
-	if size > 0 && p.log.version.Load() < versionWithIDs {
-		err = b.Set([]byte{spaceVersion}, be.AppendUint32(nil, versionWithIDs), nil)
-	}
-	return size, err
+	return size, nil
 }

@@ -18,6 +18,7 @@ const (
 	spaceKey     = 'k'
 	spaceAge     = 't'
 	spaceIDs     = 'd'
+	spaceMark    = 'm'
 )
 
 const (

@@ -40,12 +40,13 @@ type Log struct {
 	next    uint64 // number of the next stream
 
 	version    atomic.Uint32 // of the stored form
+	raising    sync.Mutex    // held while a batch that raises version goes into the engine's log
 	subs       subscribers
 	janitor    sync.Mutex    // one expiry step at a time
 	packed     atomic.Int64  // bytes kept
 	stored     atomic.Uint64 // bytes stored since Open
 	appends    atomic.Uint64
-	duplicates atomic.Uint64 // entries whose key was known
+	duplicates atomic.Uint64 // entries whose key or mark was known
 	repeated   atomic.Uint64 // events whose id was known
 	commits    atomic.Uint64
 	refusals   atomic.Uint64
@@ -59,6 +60,7 @@ type streamState struct {
 	number     uint64
 	partitions []*partition
 	keys       claims
+	marks      claims
 	ids        streamIDs
 
 	// life is held for reading by appends and trims, for writing by Drop.
@@ -179,7 +181,7 @@ func (l *Log) Create(ctx context.Context, streamID string, partitions int) error
 
 func newStreamState(l *Log, id string, number uint64, partitions int) *streamState {
 	s := &streamState{id: id, number: number, partitions: make([]*partition, partitions), ids: newStreamIDs()}
-	s.keys.open = make(map[string]chan struct{})
+	s.keys.open, s.marks.open = make(map[string]chan struct{}), make(map[string]chan struct{})
 	for i := range s.partitions {
 		s.partitions[i] = newPartition(l, s, stream.Partition(i))
 	}
@@ -207,7 +209,7 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	}
 	b := l.db.NewBatch()
 	errs := []error{b.Delete(streamKey(streamID), nil)}
-	for _, space := range []byte{spaceFloor, spaceHeader, spacePayload, spaceKey, spaceIDs} {
+	for _, space := range []byte{spaceFloor, spaceHeader, spacePayload, spaceKey, spaceIDs, spaceMark} {
 		errs = append(errs, b.DeleteRange(spanStart(space, s.number), spanEnd(space, s.number), nil))
 	}
 	if err := errors.Join(errs...); err != nil {

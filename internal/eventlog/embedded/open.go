@@ -15,13 +15,6 @@ import (
 	"strm/internal/stream"
 )
 
-// Versions of the stored form that doc.go draws. A log gets the second with its
-// first event ids: a program that does not know them would store their events again.
-const (
-	versionFirst   = 1
-	versionWithIDs = 2
-)
-
 // Open opens the log in dir, which it makes if need be, and locks it against
 // other processes. Damage that leaves the store readable shows when the damaged
 // place is used; damage that does not is an error here that wraps ErrCorrupt.
@@ -125,30 +118,6 @@ func (l *Log) load() error {
 			l.packed.Add(int64(p.seen.endBefore - p.seen.floorBefore))
 		}
 	}
-	return nil
-}
-
-func (l *Log) checkVersion() error {
-	v, err := l.get([]byte{spaceVersion})
-	if errors.Is(err, pebble.ErrNotFound) {
-		l.version.Store(versionFirst)
-		b := l.db.NewBatch()
-		if err := b.Set([]byte{spaceVersion}, be.AppendUint32(nil, versionFirst), nil); err != nil {
-			return err
-		}
-		return l.apply(b)
-	}
-	if err != nil {
-		return openFault(l.dir, err)
-	}
-	if len(v) != 4 {
-		return openFault(l.dir, pebble.ErrCorruption)
-	}
-	have := be.Uint32(v)
-	if have < versionFirst || have > versionWithIDs {
-		return problem.New(problem.Conflict, "event log %s has format version %d; this program knows versions %d to %d: use the version of strm that wrote it, or a newer one", l.dir, have, versionFirst, versionWithIDs)
-	}
-	l.version.Store(have)
 	return nil
 }
 

@@ -7,7 +7,7 @@ type Stats struct {
 	Disk       int64  // bytes of all files of the log
 	Free       int64  // bytes free on the disk, at most a second old; -1 if unknown
 	Appends    uint64 // entries stored
-	Duplicates uint64 // entries whose key was seen before
+	Duplicates uint64 // entries whose key or mark was seen before
 	Repeated   uint64 // events left out because of their id
 	IDs        int64  // event ids known, of the streams that got some since Open
 	IDTables   int64  // bytes of memory in which they are found

@@ -86,6 +86,9 @@ func everything(ctx context.Context, l eventlog.Log, streamID string) map[string
 	_, errs["append"] = l.Append(ctx, streamID, entry(0, "n", 1))
 	_, errs["append with key"] = l.Append(ctx, streamID, keyed(entry(0, "n", 1), "key", 1))
 	_, errs["append with ids"] = l.Append(ctx, streamID, named(0, "n"))
+	_, errs["append with mark"] = l.Append(ctx, streamID, marked(entry(0, "n", 1), "mark", 1))
+	_, errs["mark"] = l.Mark(ctx, streamID, "mark")
+	errs["unmark"] = l.Unmark(ctx, streamID, "mark")
 	_, errs["append of much"] = l.Append(ctx, streamID, entry(0, "n", 5000))
 	_, errs["bounds"] = l.Bounds(ctx, streamID)
 	errs["trim"] = l.Trim(ctx, streamID, 0, 1)
@@ -129,19 +132,30 @@ func badEntries(t *testing.T, s Store) {
 	defer closeLog(t, l)
 	long := make([]byte, 256)
 	for name, e := range map[string]eventlog.Entry{
-		"no events":      {},
-		"no newline":     {Events: 1, Data: []byte(`{}`)},
-		"too few lines":  {Events: 3, Data: lines("b", 2)},
-		"too many lines": {Events: 1, Data: lines("b", 2)},
-		"long key":       keyed(entry(0, "b", 1), string(long), 1),
-		"ids and key":    keyed(named(0, "b"), "key", 1),
-		"too few ids":    {Events: 2, Data: lines("b", 2), Received: noon, IDs: make([]eventlog.ID, 1), IDWindow: time.Hour},
-		"too many ids":   {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 2), IDWindow: time.Hour},
-		"no window":      {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 1)},
-		"stamped never":  {Events: 1, Data: lines("b", 1), Stamped: true},
+		"no events":       {},
+		"no newline":      {Events: 1, Data: []byte(`{}`)},
+		"too few lines":   {Events: 3, Data: lines("b", 2)},
+		"too many lines":  {Events: 1, Data: lines("b", 2)},
+		"long key":        keyed(entry(0, "b", 1), string(long), 1),
+		"ids and key":     keyed(named(0, "b"), "key", 1),
+		"too few ids":     {Events: 2, Data: lines("b", 2), Received: noon, IDs: make([]eventlog.ID, 1), IDWindow: time.Hour},
+		"too many ids":    {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 2), IDWindow: time.Hour},
+		"no window":       {Events: 1, Data: lines("b", 1), Received: noon, IDs: make([]eventlog.ID, 1)},
+		"long mark":       marked(entry(0, "b", 1), string(long), 1),
+		"mark of nothing": {Events: 1, Data: lines("b", 1), Received: noon, Mark: "m"},
+		"no mark":         {Events: 1, Data: lines("b", 1), Received: noon, MarkAt: 1},
+		"mark and key":    marked(keyed(entry(0, "b", 1), "key", 1), "m", 1),
+		"mark and ids":    marked(named(0, "b"), "m", 1),
+		"stamped never":   {Events: 1, Data: lines("b", 1), Stamped: true},
 	} {
 		if _, err := l.Append(context.Background(), id, e); problem.KindOf(err) != problem.Invalid {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, mark := range []string{"", string(long)} {
+		_, err := l.Mark(context.Background(), id, mark)
+		if other := l.Unmark(context.Background(), id, mark); problem.KindOf(err) != problem.Invalid || problem.KindOf(other) != problem.Invalid {
+			t.Errorf("mark of %d bytes: %v, %v", len(mark), err, other)
 		}
 	}
 	if b := bounds(t, l)[0]; b.End != b.Floor {

@@ -20,6 +20,7 @@ type shadow struct {
 	entries map[stream.Partition][]placed
 	keys    map[string]placed
 	ids     map[eventlog.ID]bool
+	marks   map[string]uint64
 	reached map[stream.Partition]time.Time // newest received time
 	serial  int
 	clock   time.Time
@@ -72,6 +73,17 @@ func model(t *testing.T, h Harness) {
 				e.Received, e.Stamped = sh.clock, rapid.Bool().Draw(rt, "stamped")
 				sh.appendNamed(rt, l, e)
 			},
+			"append marked": func(rt *rapid.T) {
+				sh.serial++
+				e := entry(partition.Draw(rt, "partition"), fmt.Sprint("m", sh.serial), rapid.IntRange(1, 900).Draw(rt, "events"))
+				e.Received = sh.clock
+				sh.appendMarked(rt, l, marked(e, fmt.Sprint("mark", rapid.IntRange(0, 3).Draw(rt, "mark")), rapid.Uint64Range(1, 12).Draw(rt, "at")))
+			},
+			"unmark": func(rt *rapid.T) {
+				mark := fmt.Sprint("mark", rapid.IntRange(0, 3).Draw(rt, "mark"))
+				unmark(rt, l, mark)
+				delete(sh.marks, mark)
+			},
 			"trim": func(rt *rapid.T) {
 				p := partition.Draw(rt, "partition")
 				r := whole(rt, l, p)
@@ -112,6 +124,7 @@ func model(t *testing.T, h Harness) {
 
 func (sh *shadow) clear() {
 	sh.entries, sh.keys = map[stream.Partition][]placed{}, map[string]placed{}
+	sh.marks = map[string]uint64{}
 	sh.ids, sh.reached = map[eventlog.ID]bool{}, map[stream.Partition]time.Time{}
 }
 
@@ -145,6 +158,17 @@ func (sh *shadow) append(t tb, l eventlog.Log, e eventlog.Entry) {
 	if e.Key != "" {
 		sh.keys[e.Key] = pl
 	}
+}
+
+// appendMarked appends an entry with a mark, which is new beyond what was before.
+func (sh *shadow) appendMarked(t tb, l eventlog.Log, e eventlog.Entry) {
+	t.Helper()
+	if e.MarkAt <= sh.marks[e.Mark] {
+		appendMarked(t, l, e, false)
+		return
+	}
+	sh.append(t, l, e)
+	sh.marks[e.Mark] = e.MarkAt
 }
 
 // appendNamed appends an entry with ids: what is new of it, unless it is late.
@@ -184,6 +208,10 @@ func (sh *shadow) appendNamed(t tb, l eventlog.Log, e eventlog.Entry) {
 // compare reads everything that is kept and holds it against the shadow.
 func (sh *shadow) compare(t tb, l eventlog.Log) {
 	t.Helper()
+	for i := range 4 {
+		mark := fmt.Sprint("mark", i)
+		wantMark(t, l, mark, sh.marks[mark])
+	}
 	for p, b := range bounds(t, l) {
 		r := stream.Range{Partition: stream.Partition(p), Start: b.Floor, End: b.End}
 		es := sh.entries[r.Partition]

@@ -45,6 +45,7 @@ type kept struct {
 	ends       []stream.Offset
 	keys       map[string]first
 	ids        map[eventlog.ID]time.Time // when they were received
+	marks      map[string]uint64
 	packed     int64
 }
 
@@ -81,6 +82,7 @@ func (l *Log) Create(_ context.Context, streamID string, partitions int) error {
 			ends:       make([]stream.Offset, partitions),
 			keys:       map[string]first{},
 			ids:        map[eventlog.ID]time.Time{},
+			marks:      map[string]uint64{},
 		}
 	}
 	return nil
@@ -149,6 +151,9 @@ func (l *Log) store(streamID string, e eventlog.Entry) (done eventlog.Appended, 
 		old.done.Duplicate = true
 		return old.done, nil, grown, nil
 	}
+	if e.Mark != "" && k.marks[e.Mark] >= e.MarkAt {
+		return eventlog.Appended{Range: stream.Range{Partition: e.Partition}, Duplicate: true}, nil, grown, nil
+	}
 	done.Repeated = k.sift(&e)
 	if e.Events == 0 {
 		done.Range.Partition = e.Partition
@@ -172,6 +177,9 @@ func (l *Log) store(streamID string, e eventlog.Entry) (done eventlog.Appended, 
 	for _, id := range e.IDs {
 		k.ids[id] = e.Received
 	}
+	if e.Mark != "" {
+		k.marks[e.Mark] = e.MarkAt
+	}
 	done.Range, done.Events = block.Range, e.Events
 	if e.Key != "" {
 		k.keys[e.Key] = first{e.Digest, done}
@@ -191,6 +199,8 @@ func (k *kept) check(e eventlog.Entry) error {
 		return fmt.Errorf("entry breaks the contract: %d events in %d bytes for partition %d", e.Events, len(e.Data), e.Partition)
 	case len(e.IDs) > 0 && (len(e.IDs) != e.Events || e.IDWindow <= 0 || e.Key != ""):
 		return fmt.Errorf("entry breaks the contract: %d ids for %d events, window %s, key %q", len(e.IDs), e.Events, e.IDWindow, e.Key)
+	case len(e.Mark) > 255 || (e.Mark == "") != (e.MarkAt == 0) || e.Mark != "" && (e.Key != "" || len(e.IDs) > 0):
+		return fmt.Errorf("entry breaks the contract: mark %q at %d, key %q, %d ids", e.Mark, e.MarkAt, e.Key, len(e.IDs))
 	case e.Stamped && e.Received.IsZero():
 		return errors.New("entry breaks the contract: stamped without a received time")
 	}
@@ -227,6 +237,35 @@ func pack(e eventlog.Entry, start stream.Offset) stream.Block {
 		Events: int64(e.Events), Raw: int64(len(e.Data)), Packed: int64(buf.Len()),
 		CRC32: crc32.ChecksumIEEE(buf.Bytes()), FirstAt: at, LastAt: at,
 	}}
+}
+
+// Mark returns how far the mark has been stored.
+func (l *Log) Mark(_ context.Context, streamID, mark string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, errClosed
+	}
+	k := l.streams[streamID]
+	if k == nil {
+		return 0, errNoStream
+	}
+	return k.marks[mark], nil
+}
+
+// Unmark forgets the mark.
+func (l *Log) Unmark(_ context.Context, streamID, mark string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	k := l.streams[streamID]
+	if k == nil {
+		return errNoStream
+	}
+	delete(k.marks, mark)
+	return nil
 }
 
 // Bounds returns one Bound per partition.

@@ -140,6 +140,22 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 	return r.Open(ctx, key)
 }
 
+// OpenVersion implements objstore.Versions, if the wrapped bucket does. Its op is "get".
+func (b *Bucket) OpenVersion(ctx context.Context, key, versionID, etag string) (io.ReadCloser, objstore.Info, error) {
+	f := b.fault("get", key)
+	if err := before(ctx, "get", key, f); err != nil {
+		return nil, objstore.Info{}, err
+	}
+	v, ok := b.next.(objstore.Versions)
+	if !ok {
+		return nil, objstore.Info{}, unsupported("get", key)
+	}
+	if f.Kind == AnswerLost {
+		return nil, objstore.Info{}, made("get", key, objstore.Ambiguous, objstore.Unknown)
+	}
+	return v.OpenVersion(ctx, key, versionID, etag)
+}
+
 // Stat implements objstore.Stater, if the wrapped bucket does. Its op is "get".
 func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	f := b.fault("get", key)

@@ -31,6 +31,13 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.
 	return r, info, nil
 }
 
+// OpenVersion implements objstore.Versions. The ETag of a generation also changes
+// with its description.
+func (b *Bucket) OpenVersion(ctx context.Context, key, versionID, etag string) (io.ReadCloser, objstore.Info, error) {
+	body, info, err := b.Open(ctx, key)
+	return objstore.AsVersion(key, versionID, etag, body, info, err)
+}
+
 // Stat implements objstore.Stater. Needs storage.objects.get.
 func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	ctx, p := withProgress(ctx)

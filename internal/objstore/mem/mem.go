@@ -143,6 +143,12 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 	}
 }
 
+// OpenVersion implements objstore.Versions; there is only one version at a time.
+func (b *Bucket) OpenVersion(ctx context.Context, key, versionID, etag string) (io.ReadCloser, objstore.Info, error) {
+	body, info, err := b.Open(ctx, key)
+	return objstore.AsVersion(key, versionID, etag, body, info, err)
+}
+
 // Stat implements objstore.Stater.
 func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	r, info, err := b.Open(ctx, key)

@@ -43,6 +43,7 @@ func Run(t *testing.T, can Can, open func(t *testing.T) objstore.Bucket) {
 	t.Run("missing", s.missing)
 	t.Run("list", s.list)
 	t.Run("stat", s.stat)
+	t.Run("versions", s.versions)
 	t.Run("delete", s.delete)
 }
 

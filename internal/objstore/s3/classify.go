@@ -19,6 +19,7 @@ type call struct {
 	op, key     string
 	action      string // the permission the call needs
 	conditional bool   // was sent with If-None-Match
+	matching    bool   // was sent with If-Match
 	encryption  types.ServerSideEncryption
 }
 
@@ -52,9 +53,11 @@ var byCode = map[string]verdict{
 	"NotSignedUp":                 {objstore.Rejected, objstore.BadCredentials, "the account is not signed up for S3"},
 	"AccountProblem":              {objstore.Rejected, objstore.BadCredentials, "there is a problem with the account"},
 
-	"NoSuchBucket":      {objstore.Rejected, objstore.NoBucket, "bucket %b does not exist (or is in another account)"},
-	"InvalidBucketName": {objstore.Rejected, objstore.NoBucket, "%b is not a valid bucket name"},
-	"NoSuchKey":         {objstore.Rejected, objstore.NoObject, "there is no such object"},
+	"NoSuchBucket":       {objstore.Rejected, objstore.NoBucket, "bucket %b does not exist (or is in another account)"},
+	"InvalidBucketName":  {objstore.Rejected, objstore.NoBucket, "%b is not a valid bucket name"},
+	"NoSuchVersion":      {objstore.Rejected, objstore.NoObject, "there is no such version of the object"},
+	"InvalidObjectState": {objstore.Rejected, objstore.BadRequest, "the object is archived: it must be restored before it can be read"},
+	"NoSuchKey":          {objstore.Rejected, objstore.NoObject, "there is no such object"},
 
 	"PermanentRedirect":                  {objstore.Rejected, objstore.WrongRegion, "bucket %b must be addressed in another region"},
 	"TemporaryRedirect":                  {objstore.Rejected, objstore.WrongRegion, "bucket %b must be addressed in another region"},
@@ -144,6 +147,9 @@ func unanswered(err error, p *awsauth.Progress, ambient bool) verdict {
 
 // answered judges an answer by code, then by status.
 func answered(status int, code, text string, c call) verdict {
+	if c.matching && (code == "PreconditionFailed" || status == http.StatusPreconditionFailed) {
+		return verdict{objstore.Rejected, objstore.Replaced, "the object was replaced by another one"}
+	}
 	if v, ok := byCode[code]; ok {
 		if v.outcome == objstore.Rejected && status >= 500 && v.reason != objstore.Contended {
 			v.outcome = objstore.Ambiguous

@@ -17,22 +17,62 @@ import (
 // Open implements objstore.Reader. Needs s3:GetObject. The context must live
 // as long as the reader.
 func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, objstore.Info, error) {
+	return b.get(ctx, call{op: "get", key: key, action: "s3:GetObject"}, &awss3.GetObjectInput{Bucket: &b.cfg.Bucket, Key: &key})
+}
+
+// OpenVersion implements objstore.Versions: a GetObject with the version id, or
+// with If-Match. Stores that do not know that condition are seen through by the
+// ETag of their answer. Needs s3:GetObjectVersion with a version id, s3:GetObject without.
+func (b *Bucket) OpenVersion(ctx context.Context, key, versionID, etag string) (io.ReadCloser, objstore.Info, error) {
+	in := &awss3.GetObjectInput{Bucket: &b.cfg.Bucket, Key: &key}
+	c := call{op: "get", key: key, action: "s3:GetObject"}
+	switch {
+	case versionID != "":
+		in.VersionId, c.action = &versionID, "s3:GetObjectVersion"
+	case etag != "":
+		in.IfMatch = aws.String(`"` + objstore.BareETag(etag) + `"`)
+		c.matching = true
+	}
+	body, info, err := b.get(ctx, c, in)
+	if err != nil {
+		return nil, info, err
+	}
+	if versionID != "" && info.VersionID == versionID {
+		return body, info, nil
+	}
+	if versionID != "" && info.VersionID == "" && etag != "" {
+		info.VersionID = versionID // a store without versions says none, and sends what it has: the ETag must tell
+	}
+	return objstore.AsVersion(key, versionID, etag, body, info, nil)
+}
+
+func (b *Bucket) get(ctx context.Context, c call, in *awss3.GetObjectInput) (io.ReadCloser, objstore.Info, error) {
 	region, err := b.Region(ctx)
 	if err != nil {
 		return nil, objstore.Info{}, err
 	}
 	ctx, p := awsauth.WithProgress(ctx)
-	out, err := b.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &b.cfg.Bucket, Key: &key}, inRegion(region))
+	out, err := b.client.GetObject(ctx, in, inRegion(region))
 	if err != nil {
-		return nil, objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
+		return nil, objstore.Info{}, b.classify(c, err, p)
 	}
 	return out.Body, objstore.Info{
-		Key:      key,
-		Size:     aws.ToInt64(out.ContentLength),
-		ETag:     aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-		Metadata: out.Metadata,
+		Key:       c.key,
+		VersionID: version(out.VersionId),
+		Size:      aws.ToInt64(out.ContentLength),
+		ETag:      aws.ToString(out.ETag),
+		Modified:  aws.ToTime(out.LastModified),
+		Metadata:  out.Metadata,
 	}, nil
+}
+
+// version is the version id of an answer. All that is stored while versioning is
+// off or suspended is called "null": that identifies nothing.
+func version(id *string) string {
+	if v := aws.ToString(id); v != "null" {
+		return v
+	}
+	return ""
 }
 
 // Stat implements objstore.Stater: one HeadObject. Needs s3:GetObject.
@@ -49,11 +89,12 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 		return objstore.Info{}, b.classify(call{op: "get", key: key, action: "s3:GetObject"}, err, p)
 	}
 	return objstore.Info{
-		Key:      key,
-		Size:     aws.ToInt64(out.ContentLength),
-		ETag:     aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-		Metadata: out.Metadata,
+		Key:       key,
+		VersionID: version(out.VersionId),
+		Size:      aws.ToInt64(out.ContentLength),
+		ETag:      aws.ToString(out.ETag),
+		Modified:  aws.ToTime(out.LastModified),
+		Metadata:  out.Metadata,
 	}, nil
 }
 

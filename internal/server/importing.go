@@ -1,0 +1,75 @@
+package server
+
+import (
+	"context"
+
+	"strm/internal/awsauth"
+	"strm/internal/catalog"
+	"strm/internal/collect/notices"
+	"strm/internal/eventfile"
+	"strm/internal/importer"
+	"strm/internal/notice/sns"
+	"strm/internal/notice/sqs"
+	"strm/internal/seal"
+	"strm/internal/stream"
+)
+
+var (
+	_ importer.Ledger  = (*catalog.DB)(nil)
+	_ importer.Catalog = (*catalog.DB)(nil)
+	_ notices.Ledger   = (*catalog.DB)(nil)
+)
+
+// newImporter assembles what imports event files.
+func (s *Server) newImporter(sealer *seal.Sealer) *importer.Runner {
+	return importer.New(importer.Options{
+		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: importer.Opener(s.opener(sealer)), Room: s.ingester.HasRoom, Poll: s.pollQueue(sealer),
+		OpenFile: importer.Parquet(s.cfg.spoolDir(), eventfile.Limits{Row: s.cfg.MaxEvent}), Logger: s.cfg.Logger, Observer: importMetrics{s.metrics},
+	})
+}
+
+// pollQueue listens to the queue of an importer, as whoever its sink is.
+func (s *Server) pollQueue(sealer *seal.Sealer) importer.Poll {
+	return func(ctx context.Context, i stream.Importer, h importer.Hearer) error {
+		sink, err := s.catalog.Sink(ctx, i.Sink)
+		if err != nil {
+			return err
+		}
+		c, err := s.credential(sealer, sink)
+		if err != nil {
+			return err
+		}
+		session, err := s.catalog.Installation(ctx)
+		if err != nil {
+			return err
+		}
+		region := sink.Region
+		if region == "" {
+			region = sink.FoundRegion
+		}
+		p, err := sqs.Open(ctx, sqs.Config{QueueURL: i.QueueURL, Region: region, TopicARN: i.TopicARN, Auth: awsauth.Config{
+			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
+			Role: awsauth.Role{ARN: sink.Role.ARN, ExternalID: sink.Role.ExternalID, STSEndpoint: sink.Role.Endpoint}, Region: region, Endpoint: sink.Endpoint, Session: session,
+		}}, sqs.Deps{
+			Take: h.Take, Problem: h.Problem, Logger: s.cfg.Logger,
+			Parked: func() { s.metrics.notices.WithLabelValues(i.Name, "sqs", "unreadable").Inc() },
+		})
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		return p.Run(ctx)
+	}
+}
+
+// newNotices assembles what takes notices from topics.
+func (s *Server) newNotices() *notices.Handler {
+	return notices.New(notices.Deps{
+		Ledger: s.catalog, Verifier: sns.New(sns.Options{}), Wake: s.importer.Wake, Logger: s.cfg.Logger,
+		Bucket: func(ctx context.Context, i stream.Importer) (string, error) {
+			sink, err := s.catalog.Sink(ctx, i.Sink)
+			return sink.Bucket, err
+		},
+		Observe: func(name string, o notices.Outcome) { s.metrics.notices.WithLabelValues(name, "sns", string(o)).Inc() },
+	})
+}
