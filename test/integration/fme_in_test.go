@@ -224,7 +224,7 @@ func TestImportsOverSNS(t *testing.T) {
 			t.Fatalf("notice %d: %+v, %v", i, del, err)
 		}
 	}
-	s.imported(t, "in", len(files), 3*time.Minute)
+	s.imported(t, "in", len(files), 8*time.Minute)
 	got := reported(t, m.admin(), x.bucket, len(files))
 	got.accounts(t, "events/", files)
 	rows := s.storedRows(t, "imported")
@@ -260,7 +260,7 @@ func TestImportsOverSQS(t *testing.T) {
 	s := startStrm(t)
 	s.credentials(t, m, "queued")
 	s.run(t, "create", "batch-importer", "in", "--stream", "imported", "--bucket", x.bucket, "--endpoint", m.url, "--region", "us-east-1", "--path-style", "--credentials-file", "queued.json",
-		"--environment", importedEnvironment, "--prefix", "events/", "--status-folder", "statuses", "--queue-url", x.direct, "--list-every", "0", "--report-every", "1s")
+		"--environment", importedEnvironment, "--prefix", "events/", "--status-folder", "statuses", "--queue-url", x.direct, "--list-every", "24h", "--report-every", "1s")
 	var all []eventFile
 	sums := map[string]*eventFile{}
 	for round := range 2 {
@@ -279,7 +279,7 @@ func TestImportsOverSQS(t *testing.T) {
 		}
 		all = append(all, files...)
 	}
-	s.imported(t, "in", len(all), 2*time.Minute)
+	s.imported(t, "in", len(all), 4*time.Minute)
 	var want []eventFile
 	for _, f := range sums {
 		want = append(want, *f)
@@ -313,7 +313,7 @@ func TestImportsByListing(t *testing.T) {
 		files = append(files, eventFile{name: name, invalid: map[string]int{"INVALID_SCHEMA": 1}})
 	}
 	g.root().aws(t, "s3", "cp", "--recursive", "--only-show-errors", dir, "s3://"+bucket+"/events/")
-	s.imported(t, "in", len(files), 2*time.Minute)
+	s.imported(t, "in", len(files), 4*time.Minute)
 	reported(t, g.root(), bucket, len(files)).accounts(t, "events/", files)
 	storedAre(t, s.storedRows(t, "imported"), accepted(files))
 }
