@@ -118,6 +118,7 @@ type writer struct {
 	lastCame  time.Time
 	sawStatus bool
 	notJSON   int64
+	cut       int64 // number of the last line, if the input ends inside it
 	queue     []job
 	running   int
 	jobs      int64
@@ -295,7 +296,7 @@ func (w *writer) finish(ctx context.Context) error {
 // verdict judges the statuses at the end of the input, and completes streams of
 // sources that know none.
 func (w *writer) verdict() error {
-	if !w.sawStatus && (w.cfg.AssumeComplete || w.appendsOnly()) {
+	if w.cut == 0 && !w.sawStatus && (w.cfg.AssumeComplete || w.appendsOnly()) {
 		for _, s := range w.track.streams {
 			s.status = protocol.Complete
 		}
@@ -320,6 +321,12 @@ func (w *writer) verdict() error {
 			text += "; "
 		}
 		text += "the input ended without a COMPLETE status for " + missing[2:]
+	}
+	if w.cut > 0 {
+		w.out.Log(protocol.Warn, "the input breaks off in line %d", w.cut)
+		if text != "" {
+			text = fmt.Sprintf("the input breaks off in line %d, so its source died; ", w.cut) + text
+		}
 	}
 	if text == "" {
 		return nil

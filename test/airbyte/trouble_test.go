@@ -24,7 +24,7 @@ func jsonl() map[string]any {
 // that are broken end the sync.
 func TestMalformedLines(t *testing.T) {
 	w := newWorld(t, jsonl())
-	a := w.sync([]stream{one(0, 0, 1)}, "Downloading...", record(`{"id":1}`, 1), "", `{"type":"RECORD","record":{"str`, `{"type":"NEW_THING","x":1}`, complete()).must()
+	a := w.sync([]stream{one(0, 0, 1)}, "Downloading...", record(`{"id":1}`, 1), "", `{"downloaded": NaN}`, `{"type":"NEW_THING","x":1}`, complete()).must()
 	logs := strings.Join(a.of("LOG"), "\n")
 	for _, want := range []string{`"INFO","message":"line 1 is no JSON object and is ignored: Downloading...`, `"WARN","message":"line 4 is no JSON object`, "2 lines were no JSON objects"} {
 		if !strings.Contains(logs, want) {
@@ -36,10 +36,29 @@ func TestMalformedLines(t *testing.T) {
 		`{"type":"RECORD","record":{"stream":"test_stream","data":"x"}}`:                                          "line 2: a record of stream \"test_stream\" whose data is not an object",
 		`{"type":"STATE","state":{"type":"STREAM","stream":{}}}`:                                                  "line 2: a STREAM state without the name",
 		`{"type":"RECORD","record":{"stream":"test_stream","data":{},"file_reference":{"staging_file_url":"x"}}}`: "line 2: a record of stream Descriptor(namespace=null, name=test_stream) refers to a file",
+		`{"type":"RECORD","record":{"str`:                                                                         "line 2: a message that is not valid JSON: unexpected end of JSON input",
+		`{"record":{"stream":"test_stream","data":{"id":NaN},"emitted_at":1},"type":"RECORD"}`:                    "line 2: a message that is not valid JSON: invalid character 'N'",
+		record(`{"id":`+strings.Repeat("[", 10001)+strings.Repeat("]", 10001)+`}`, 1):                             "exceeded max depth",
 	} {
 		w.sync([]stream{one(0, 0, 1)}, record(`{"id":2}`, 1), line, complete()).fails(words, "config_error")
 	}
 	expect(t, "rows", values(w.rows(""), "id"), "1")
+}
+
+// A source that died while it wrote a line, and sends no statuses: what came is
+// stored, and the end of the input is no success.
+func TestInputThatBreaksOff(t *testing.T) {
+	for _, last := range []string{"{", `{"ty`, record(`{"id":2}`, 1)[:60]} {
+		w := newWorld(t, jsonl(), "assume_complete_at_eof", true)
+		st := state(`{}`, "")
+		in := strings.NewReader(strings.Join([]string{record(`{"id":1}`, 1), st, last}, "\n"))
+		a := w.command(in, w.files([]stream{one(0, 0, 1)})...).fails("the input breaks off in line 3", "transient_error")
+		expect(t, "states", a.states(), echo(st, 1))
+		expect(t, "rows", values(w.rows(""), "id"), "1")
+		// What was said to be complete is.
+		in = strings.NewReader(strings.Join([]string{record(`{"id":3}`, 1), complete(), last}, "\n"))
+		w.command(in, w.files([]stream{one(0, 0, 2)})...).must()
+	}
 }
 
 func TestMixedStates(t *testing.T) {

@@ -37,7 +37,7 @@ func TestRecords(t *testing.T) {
 }
 
 func TestWhatIsNoMessage(t *testing.T) {
-	for _, line := range []string{"", "Traceback (most recent call last):", "[1]", `{"type":"RECORD"`, `"RECORD"`, "{'type': 'LOG'}", "{} {}"} {
+	for _, line := range []string{"", "Traceback (most recent call last):", "[1]", "{", `{"ty`, `{"x":NaN}`, `{"type":"LOG"`, `{'type': 'RECORD'}`, `"RECORD"`, "{'type': 'LOG'}", "{} {}"} {
 		if _, err := protocol.Parse([]byte(line)); !errors.Is(err, protocol.ErrNotJSON) {
 			t.Errorf("%q: %v", line, err)
 		}
@@ -52,6 +52,9 @@ func TestWhatIsNoMessage(t *testing.T) {
 func TestBrokenMessages(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"type":"RECORD"}`:                                                    "without a record",
+		`{"type":"RECORD"`:                                                     "unexpected end",
+		`{ "record":{"stream":"s","da`:                                         "unexpected end",
+		`{"type":"STATE","state":{"n":NaN}}`:                                   "invalid character 'N'",
 		`{"type":"RECORD","record":{"data":{}}}`:                               "without the name",
 		`{"type":"RECORD","record":{"stream":"s"}}`:                            "not an object",
 		`{"type":"RECORD","record":{"stream":"s","data":[1]}}`:                 "not an object",
