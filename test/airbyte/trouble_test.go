@@ -259,6 +259,7 @@ func TestCheck(t *testing.T) {
 		{"format", map[string]any{"format_type": "Avro"}, "Avro is not supported"},
 		{"s3_path_format", "${NAME}", "${NAME} is not known"},
 		{"secret_access_key", nil, "go together"},
+		{"column_names", map[string]any{"time": "_airbyte_raw_id"}, "_airbyte_raw_id\" would stand for two things"},
 		{"role_arn", "arn:aws:iam::123456789012:role/x", "not both"},
 	} {
 		old := w.config[c.key]
