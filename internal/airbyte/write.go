@@ -240,7 +240,8 @@ func (w *writer) truncates() bool {
 func (w *writer) whole(ctx context.Context, in io.Reader) (err error) {
 	if w.truncates() {
 		// Better now than after hours of records.
-		if err := probe(ctx, w.deps.Bucket, w.cfg, true, w.out); err != nil {
+		_, err := patient(ctx, func() (struct{}, error) { return struct{}{}, probe(ctx, w.deps.Bucket, w.cfg, true, w.out) })
+		if err != nil {
 			return fmt.Errorf("an overwriting sync needs more than appending: %w", err)
 		}
 		for _, s := range w.track.streams {

@@ -132,6 +132,35 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// An overwriting sync asks more than once for whatever it needs, at its
+// beginning and, after hours of records, at its end.
+func TestOverwriteUnderFaults(t *testing.T) {
+	actions := []string{"s3:PutObject", "s3:ListBucket", "s3:GetObject", "s3:DeleteObject"}
+	for _, action := range actions {
+		for name, fault := range map[string]s3fault.Fault{"dropped": {Kind: s3fault.Drop}, "answer lost": {Kind: s3fault.Drop, After: true}, "busy": {Kind: s3fault.Busy}} {
+			for nth := int32(1); nth <= 3; nth++ {
+				t.Run(fmt.Sprint(action, " ", name, " ", nth), func(t *testing.T) {
+					t.Parallel()
+					w := newWorld(t, jsonl(), "s3_path_format", "${STREAM_NAME}/", "file_name_pattern", "part_{part_number}{format_extension}")
+					w.sync([]stream{one(1, 1, 1)}, record(`{"id":1}`, 1), complete()).must()
+					var n atomic.Int32
+					w.faults.SetDecide(func(r s3fault.Request) s3fault.Fault {
+						if r.Action == action && n.Add(1) == nth {
+							return fault
+						}
+						return s3fault.Fault{}
+					})
+					w.sync([]stream{one(2, 2, 2)}, record(`{"id":2}`, 1), complete()).must()
+					expect(t, "rows", values(w.rows(""), "id"), "2")
+					if keys := w.keys(); len(keys) != 1 {
+						t.Errorf("%q", keys)
+					}
+				})
+			}
+		}
+	}
+}
+
 // With the right to put alone a lost answer cannot be told from a foreign
 // object: then the records are there twice, with the same ids, never lost.
 func TestLostAnswerWithoutTheRightToRead(t *testing.T) {
