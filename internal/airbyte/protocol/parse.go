@@ -40,7 +40,7 @@ func meant(line []byte) bool {
 // that is not UTF-8 is repaired with U+FFFD first: then the message points into
 // a copy.
 func Parse(line []byte) (Message, error) {
-	line = jsonscan.Trim(line)
+	line = jsonscan.Trim(bytes.TrimPrefix(line, []byte("\uFEFF"))) // some shells begin a pipe with a byte order mark
 	if len(line) == 0 || line[0] != '{' {
 		return Message{}, ErrNotJSON
 	}
@@ -141,19 +141,28 @@ func parseRecord(v []byte) (Message, error) {
 	return out, nil
 }
 
+// mostMillis bounds a time: readers of tables count in microseconds, and fail at
+// a file with more. Nanoseconds in the place of milliseconds are above it.
+const mostMillis = math.MaxInt64 / 1000
+
 // number reads whole numbers, also when they are written as 1e3 or 5.0.
 func number(v []byte) (int64, error) {
 	if jsonscan.KindOf(v) == jsonscan.Null {
 		return 0, nil
 	}
-	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
-		return n, nil
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil {
+		f, ferr := strconv.ParseFloat(string(v), 64)
+		if err = ferr; math.Abs(f) <= mostMillis {
+			n = int64(f)
+		} else {
+			n = math.MaxInt64
+		}
 	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || math.Abs(f) > 1<<62 {
+	if err != nil || n > mostMillis || n < -mostMillis {
 		return 0, fmt.Errorf("%.40q is not a number of milliseconds", v)
 	}
-	return int64(f), nil
+	return n, nil
 }
 
 // member returns the last member of that name and kind, or nothing.
