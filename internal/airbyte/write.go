@@ -437,6 +437,9 @@ func (w *writer) record(r *protocol.Record, number int64) error {
 	if r.File {
 		return problem.New(problem.Invalid, "line %d: a record of stream %s refers to a file; copying files is not supported, only records are written", number, r.Stream)
 	}
+	if _, err := parseChanges(r.Changes); err != nil { // later nobody knows the line
+		return fmt.Errorf("line %d: a record of stream %s: %w", number, r.Stream, err)
+	}
 	if s.open == nil {
 		s.open = &chunk{stream: s, first: w.seq}
 	}

@@ -36,6 +36,7 @@ func TestMalformedLines(t *testing.T) {
 		`{"type":"RECORD","record":{"stream":"test_stream","data":"x"}}`:                                          "line 2: a record of stream \"test_stream\" whose data is not an object",
 		`{"type":"STATE","state":{"type":"STREAM","stream":{}}}`:                                                  "line 2: a STREAM state without the name",
 		`{"type":"RECORD","record":{"stream":"test_stream","data":{},"file_reference":{"staging_file_url":"x"}}}`: "line 2: a record of stream Descriptor(namespace=null, name=test_stream) refers to a file",
+		`{"type":"RECORD","record":{"stream":"test_stream","data":{},"meta":{"changes":[{"field":5}]}}}`:          "line 2: a record of stream Descriptor(namespace=null, name=test_stream): meta.changes",
 		`{"type":"RECORD","record":{"str`:                                                                         "line 2: a message that is not valid JSON: unexpected end of JSON input",
 		`{"record":{"stream":"test_stream","data":{"id":NaN},"emitted_at":1},"type":"RECORD"}`:                    "line 2: a message that is not valid JSON: invalid character 'N'",
 		record(`{"id":`+strings.Repeat("[", 10001)+strings.Repeat("]", 10001)+`}`, 1):                             "exceeded max depth",
