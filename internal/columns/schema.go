@@ -192,8 +192,13 @@ func (t *Type) nested() bool {
 
 func (p *parser) parse(v []byte, path string, depth int) (*Type, keywords, error) {
 	if jsonscan.KindOf(v) != jsonscan.Object {
-		t, err := p.unknown(path, string(v))
-		return t, keywords{}, err
+		switch jsonscan.KindOf(v) {
+		case jsonscan.True, jsonscan.False, jsonscan.Null:
+			t, err := p.unknown(path, string(v))
+			return t, keywords{}, err
+		case jsonscan.Bad, jsonscan.Object, jsonscan.Array, jsonscan.Number, jsonscan.String:
+		}
+		return nil, keywords{}, problem.New(problem.Invalid, "schema%s: a schema is an object, not %.40s", at(path), v)
 	}
 	s, err := p.keywords(v, path)
 	if err != nil {
