@@ -59,6 +59,9 @@ func probe(ctx context.Context, b objstore.Bucket, cfg *config.Config, overwrite
 	c.Metadata = map[string]string{markDestination: cfg.ID, markObject: uuid()}
 	c.Overwrite = true
 	if err := b.Create(ctx, key, c); err != nil {
+		if d, ok := b.(objstore.Deleter); ok && overwrite && objstore.AsError(err).Outcome == objstore.Ambiguous {
+			_ = d.Delete(ctx, key) // it may be there; if not even that is possible, it stays
+		}
 		return step(err, cfg)
 	}
 	// Stores that do not know conditions could let two writers take one name.

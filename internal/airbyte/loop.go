@@ -160,11 +160,15 @@ func (w *writer) chunk(l lines) (ended bool, err error) {
 	}
 	text, number, before := l.text, l.first, w.seq
 	for len(text) > 0 {
-		line := text
+		line, whole := text, false
 		if end := bytes.IndexByte(text, '\n'); end >= 0 {
-			line, text = text[:end], text[end+1:]
+			line, text, whole = text[:end], text[end+1:], true
 		} else {
 			text = nil
+		}
+		if !whole && protocol.BreaksOff(line) {
+			w.cut = number
+			break
 		}
 		if err := w.take(line, number); err != nil {
 			return true, err

@@ -124,13 +124,14 @@ func (n *namer) list(ctx context.Context) error {
 			prefix = key[:at]
 		}
 	}
-	for info, err := range lister.List(ctx, prefix) {
-		if err != nil {
-			if objstore.AsError(err).Reason.NeedsPerson() {
-				return nil
-			}
-			return fmt.Errorf("look for part numbers in use: %w", err)
+	all, err := patient(ctx, func() ([]objstore.Info, error) { return list(ctx, lister, prefix) })
+	if err != nil {
+		if objstore.AsError(err).Reason.NeedsPerson() {
+			return nil
 		}
+		return fmt.Errorf("look for part numbers in use: %w", err)
+	}
+	for _, info := range all {
 		if part, ok := n.template.Part(info.Key, n.v); ok {
 			n.v.Part = max(n.v.Part, part)
 		}

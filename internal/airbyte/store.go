@@ -107,7 +107,7 @@ func parseChanges(text []byte) ([]columns.Change, error) {
 	}
 	var list []struct{ Field, Change, Reason string }
 	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, problem.New(problem.Invalid, "meta.changes of a record cannot be read: %w", err)
+		return nil, problem.New(problem.Invalid, "meta.changes cannot be read: %w", err)
 	}
 	out := make([]columns.Change, len(list))
 	for i, c := range list {

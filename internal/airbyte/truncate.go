@@ -52,10 +52,11 @@ func superseded(ctx context.Context, b listedBucket, destination string, s *stre
 	}
 	var infos []objstore.Info
 	var began time.Time
-	for info, err := range b.List(ctx, s.names.prefix()) {
-		if err != nil {
-			return nil, err
-		}
+	all, err := patient(ctx, func() ([]objstore.Info, error) { return list(ctx, b, s.names.prefix()) })
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range all {
 		if !own[info.Key] {
 			infos = append(infos, info)
 			continue
@@ -71,7 +72,7 @@ func superseded(ctx context.Context, b listedBucket, destination string, s *stre
 		}
 	}
 	found := make([]*Superseded, len(infos))
-	err := parallel(ctx, len(infos), func(ctx context.Context, i int) error {
+	err = parallel(ctx, len(infos), func(ctx context.Context, i int) error {
 		info, err := patient(ctx, func() (objstore.Info, error) { return b.Stat(ctx, infos[i].Key) })
 		if err != nil {
 			if objstore.AsError(err).Reason == objstore.NoObject {
@@ -107,6 +108,17 @@ func superseded(ctx context.Context, b listedBucket, destination string, s *stre
 		}
 	}
 	return out, nil
+}
+
+// list returns all objects below a prefix.
+func list(ctx context.Context, b objstore.Lister, prefix string) (all []objstore.Info, err error) {
+	for info, err := range b.List(ctx, prefix) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, info)
+	}
+	return all, nil
 }
 
 // truncate deletes what a complete generation replaces. If it fails on the way

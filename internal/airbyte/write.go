@@ -118,6 +118,7 @@ type writer struct {
 	lastCame  time.Time
 	sawStatus bool
 	notJSON   int64
+	cut       int64 // number of the last line, if the input ends inside it
 	queue     []job
 	running   int
 	jobs      int64
@@ -239,7 +240,8 @@ func (w *writer) truncates() bool {
 func (w *writer) whole(ctx context.Context, in io.Reader) (err error) {
 	if w.truncates() {
 		// Better now than after hours of records.
-		if err := probe(ctx, w.deps.Bucket, w.cfg, true, w.out); err != nil {
+		_, err := patient(ctx, func() (struct{}, error) { return struct{}{}, probe(ctx, w.deps.Bucket, w.cfg, true, w.out) })
+		if err != nil {
 			return fmt.Errorf("an overwriting sync needs more than appending: %w", err)
 		}
 		for _, s := range w.track.streams {
@@ -295,7 +297,7 @@ func (w *writer) finish(ctx context.Context) error {
 // verdict judges the statuses at the end of the input, and completes streams of
 // sources that know none.
 func (w *writer) verdict() error {
-	if !w.sawStatus && (w.cfg.AssumeComplete || w.appendsOnly()) {
+	if w.cut == 0 && !w.sawStatus && (w.cfg.AssumeComplete || w.appendsOnly()) {
 		for _, s := range w.track.streams {
 			s.status = protocol.Complete
 		}
@@ -320,6 +322,12 @@ func (w *writer) verdict() error {
 			text += "; "
 		}
 		text += "the input ended without a COMPLETE status for " + missing[2:]
+	}
+	if w.cut > 0 {
+		w.out.Log(protocol.Warn, "the input breaks off in line %d", w.cut)
+		if text != "" {
+			text = fmt.Sprintf("the input breaks off in line %d, so its source died; ", w.cut) + text
+		}
 	}
 	if text == "" {
 		return nil
@@ -428,6 +436,9 @@ func (w *writer) record(r *protocol.Record, number int64) error {
 	}
 	if r.File {
 		return problem.New(problem.Invalid, "line %d: a record of stream %s refers to a file; copying files is not supported, only records are written", number, r.Stream)
+	}
+	if _, err := parseChanges(r.Changes); err != nil { // later nobody knows the line
+		return fmt.Errorf("line %d: a record of stream %s: %w", number, r.Stream, err)
 	}
 	if s.open == nil {
 		s.open = &chunk{stream: s, first: w.seq}

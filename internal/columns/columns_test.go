@@ -155,6 +155,29 @@ func FuzzSchema(f *testing.F) {
 	})
 }
 
+// null is as good as absent: nothing is known of such a column, and only strict
+// minds. What can only be a mistake is refused.
+func TestSchemasThatAreNone(t *testing.T) {
+	for _, s := range []string{`null`, `{"type":"object","properties":null}`, `{"oneOf":null,"properties":null,"type":"array","items":null}`} {
+		text := []byte(`{"properties":{"a":` + s + `,"b":{"type":"integer"}}}`)
+		fields, err := columns.Parse(text, false)
+		if err != nil || len(fields) != 2 || fields[0].Type.Kind != columns.JSON || fields[1].Type.Kind != columns.Int64 {
+			t.Errorf("%s: %+v, %v", s, fields, err)
+		}
+		if _, err := columns.Parse(text, true); s[0] != '{' && problem.KindOf(err) != problem.Invalid {
+			t.Errorf("%s, strictly: %v", s, err)
+		}
+	}
+	for _, s := range []string{`5`, `"string"`, `[]`} {
+		if _, err := columns.Parse([]byte(`{"properties":{"a":`+s+`}}`), false); problem.KindOf(err) != problem.Invalid {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	if fields, err := columns.Parse([]byte(`{"type":"object","properties":null}`), true); err != nil || len(fields) != 0 {
+		t.Errorf("%v, %v", fields, err)
+	}
+}
+
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{"spécial": "special", "a+1": "a_1", "1st": "_1st", "Foo.Bar": "Foo_Bar", "": "_", "日本": "__", "ﬁ": "fi", "_spøcial": "_sp_cial"} {
 		if got := columns.Clean(in); got != want {

@@ -134,6 +134,9 @@ func (p *parser) keywords(v []byte, path string) (keywords, error) {
 }
 
 func want(v []byte, k jsonscan.Kind, path, keyword, what string) ([]byte, error) {
+	if jsonscan.KindOf(v) == jsonscan.Null {
+		return nil, nil // as good as absent
+	}
 	if jsonscan.KindOf(v) != k {
 		return nil, problem.New(problem.Invalid, "schema%s: %s must be %s", at(path), keyword, what)
 	}
@@ -208,9 +211,11 @@ func (t *Type) nested() bool {
 
 func (p *parser) parse(v []byte, path string, depth int) (*Type, keywords, error) {
 	if jsonscan.KindOf(v) != jsonscan.Object {
-		if k := jsonscan.KindOf(v); k == jsonscan.True || k == jsonscan.False {
+		switch jsonscan.KindOf(v) {
+		case jsonscan.True, jsonscan.False, jsonscan.Null:
 			t, err := p.unknown(path, string(v))
 			return t, keywords{}, err
+		case jsonscan.Bad, jsonscan.Object, jsonscan.Array, jsonscan.Number, jsonscan.String:
 		}
 		return nil, keywords{}, problem.New(problem.Invalid, "schema%s: a schema is an object, not %.40s", at(path), v)
 	}
@@ -409,7 +414,7 @@ func wellKnown(ref string) *Type {
 
 func (p *parser) unknown(path, what string) (*Type, error) {
 	if p.strict {
-		return nil, problem.New(problem.Invalid, "schema%s: type %s is not known", at(path), what)
+		return nil, problem.New(problem.Invalid, "schema%s: type %.80s is not known", at(path), what)
 	}
 	return &Type{Kind: JSON}, nil
 }

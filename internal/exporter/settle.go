@@ -36,7 +36,7 @@ func settle(maybe bool, err error) verdict {
 		return verdict{
 			blocked: true,
 			problem: fmt.Sprintf("the object %s exists already and was not written by this exporter; strm does not touch it. "+
-				"Remove or rename it, or give the exporter a path prefix of its own", e.Key),
+				"Remove or rename it. A path prefix of its own keeps the exporter's later batches out of the way; this one keeps its name", e.Key),
 		}
 	case objstore.NotSent, objstore.Rejected:
 		return verdict{

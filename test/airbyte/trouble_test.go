@@ -24,7 +24,7 @@ func jsonl() map[string]any {
 // that are broken end the sync.
 func TestMalformedLines(t *testing.T) {
 	w := newWorld(t, jsonl())
-	a := w.sync([]stream{one(0, 0, 1)}, "Downloading...", record(`{"id":1}`, 1), "", `{"type":"RECORD","record":{"str`, `{"type":"NEW_THING","x":1}`, complete()).must()
+	a := w.sync([]stream{one(0, 0, 1)}, "Downloading...", record(`{"id":1}`, 1), "", `{"downloaded": NaN}`, `{"type":"NEW_THING","x":1}`, complete()).must()
 	logs := strings.Join(a.of("LOG"), "\n")
 	for _, want := range []string{`"INFO","message":"line 1 is no JSON object and is ignored: Downloading...`, `"WARN","message":"line 4 is no JSON object`, "2 lines were no JSON objects"} {
 		if !strings.Contains(logs, want) {
@@ -36,10 +36,30 @@ func TestMalformedLines(t *testing.T) {
 		`{"type":"RECORD","record":{"stream":"test_stream","data":"x"}}`:                                          "line 2: a record of stream \"test_stream\" whose data is not an object",
 		`{"type":"STATE","state":{"type":"STREAM","stream":{}}}`:                                                  "line 2: a STREAM state without the name",
 		`{"type":"RECORD","record":{"stream":"test_stream","data":{},"file_reference":{"staging_file_url":"x"}}}`: "line 2: a record of stream Descriptor(namespace=null, name=test_stream) refers to a file",
+		`{"type":"RECORD","record":{"stream":"test_stream","data":{},"meta":{"changes":[{"field":5}]}}}`:          "line 2: a record of stream Descriptor(namespace=null, name=test_stream): meta.changes",
+		`{"type":"RECORD","record":{"str`:                                                                         "line 2: a message that is not valid JSON: unexpected end of JSON input",
+		`{"record":{"stream":"test_stream","data":{"id":NaN},"emitted_at":1},"type":"RECORD"}`:                    "line 2: a message that is not valid JSON: invalid character 'N'",
+		record(`{"id":`+strings.Repeat("[", 10001)+strings.Repeat("]", 10001)+`}`, 1):                             "exceeded max depth",
 	} {
 		w.sync([]stream{one(0, 0, 1)}, record(`{"id":2}`, 1), line, complete()).fails(words, "config_error")
 	}
 	expect(t, "rows", values(w.rows(""), "id"), "1")
+}
+
+// A source that died while it wrote a line, and sends no statuses: what came is
+// stored, and the end of the input is no success.
+func TestInputThatBreaksOff(t *testing.T) {
+	for _, last := range []string{"{", `{"ty`, record(`{"id":2}`, 1)[:60]} {
+		w := newWorld(t, jsonl(), "assume_complete_at_eof", true)
+		st := state(`{}`, "")
+		in := strings.NewReader(strings.Join([]string{record(`{"id":1}`, 1), st, last}, "\n"))
+		a := w.command(in, w.files([]stream{one(0, 0, 1)})...).fails("the input breaks off in line 3", "transient_error")
+		expect(t, "states", a.states(), echo(st, 1))
+		expect(t, "rows", values(w.rows(""), "id"), "1")
+		// What was said to be complete is.
+		in = strings.NewReader(strings.Join([]string{record(`{"id":3}`, 1), complete(), last}, "\n"))
+		w.command(in, w.files([]stream{one(0, 0, 2)})...).must()
+	}
 }
 
 func TestMixedStates(t *testing.T) {
@@ -110,6 +130,35 @@ func TestLostAnswers(t *testing.T) {
 				t.Errorf("%d puts", n.Load())
 			}
 		})
+	}
+}
+
+// An overwriting sync asks more than once for whatever it needs, at its
+// beginning and, after hours of records, at its end.
+func TestOverwriteUnderFaults(t *testing.T) {
+	actions := []string{"s3:PutObject", "s3:ListBucket", "s3:GetObject", "s3:DeleteObject"}
+	for _, action := range actions {
+		for name, fault := range map[string]s3fault.Fault{"dropped": {Kind: s3fault.Drop}, "answer lost": {Kind: s3fault.Drop, After: true}, "busy": {Kind: s3fault.Busy}} {
+			for nth := int32(1); nth <= 3; nth++ {
+				t.Run(fmt.Sprint(action, " ", name, " ", nth), func(t *testing.T) {
+					t.Parallel()
+					w := newWorld(t, jsonl(), "s3_path_format", "${STREAM_NAME}/", "file_name_pattern", "part_{part_number}{format_extension}")
+					w.sync([]stream{one(1, 1, 1)}, record(`{"id":1}`, 1), complete()).must()
+					var n atomic.Int32
+					w.faults.SetDecide(func(r s3fault.Request) s3fault.Fault {
+						if r.Action == action && n.Add(1) == nth {
+							return fault
+						}
+						return s3fault.Fault{}
+					})
+					w.sync([]stream{one(2, 2, 2)}, record(`{"id":2}`, 1), complete()).must()
+					expect(t, "rows", values(w.rows(""), "id"), "2")
+					if keys := w.keys(); len(keys) != 1 {
+						t.Errorf("%q", keys)
+					}
+				})
+			}
+		}
 	}
 }
 
@@ -240,6 +289,7 @@ func TestCheck(t *testing.T) {
 		{"format", map[string]any{"format_type": "Avro"}, "Avro is not supported"},
 		{"s3_path_format", "${NAME}", "${NAME} is not known"},
 		{"secret_access_key", nil, "go together"},
+		{"column_names", map[string]any{"time": "_airbyte_raw_id"}, "_airbyte_raw_id\" would stand for two things"},
 		{"role_arn", "arn:aws:iam::123456789012:role/x", "not both"},
 	} {
 		old := w.config[c.key]

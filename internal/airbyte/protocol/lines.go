@@ -2,9 +2,12 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"strm/internal/jsonscan"
 )
 
 // chunkSize is how much is read at once.
@@ -82,4 +85,11 @@ func (l *Lines) give(chunk []byte) ([]byte, int64, error) {
 	first := l.line + 1
 	l.line += int64(bytes.Count(chunk, []byte{'\n'}))
 	return chunk, first, nil
+}
+
+// BreaksOff reports whether a last line that has no line break is the beginning
+// of a JSON object: who wrote it died.
+func BreaksOff(line []byte) bool {
+	line = jsonscan.Trim(line)
+	return len(line) > 0 && line[0] == '{' && !json.Valid(line)
 }

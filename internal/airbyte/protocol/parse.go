@@ -16,14 +16,39 @@ import (
 // source's output. Such lines are no messages.
 var ErrNotJSON = errors.New("not a JSON object")
 
+// meant reports whether a line that is not valid JSON was meant as a message
+// that must not be lost. Sources write NaN, or several threads of theirs at once.
+func meant(line []byte) bool {
+	for _, word := range []string{`"RECORD"`, `"STATE"`, `"TRACE"`} {
+		if bytes.Contains(line, []byte(word)) {
+			return true
+		}
+	}
+	first := bytes.TrimLeft(line[1:], " \t")
+	for _, key := range []string{`"record"`, `"state"`, `"trace"`} { // the type may come last
+		if bytes.HasPrefix(first, []byte(key)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Parse reads a line. Properties it does not know are accepted, null is as good
 // as absent, and of a repeated key the last counts. ErrNotJSON is in the chain
-// if the line is no message; other errors mean a message that is broken. Text
+// if the line is no message; other errors mean a message that is broken, or was
+// meant as one and is not valid JSON: passed over, it would be lost. Text
 // that is not UTF-8 is repaired with U+FFFD first: then the message points into
 // a copy.
 func Parse(line []byte) (Message, error) {
-	line = jsonscan.Trim(line)
-	if len(line) == 0 || line[0] != '{' || !json.Valid(line) {
+	line = jsonscan.Trim(bytes.TrimPrefix(line, []byte("\uFEFF"))) // some shells begin a pipe with a byte order mark
+	if len(line) == 0 || line[0] != '{' {
+		return Message{}, ErrNotJSON
+	}
+	if !json.Valid(line) {
+		if meant(line) {
+			var v json.RawMessage
+			return Message{}, fmt.Errorf("a message that is not valid JSON: %w", json.Unmarshal(line, &v))
+		}
 		return Message{}, ErrNotJSON
 	}
 	if !utf8.Valid(line) {
@@ -116,19 +141,28 @@ func parseRecord(v []byte) (Message, error) {
 	return out, nil
 }
 
+// mostMillis bounds a time: readers of tables count in microseconds, and fail at
+// a file with more. Nanoseconds in the place of milliseconds are above it.
+const mostMillis = math.MaxInt64 / 1000
+
 // number reads whole numbers, also when they are written as 1e3 or 5.0.
 func number(v []byte) (int64, error) {
 	if jsonscan.KindOf(v) == jsonscan.Null {
 		return 0, nil
 	}
-	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
-		return n, nil
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil {
+		f, ferr := strconv.ParseFloat(string(v), 64)
+		if err = ferr; math.Abs(f) <= mostMillis {
+			n = int64(f)
+		} else {
+			n = math.MaxInt64
+		}
 	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || math.Abs(f) > 1<<62 {
+	if err != nil || n > mostMillis || n < -mostMillis {
 		return 0, fmt.Errorf("%.40q is not a number of milliseconds", v)
 	}
-	return int64(f), nil
+	return n, nil
 }
 
 // member returns the last member of that name and kind, or nothing.

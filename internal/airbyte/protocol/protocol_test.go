@@ -30,6 +30,9 @@ func TestRecords(t *testing.T) {
 	if got := string(r.Changes); got != `[{"field":"a","change":"NULLED","reason":"SOURCE_RETRIEVAL_ERROR"}]` {
 		t.Errorf("changes %s", got)
 	}
+	if m, err = protocol.Parse([]byte("\uFEFF" + `{"type":"RECORD","record":{"stream":"s","data":{}}}`)); err != nil || m.Kind != protocol.KindRecord {
+		t.Errorf("%+v, %v", m, err)
+	}
 	m, err = protocol.Parse([]byte("{\"type\":\"RECORD\",\"record\":{\"stream\":\"s\",\"namespace\":\"n\",\"emitted_at\":1.5e3,\"data\":{\"a\":\"\xff\"},\"file_reference\":{}}}"))
 	if err != nil || m.Record.EmittedAt != 1500 || string(m.Record.Data) != `{"a":"`+"\uFFFD"+`"}` || !m.Record.File || m.Record.Stream.Namespace != "n" {
 		t.Errorf("%+v, %v", m, err)
@@ -37,7 +40,7 @@ func TestRecords(t *testing.T) {
 }
 
 func TestWhatIsNoMessage(t *testing.T) {
-	for _, line := range []string{"", "Traceback (most recent call last):", "[1]", `{"type":"RECORD"`, `"RECORD"`, "{'type': 'LOG'}", "{} {}"} {
+	for _, line := range []string{"", "Traceback (most recent call last):", "[1]", "{", `{"ty`, `{"x":NaN}`, `{"type":"LOG"`, `{'type': 'RECORD'}`, `"RECORD"`, "{'type': 'LOG'}", "{} {}"} {
 		if _, err := protocol.Parse([]byte(line)); !errors.Is(err, protocol.ErrNotJSON) {
 			t.Errorf("%q: %v", line, err)
 		}
@@ -51,15 +54,20 @@ func TestWhatIsNoMessage(t *testing.T) {
 
 func TestBrokenMessages(t *testing.T) {
 	for line, want := range map[string]string{
-		`{"type":"RECORD"}`:                                                    "without a record",
-		`{"type":"RECORD","record":{"data":{}}}`:                               "without the name",
-		`{"type":"RECORD","record":{"stream":"s"}}`:                            "not an object",
-		`{"type":"RECORD","record":{"stream":"s","data":[1]}}`:                 "not an object",
-		`{"type":"RECORD","record":{"stream":"s","data":{},"emitted_at":"x"}}`: "emitted_at",
-		`{"type":"STATE","state":null}`:                                        "without a state",
-		`{"type":"STATE","state":{"type":"STREAM"}}`:                           "without the name",
-		`{"type":"STATE","state":{"type":"ODD"}}`:                              "unknown type",
-		`{"type":"TRACE","trace":{"type":"STREAM_STATUS"}}`:                    "unknown value",
+		`{"type":"RECORD"}`:                                                                    "without a record",
+		`{"type":"RECORD"`:                                                                     "unexpected end",
+		`{ "record":{"stream":"s","da`:                                                         "unexpected end",
+		`{"type":"STATE","state":{"n":NaN}}`:                                                   "invalid character 'N'",
+		`{"type":"RECORD","record":{"data":{}}}`:                                               "without the name",
+		`{"type":"RECORD","record":{"stream":"s"}}`:                                            "not an object",
+		`{"type":"RECORD","record":{"stream":"s","data":[1]}}`:                                 "not an object",
+		`{"type":"RECORD","record":{"stream":"s","data":{},"emitted_at":"x"}}`:                 "emitted_at",
+		`{"type":"RECORD","record":{"stream":"s","data":{},"emitted_at":1795194229756000000}}`: "emitted_at",
+		`{"type":"RECORD","record":{"stream":"s","data":{},"emitted_at":-1.8e18}}`:             "emitted_at",
+		`{"type":"STATE","state":null}`:                                                        "without a state",
+		`{"type":"STATE","state":{"type":"STREAM"}}`:                                           "without the name",
+		`{"type":"STATE","state":{"type":"ODD"}}`:                                              "unknown type",
+		`{"type":"TRACE","trace":{"type":"STREAM_STATUS"}}`:                                    "unknown value",
 		`{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"status":"COMPLETE","stream_descriptor":null}}}`: "without the name",
 	} {
 		if _, err := protocol.Parse([]byte(line)); err == nil || errors.Is(err, protocol.ErrNotJSON) || !strings.Contains(err.Error(), want) {

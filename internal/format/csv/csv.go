@@ -33,11 +33,11 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	const contentType = "text/csv"
 	switch o.Compression {
 	case "", format.None:
-		return format.Variant{Compression: format.None, Ext: "csv", ContentType: contentType, Encoder: "csv/1"}, nil
+		return format.Variant{Compression: format.None, Ext: "csv", ContentType: contentType, Encoder: "csv/2"}, nil
 	case format.Gzip:
-		return format.Variant{Compression: format.Gzip, Ext: "csv.gz", ContentType: "application/gzip", Encoder: "csv-gzip/1"}, nil
+		return format.Variant{Compression: format.Gzip, Ext: "csv.gz", ContentType: "application/gzip", Encoder: "csv-gzip/2"}, nil
 	case format.Zstd:
-		return format.Variant{Compression: format.Zstd, Ext: "csv.zst", ContentType: "application/zstd", Encoder: "csv-zstd/1"}, nil
+		return format.Variant{Compression: format.Zstd, Ext: "csv.zst", ContentType: "application/zstd", Encoder: "csv-zstd/2"}, nil
 	}
 	return format.Variant{}, problem.New(problem.Invalid, "compression %q is not known for csv; use none, gzip or zstd", o.Compression)
 }

@@ -67,6 +67,16 @@ func Of(o stream.Output, flat bool) (*Envelope, error) {
 		}
 	}
 	e.names[DataWithID] = e.names[Data]
+	for _, together := range [][]Part{{ID, Time, Meta, Generation}, {Metadata, Data}, {Time, Data}, {ID, Data}, {Meta, Data}, {Generation, Data}} {
+		if e.Style == stream.EnvelopeTarsal && len(together) == 2 && together[0] != Metadata {
+			continue // id and time are inside
+		}
+		for i, p := range together {
+			if e.names[p] != "" && e.takes([]byte(e.names[p]), together[:i]) {
+				return nil, problem.New(problem.Invalid, "the name %.80q would stand for two things of the envelope", e.names[p])
+			}
+		}
+	}
 	switch o.Flattening {
 	case stream.FlattenDefault:
 	case stream.FlattenNone:
@@ -134,7 +144,7 @@ func (e *Envelope) Append(dst []byte, p Part, run format.Run, r *format.Row, eve
 	case DataWithID:
 		dst = e.member(append(dst, '{'), ID)
 		dst = append(AppendUUID(append(dst, '"'), r.ID), '"')
-		dst, event = members(dst, event)
+		dst, event = members(dst, e.apart(event, ID))
 	case Data, Root:
 	}
 	return append(dst, event...)
@@ -160,7 +170,11 @@ func (e *Envelope) Object(dst []byte, run format.Run, r *format.Row, event []byt
 		dst = e.Append(e.member(append(dst, ','), Generation), Generation, run, r, nil)
 	}
 	if e.Flat {
-		dst, body = members(dst, event)
+		parts := []Part{ID, Time}
+		if e.Style == stream.EnvelopeAirbyte1 {
+			parts = []Part{ID, Time, Meta, Generation}
+		}
+		dst, body = members(dst, e.apart(event, parts...))
 		return dst, body, ""
 	}
 	return e.member(append(dst, ','), Data), event, "}"

@@ -9,6 +9,7 @@ package jsonl
 import (
 	"bytes"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -61,7 +62,7 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 		return v, problem.New(problem.Invalid, "compression %q is not known for jsonl; use none, gzip or zstd", o.Compression)
 	}
 	if env.Style != stream.EnvelopeNone {
-		v.Encoder = "enveloped-" + v.Encoder
+		v.Encoder = "enveloped-" + strings.TrimSuffix(v.Encoder, "1") + "2"
 	}
 	return v, nil
 }

@@ -41,9 +41,9 @@ func TestEncodersArePinned(t *testing.T) {
 		{stream.Output{Compression: "none"}, "jsonl/1 5c1a906f1a305654"},
 		{stream.Output{Compression: "gzip"}, "jsonl-gzip/1 925a7f96a0c48c8c"},
 		{stream.Output{Compression: "zstd"}, "jsonl-zstd/1 629da98485d8adda"},
-		{stream.Output{Compression: "none", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl/1 4c8e83caac3ca899"},
-		{stream.Output{Compression: "gzip", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-gzip/1 a0f823aad420cf74"},
-		{stream.Output{Compression: "zstd", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-zstd/1 019f151e30e69335"},
+		{stream.Output{Compression: "none", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl/2 4c8e83caac3ca899"},
+		{stream.Output{Compression: "gzip", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-gzip/2 a0f823aad420cf74"},
+		{stream.Output{Compression: "zstd", Envelope: stream.Envelope{Style: "tarsal"}}, "enveloped-jsonl-zstd/2 019f151e30e69335"},
 	} {
 		var buf bytes.Buffer
 		if _, err := (jsonl.Format{}).Encode(&buf, c.o, formattest.Input(formattest.Blocks(t, 1, 4000, 2, 3, 900, 900, 900, 900, 4000, 1))); err != nil {

@@ -41,6 +41,11 @@ func TestEnvelopes(t *testing.T) {
 			`{"_airbyte_raw_id":"0a61de1b-9cdd-4455-a739-93572c9a5f20","_airbyte_extracted_at":1631948170000,"_airbyte_meta":{"sync_id":10111,"changes":[]},"_airbyte_generation_id":11,"a" : 1}`},
 		"1.x root of nothing": {stream.Output{Envelope: stream.Envelope{Style: "airbyte-1.x"}, Flattening: "root"}, r, `{ }`,
 			`{"_airbyte_raw_id":"0a61de1b-9cdd-4455-a739-93572c9a5f20","_airbyte_extracted_at":1631948170000,"_airbyte_meta":{"sync_id":10111,"changes":[]},"_airbyte_generation_id":11}`},
+		"1.x root, members with the envelope's names": {stream.Output{Envelope: stream.Envelope{Style: "airbyte-1.x"}, Flattening: "root"}, r, `{"_airbyte_raw_id":"r", "_airbyte_raw_id_1":1,"\u005fairbyte_meta" : {"a":[]},"b\"":2,"_airbyte_meta":null,"_airbyte_data":3}`,
+			`{"_airbyte_raw_id":"0a61de1b-9cdd-4455-a739-93572c9a5f20","_airbyte_extracted_at":1631948170000,"_airbyte_meta":{"sync_id":10111,"changes":[]},"_airbyte_generation_id":11,` +
+				`"_airbyte_raw_id_2":"r","_airbyte_raw_id_1":1,"_airbyte_meta_1":{"a":[]},"b\"":2,"_airbyte_meta_1":null,"_airbyte_data":3}`},
+		"1.x, members with the envelope's names": {stream.Output{Envelope: stream.Envelope{Style: "airbyte-1.x"}}, r, `{"_airbyte_raw_id":"r"}`,
+			`{"_airbyte_raw_id":"0a61de1b-9cdd-4455-a739-93572c9a5f20","_airbyte_extracted_at":1631948170000,"_airbyte_meta":{"sync_id":10111,"changes":[]},"_airbyte_generation_id":11,"_airbyte_data":{"_airbyte_raw_id":"r"}}`},
 		"names": {stream.Output{Envelope: stream.Envelope{Style: "tarsal", MetadataName: "m", IDName: `i"d`, TimeName: "t", DataName: "d"}}, r, `{"a":99999999999999999999999999999999,"a":50000.0000000000000001}`,
 			`{"m":{"i\"d":"0a61de1b-9cdd-4455-a739-93572c9a5f20","t":"1631948170000"},"d":{"a":99999999999999999999999999999999,"a":50000.0000000000000001}}`},
 	} {
@@ -73,6 +78,25 @@ func TestEventsKeepTheirIDs(t *testing.T) {
 		`{"_airbyte_raw_id":"f17cf8e9-ffd3-52f9-9157-7c099b60a6a5","_airbyte_extracted_at":1774518960000,"m":{"sync_id":7,"changes":[]},"g":0,"_airbyte_data":{"id":1,"url":"https://example.com/page/0","text":"event number 0 of a block"}}` + "\n"
 	if buf.String() != want {
 		t.Errorf("got\n%s", buf.String())
+	}
+}
+
+func TestNamesDiffer(t *testing.T) {
+	for name, c := range map[string]struct {
+		e   stream.Envelope
+		bad bool
+	}{
+		"two alike":         {stream.Envelope{Style: "airbyte-1.x", IDName: "x", MetaName: "x"}, true},
+		"as a default":      {stream.Envelope{Style: "airbyte-0.x", TimeName: "_airbyte_data"}, true},
+		"inside":            {stream.Envelope{Style: "tarsal", IDName: "x", TimeName: "x"}, true},
+		"beside":            {stream.Envelope{Style: "tarsal", MetadataName: "data"}, true},
+		"in two places":     {stream.Envelope{Style: "tarsal", IDName: "x", DataName: "x"}, false},
+		"not in this style": {stream.Envelope{Style: "airbyte-0.x", IDName: "_airbyte_meta"}, false},
+	} {
+		_, err := jsonl.Format{}.Variant(stream.Output{Envelope: c.e})
+		if bad := problem.KindOf(err) == problem.Invalid; bad != c.bad || !bad && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

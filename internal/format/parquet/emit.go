@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -146,8 +147,14 @@ func (e *emitter) scalar(k columns.Kind, v columns.Value) (parquet.Value, column
 	switch {
 	case k == columns.Bool && (is == jsonscan.True || is == jsonscan.False):
 		return parquet.BooleanValue(is == jsonscan.True), columns.Fits
-	case k == columns.Int64 && is == jsonscan.Number, k == columns.Millis && is == jsonscan.Number:
+	case k == columns.Int64 && is == jsonscan.Number:
 		n, fit := columns.ToInt64(v.Raw)
+		return parquet.Int64Value(n), fit
+	case k == columns.Millis && is == jsonscan.Number:
+		n, fit := columns.ToInt64(v.Raw)
+		if fit == columns.Fits && (n > math.MaxInt64/1000 || n < math.MinInt64/1000) {
+			fit = columns.TooLarge // readers make microseconds of it
+		}
 		return parquet.Int64Value(n), fit
 	case k == columns.Double && is == jsonscan.Number:
 		f, fit := columns.ToDouble(v.Raw)

@@ -22,13 +22,13 @@ import (
 // library, another rule), raise that version in Variant first.
 func TestEncodersArePinned(t *testing.T) {
 	for c, want := range map[string]string{
-		"none":   "parquet-none/2 51a4cc670582f342",
-		"snappy": "parquet-snappy/2 f3f909cc6ab5f099",
-		"gzip":   "parquet-gzip/2 76d1ff63042717a9",
-		"zstd":   "parquet-zstd/2 c5c0667edf8f7bbd",
-		"lz4":    "parquet-lz4/2 e78d4d0dd4f775ef",
-		"brotli": "parquet-brotli/2 1ef0e422e0e05940",
-		"lzo":    "parquet-lzo/2 a914cc56d876d2bd",
+		"none":   "parquet-none/3 51a4cc670582f342",
+		"snappy": "parquet-snappy/3 f3f909cc6ab5f099",
+		"gzip":   "parquet-gzip/3 76d1ff63042717a9",
+		"zstd":   "parquet-zstd/3 c5c0667edf8f7bbd",
+		"lz4":    "parquet-lz4/3 e78d4d0dd4f775ef",
+		"brotli": "parquet-brotli/3 1ef0e422e0e05940",
+		"lzo":    "parquet-lzo/3 a914cc56d876d2bd",
 	} {
 		o := stream.Output{Compression: c, Envelope: stream.Envelope{Style: "airbyte-1.x"}, Parquet: stream.Parquet{RowGroupRows: 5000}}
 		var buf bytes.Buffer

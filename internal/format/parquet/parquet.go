@@ -53,7 +53,7 @@ func (Format) Variant(o stream.Output) (format.Variant, error) {
 	if c == "" {
 		c = "snappy"
 	}
-	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/2"}
+	v := format.Variant{Compression: c, Ext: "parquet", ContentType: "application/vnd.apache.parquet", Encoder: "parquet-" + c + "/3"}
 	_, err := codec(c)
 	return v, err
 }
