@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"strm/internal/notice"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -20,10 +21,8 @@ const (
 	maxURL          = 2048
 )
 
-var (
-	topicForm = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
-	queueForm = regexp.MustCompile(`^/([^/]+/)*[A-Za-z0-9_-]{1,80}(\.fifo)?$`)
-)
+// queueForm is the path of a queue's URL.
+var queueForm = regexp.MustCompile(`^/([^/]+/)*[A-Za-z0-9_-]{1,80}(\.fifo)?$`)
 
 // checkImporter refuses what cannot work, and takes the slash from the end of
 // the status folder, where people put one.
@@ -114,15 +113,14 @@ func checkStatusFolder(folder, prefix string) error {
 }
 
 func checkTopic(arn string) error {
-	switch {
-	case arn == "":
+	if arn == "" {
 		return nil
-	case !topicForm.MatchString(arn):
-		return problem.New(problem.Invalid, "topic %q is not the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:NAME", arn)
-	case strings.HasSuffix(arn, ".fifo"):
-		return problem.New(problem.Invalid, "topic %q is a FIFO topic, and S3 notifies standard ones only", arn)
 	}
-	return nil
+	t, err := notice.ParseTopic(arn)
+	if err == nil && strings.HasSuffix(t.Name, ".fifo") {
+		err = problem.New(problem.Invalid, "topic %q is a FIFO topic, and S3 notifies standard ones only", arn)
+	}
+	return err
 }
 
 func checkQueue(text string, sink stream.Sink) error {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 
 	"strm/internal/awsauth"
 	"strm/internal/catalog"
@@ -72,4 +73,14 @@ func (s *Server) newNotices() *notices.Handler {
 		},
 		Observe: func(name string, o notices.Outcome) { s.metrics.notices.WithLabelValues(name, "sns", string(o)).Inc() },
 	})
+}
+
+// noticeURL is what the addresses of notification endpoints begin with. SNS asks
+// for https; without it only the path is known.
+func (s *Server) noticeURL() string {
+	path := notices.Endpoint("")
+	if s.public == nil || s.public.Scheme != "https" {
+		return path
+	}
+	return strings.TrimSuffix(s.public.String(), "/") + path
 }

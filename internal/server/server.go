@@ -157,14 +157,6 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	s.metrics.watch(s)
 }
 
-// noticeURL is where SNS reaches the server: it asks for https.
-func (s *Server) noticeURL() string {
-	if s.public == nil || s.public.Scheme != "https" {
-		return ""
-	}
-	return strings.TrimSuffix(s.public.String(), "/")
-}
-
 func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {
 	return func(ctx context.Context, sink stream.Sink) (objstore.Bucket, error) {
 		// In the logs of the vendor a role's session tells which strm it was.
