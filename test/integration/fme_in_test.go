@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"strm/internal/api/apiv1"
 	"strm/test/harness"
 	"strm/test/snsdouble"
 )
@@ -42,10 +44,10 @@ func newInbox(t *testing.T, m *moto, bucket string) *inbox {
 		return doc[field]
 	}
 	m.admin().aws(t, "s3", "mb", "s3://"+bucket)
-	x.topic = one("TopicArn", "sns", "create-topic", "--name", bucket)
-	x.queue = one("QueueUrl", "sqs", "create-queue", "--queue-name", bucket)
-	x.direct = one("QueueUrl", "sqs", "create-queue", "--queue-name", bucket+"-direct")
-	m.admin().aws(t, "sns", "subscribe", "--topic-arn", x.topic, "--protocol", "sqs", "--notification-endpoint", x.arn(bucket), "--attributes", "RawMessageDelivery=true")
+	x.topic = one("TopicArn", "sns", "create-topic", "--endpoint-url", m.url, "--name", bucket)
+	x.queue = one("QueueUrl", "sqs", "create-queue", "--endpoint-url", m.url, "--queue-name", bucket)
+	x.direct = one("QueueUrl", "sqs", "create-queue", "--endpoint-url", m.url, "--queue-name", bucket+"-direct")
+	m.admin().aws(t, "sns", "subscribe", "--endpoint-url", m.url, "--topic-arn", x.topic, "--protocol", "sqs", "--notification-endpoint", x.arn(bucket), "--attributes", "RawMessageDelivery=true")
 	return x
 }
 
@@ -82,22 +84,18 @@ func front(t *testing.T, s *strm, d *snsdouble.Double) string {
 	return "https://localhost:" + port
 }
 
-// importerShown is what `strm get batch-importer` says, as far as the tests ask.
-type importerShown struct {
-	NotificationEndpoint string
-	Subscription         struct{ State, TestBucket string }
+// importer asks for an importer as it fares now.
+func (s *strm) importer(ctx context.Context, name string) (i apiv1.Importer, err error) {
+	err = s.cli.Call(ctx, http.MethodGet, "/v1/batch-importers/"+name, nil, &i)
+	return i, err
 }
 
 // imported waits until so many files are done.
 func (s *strm) imported(t *testing.T, importer string, files int, limit time.Duration) {
 	t.Helper()
 	err := harness.Poll(t.Context(), limit, 200*time.Millisecond, fmt.Sprintf("%d imports to be done", files), func(ctx context.Context) (bool, string, error) {
-		out, err := s.cli.Run(ctx, "list", "imports", importer, "--state", "done", "--limit", "10000", "-o", "json")
-		if err != nil {
-			return false, "", err
-		}
-		n := strings.Count(out, `"key"`)
-		return n >= files, fmt.Sprintf("%d are", n), nil
+		i, err := s.importer(ctx, importer)
+		return int(i.Status.Files) >= files, fmt.Sprintf("%d are, %d wait", i.Status.Files, i.Status.WaitingFiles), err
 	})
 	if err != nil {
 		out, _ := s.cli.Run(t.Context(), "get", "batch-importer", importer, "-o", "json")
@@ -192,19 +190,16 @@ func TestImportsOverSNS(t *testing.T) {
 	s.credentials(t, m, "inbox")
 	s.run(t, "create", "batch-importer", "in", "--stream", "imported", "--bucket", x.bucket, "--endpoint", m.url, "--region", "us-east-1", "--path-style", "--credentials-file", "inbox.json",
 		"--environment", importedEnvironment, "--prefix", "events/", "--status-folder", "statuses", "--topic-arn", x.topic, "--list-every", "10s", "--report-every", "1s")
-	var shown importerShown
-	if err := json.Unmarshal([]byte(s.run(t, "get", "batch-importer", "in", "-o", "json")), &shown); err != nil {
-		t.Fatal(err)
+	shown, err := s.importer(t.Context(), "in")
+	at := strings.LastIndex(shown.Endpoint, "/notices/")
+	if err != nil || at < 0 {
+		t.Fatalf("notification endpoint %q, %v", shown.Endpoint, err)
 	}
-	at := strings.LastIndex(shown.NotificationEndpoint, "/notices/")
-	if at < 0 {
-		t.Fatalf("notification endpoint %q", shown.NotificationEndpoint)
-	}
-	endpoint := https + shown.NotificationEndpoint[at:]
+	endpoint := https + shown.Endpoint[at:]
 	if _, del, err := d.Subscribe(t.Context(), x.topic, endpoint); err != nil || !del.Delivered {
 		t.Fatalf("subscribe: %+v, %v", del, err)
 	}
-	if err := json.Unmarshal([]byte(s.run(t, "get", "batch-importer", "in", "-o", "json")), &shown); err != nil || shown.Subscription.State != "confirmed" {
+	if shown, err = s.importer(t.Context(), "in"); err != nil || shown.Status.Subscription == nil || shown.Status.Subscription.State != "confirmed" {
 		t.Fatalf("%+v, %v", shown, err)
 	}
 
@@ -229,7 +224,7 @@ func TestImportsOverSNS(t *testing.T) {
 			t.Fatalf("notice %d: %+v, %v", i, del, err)
 		}
 	}
-	s.imported(t, "in", len(files), 3*time.Minute)
+	s.imported(t, "in", len(files), 8*time.Minute)
 	got := reported(t, m.admin(), x.bucket, len(files))
 	got.accounts(t, "events/", files)
 	rows := s.storedRows(t, "imported")
@@ -265,7 +260,7 @@ func TestImportsOverSQS(t *testing.T) {
 	s := startStrm(t)
 	s.credentials(t, m, "queued")
 	s.run(t, "create", "batch-importer", "in", "--stream", "imported", "--bucket", x.bucket, "--endpoint", m.url, "--region", "us-east-1", "--path-style", "--credentials-file", "queued.json",
-		"--environment", importedEnvironment, "--prefix", "events/", "--status-folder", "statuses", "--queue-url", x.direct, "--list-every", "0", "--report-every", "1s")
+		"--environment", importedEnvironment, "--prefix", "events/", "--status-folder", "statuses", "--queue-url", x.direct, "--list-every", "24h", "--report-every", "1s")
 	var all []eventFile
 	sums := map[string]*eventFile{}
 	for round := range 2 {
@@ -284,7 +279,7 @@ func TestImportsOverSQS(t *testing.T) {
 		}
 		all = append(all, files...)
 	}
-	s.imported(t, "in", len(all), 2*time.Minute)
+	s.imported(t, "in", len(all), 4*time.Minute)
 	var want []eventFile
 	for _, f := range sums {
 		want = append(want, *f)
@@ -318,7 +313,7 @@ func TestImportsByListing(t *testing.T) {
 		files = append(files, eventFile{name: name, invalid: map[string]int{"INVALID_SCHEMA": 1}})
 	}
 	g.root().aws(t, "s3", "cp", "--recursive", "--only-show-errors", dir, "s3://"+bucket+"/events/")
-	s.imported(t, "in", len(files), 2*time.Minute)
+	s.imported(t, "in", len(files), 4*time.Minute)
 	reported(t, g.root(), bucket, len(files)).accounts(t, "events/", files)
 	storedAre(t, s.storedRows(t, "imported"), accepted(files))
 }

@@ -107,7 +107,8 @@ func (c splitClient) run(t *testing.T, s *strm, key string) (splitTold, error) {
 	if err := cmd.Run(); err != nil {
 		return told, fmt.Errorf("%s: %w\n%.2000s", c.name, err, errs.String())
 	}
-	if err := json.Unmarshal(out.Bytes(), &told); err != nil {
+	text := bytes.TrimSpace(out.Bytes()) // the Go client logs there, too
+	if err := json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &told); err != nil {
 		return told, fmt.Errorf("%s: %w\n%.2000s", c.name, err, out.String())
 	}
 	t.Logf("%s: %d evaluations, %d events; %s", c.name, len(told.Impressions), told.Events, strings.TrimSpace(errs.String()))

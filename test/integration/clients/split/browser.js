@@ -35,6 +35,7 @@ async function visit ({ key, mode, urls, user, flags, repeats, events }) {
   for (let round = 0; round < repeats; round++) for (const flag of flags) client.getTreatment(flag)
   let tracked = 0
   for (let n = 0; n < events; n++) if (client.track('user', 'browse', n)) tracked++
+  await new Promise((resolve) => setTimeout(resolve, 200)) // listeners are told later
   return { impressions: heard, events: tracked }
 }
 
