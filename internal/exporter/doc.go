@@ -36,6 +36,7 @@
 // # Shape
 //
 // Decisions are pure functions of state and time (due.go, plan.go, settle.go);
-// effects are thin (attempt.go, meet.go, content.go, runner.go). A Runner holds one lane
-// per exporter. A lane without waiting events has no timer and costs nothing.
+// effects are thin (attempt.go, put.go, meet.go, content.go, runner.go). A Runner
+// holds one lane per exporter. A lane without waiting events has no timer and
+// costs nothing.
 package exporter
