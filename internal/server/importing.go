@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"strm/internal/awsauth"
+	"strm/internal/builtin"
 	"strm/internal/catalog"
 	"strm/internal/collect/notices"
 	"strm/internal/eventfile"
@@ -44,14 +44,7 @@ func (s *Server) pollQueue(sealer *seal.Sealer) importer.Poll {
 		if err != nil {
 			return err
 		}
-		region := sink.Region
-		if region == "" {
-			region = sink.FoundRegion
-		}
-		p, err := sqs.Open(ctx, sqs.Config{QueueURL: i.QueueURL, Region: region, TopicARN: i.TopicARN, Auth: awsauth.Config{
-			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
-			Role: awsauth.Role{ARN: sink.Role.ARN, ExternalID: sink.Role.ExternalID, STSEndpoint: sink.Role.Endpoint}, Region: region, Endpoint: sink.Endpoint, Session: session,
-		}}, sqs.Deps{
+		p, err := builtin.OpenQueue(ctx, sink, c, session, i.QueueURL, i.TopicARN, sqs.Deps{
 			Take: h.Take, Problem: h.Problem, Logger: s.cfg.Logger,
 			Parked: func() { s.metrics.notices.WithLabelValues(i.Name, "sqs", "unreadable").Inc() },
 		})
