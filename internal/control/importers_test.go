@@ -98,7 +98,7 @@ func TestImporterRefusals(t *testing.T) {
 		"root status folder":  {func(n *control.NewImporter) { n.StatusPrefix = "/" }, "--status-folder"},
 		"odd status folder":   {func(n *control.NewImporter) { n.StatusPrefix = "a//b" }, "status folder"},
 		"files in the folder": {func(n *control.NewImporter) { n.Prefix, n.StatusPrefix = "fme/events/", "fme" }, "lie in the status folder"},
-		"topic":               {func(n *control.NewImporter) { n.TopicARN = "fme-events" }, "looks like arn:aws:sns"},
+		"topic":               {func(n *control.NewImporter) { n.TopicARN = "fme-events" }, "such as arn:aws:sns"},
 		"topic of a queue":    {func(n *control.NewImporter) { n.TopicARN = "arn:aws:sqs:eu-west-1:123456789012:q" }, "not the ARN of an SNS topic"},
 		"FIFO topic":          {func(n *control.NewImporter) { n.TopicARN = topic + ".fifo" }, "standard ones only"},
 		"queue":               {func(n *control.NewImporter) { n.QueueURL = "fme" }, "such as https://sqs"},
