@@ -102,7 +102,7 @@ func (s *server) sinks(api huma.API) {
 			}
 			return &body[apiv1.SinkTest]{apiv1.SinkTest{
 				Sink: k.Name, OK: k.Health.Status == stream.HealthOK, Health: *showHealth(k.Health), Bucket: k.Bucket, Prefix: k.Prefix,
-				Region: regionOf(k), ConditionalWrites: string(k.Conditional),
+				Region: k.KnownRegion(), ConditionalWrites: string(k.Conditional),
 			}}, nil
 		})
 
@@ -130,14 +130,6 @@ func (s *server) sinks(api huma.API) {
 		})
 }
 
-// regionOf is the region of a sink as configured, else as found.
-func regionOf(k stream.Sink) string {
-	if k.Region == "" {
-		return k.FoundRegion
-	}
-	return k.Region
-}
-
 // showHealth returns nil for what is not known.
 func showHealth(h stream.Health) *apiv1.Health {
 	if h.Status == stream.HealthUnknown {
@@ -155,7 +147,7 @@ func (s *server) showSink(ctx context.Context, k stream.Sink, recursive bool) (a
 		Bucket:            k.Bucket,
 		Prefix:            k.Prefix,
 		Endpoint:          k.Endpoint,
-		Region:            regionOf(k),
+		Region:            k.KnownRegion(),
 		PathStyle:         k.PathStyle,
 		RoleARN:           k.Role.ARN,
 		ExternalID:        k.Role.ExternalID,

@@ -127,12 +127,8 @@ func Writes(o stream.Output) (policy.Keys, error) {
 func OpenBucket(ctx context.Context, s stream.Sink, c credential.Credential, session string) (objstore.Bucket, error) {
 	switch s.Type {
 	case stream.SinkS3:
-		region := s.Region
-		if region == "" {
-			region = s.FoundRegion
-		}
 		return s3.Open(ctx, s3.Config{
-			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: region, PathStyle: s.PathStyle,
+			Bucket: s.Bucket, Endpoint: s.Endpoint, Region: s.KnownRegion(), PathStyle: s.PathStyle,
 			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
 			Role: role(s), Session: session,
 			Encryption: s3.Encryption(s.Encryption), KMSKey: s.KMSKey,
@@ -151,10 +147,7 @@ func OpenQueue(ctx context.Context, s stream.Sink, c credential.Credential, sess
 	if s.Type != stream.SinkS3 {
 		return nil, problem.New(problem.Invalid, "only sinks of type S3 have queues: sink %s is of type %s", s.Name, s.Type)
 	}
-	region := s.Region
-	if region == "" {
-		region = s.FoundRegion
-	}
+	region := s.KnownRegion()
 	return sqs.Open(ctx, sqs.Config{
 		QueueURL: queueURL, Region: region, TopicARN: topicARN,
 		Auth: awsauth.Config{

@@ -88,8 +88,9 @@ Parquet of 14 columns below schema-v1/, every 30 minutes. --layout fme-root
 leaves that folder out.
 
 The bucket is tried with an empty object, .strm_test_<uuid>.jsonl, under the
-prefix (and segment-logs/ or schema-v1/, with those layouts). If that fails the exporter exists all the same and goes on trying; the
-command then says what is wrong and exits with 1.`,
+prefix (and segment-logs/ or schema-v1/, with those layouts). If that fails the
+exporter exists all the same and goes on trying; the command then says what is
+wrong and exits with 1.`,
 		Example: `  strm create batch-exporter demo --sink s3 --path-prefix events
   strm create batch-exporter demo --sink s3 --name archive --interval 1h --compression gzip --max-bytes 100MB --include-existing-events
   strm create batch-exporter web --sink s3 --layout segment
@@ -154,11 +155,11 @@ func (a *app) updateExporter() *cobra.Command {
 	c := &cobra.Command{
 		Use: "batch-exporter NAME", Aliases: []string{"batch-exporters"}, Short: "Change a batch exporter's settings",
 		Long: `Change a batch exporter's settings. Batches that are planned already keep the
-settings they were planned with. What is not given stays; only layout segment
-brings its format and compression with it, layouts tarsal and airbyte bring an
-envelope where there is none, and another --format drops the options of the one
-before. Where several streams have a batch
-exporter of this name, write STREAM/NAME.`,
+settings they were planned with. What is not given stays; only layouts segment,
+fme and fme-root bring their format, compression and columns with them, layouts
+tarsal and airbyte bring an envelope where there is none, and another --format
+drops the options of the one before. Where several streams have a batch exporter
+of this name, write STREAM/NAME.`,
 		Example: `  strm update batch-exporter s3-demo --interval 5m
   strm update batch-exporter demo/archive --sink other --path-prefix archive`,
 		Args: args(1, 1, "one NAME"), ValidArgsFunction: a.names(1, exporterNames),

@@ -21,7 +21,7 @@ func TestImporterCommands(t *testing.T) {
 	const sinkBody = `{"type":"S3","bucket":"my-bucket/st","region":"eu-west-1","roleArn":"R"}`
 	const body = `{"name":"fme","sink":"fme","environments":["e1"],"statusFolder":"st/"}`
 	const small = `{"name":"fme","environments":["e1"],"statusFolder":"st"}`
-	const line = "create batch-importer fme --bucket my-bucket --region eu-west-1 --role R --environment e1 --status-folder st/"
+	const line = "create batch-importer fme --bucket my-bucket --region eu-west-1 --role-arn R --environment e1 --status-folder st/"
 	for _, tt := range []struct {
 		line  string
 		calls []call

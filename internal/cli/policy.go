@@ -71,7 +71,7 @@ A name is that of a sink, else of a batch exporter, else of a batch importer.
 }
 
 // policies asks for those of the sink of that name; if there is none, for those
-// of the batch exporter.
+// of the batch exporter, else of the batch importer.
 func (s *session) policies(name string, q apiclient.PolicyQuery) (apiv1.Policies, error) {
 	if !strings.Contains(name, "/") {
 		out, err := s.SinkPolicies(s.ctx, name, q)

@@ -24,8 +24,9 @@ type Options struct {
 	// FinishTimeout bounds what remains to be done once the catalog has
 	// changed, whether or not the caller still listens; 30 s when zero.
 	FinishTimeout time.Duration
-	// NoticeURL is where SNS reaches the server, without a slash at its end:
-	// its public URL, if that is https; else empty.
+	// NoticeURL is what the addresses of all notification endpoints begin with;
+	// an importer's token follows. It is only a path where the server has no
+	// public URL with https, as SNS sends to no other.
 	NoticeURL string
 }
 

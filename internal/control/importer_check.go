@@ -1,13 +1,12 @@
 package control
 
 import (
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"strm/internal/notice"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -17,12 +16,6 @@ const (
 	MaxEnvironments = 1000
 	MaxSuffixes     = 50
 	MaxSuffix       = 100 // bytes
-	maxURL          = 2048
-)
-
-var (
-	topicForm = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
-	queueForm = regexp.MustCompile(`^/([^/]+/)*[A-Za-z0-9_-]{1,80}(\.fifo)?$`)
 )
 
 // checkImporter refuses what cannot work, and takes the slash from the end of
@@ -114,35 +107,28 @@ func checkStatusFolder(folder, prefix string) error {
 }
 
 func checkTopic(arn string) error {
-	switch {
-	case arn == "":
+	if arn == "" {
 		return nil
-	case !topicForm.MatchString(arn):
-		return problem.New(problem.Invalid, "topic %q is not the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:NAME", arn)
-	case strings.HasSuffix(arn, ".fifo"):
-		return problem.New(problem.Invalid, "topic %q is a FIFO topic, and S3 notifies standard ones only", arn)
 	}
-	return nil
+	t, err := notice.ParseTopic(arn)
+	if err == nil && strings.HasSuffix(t.Name, ".fifo") {
+		err = problem.New(problem.Invalid, "topic %q is a FIFO topic, and S3 notifies standard ones only", arn)
+	}
+	return err
 }
 
 func checkQueue(text string, sink stream.Sink) error {
 	if text == "" {
 		return nil
 	}
-	refused := problem.New(problem.Invalid, "the queue must be the URL of an SQS queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/NAME")
-	u, err := url.Parse(text)
-	if err != nil || len(text) > maxURL || u.Hostname() == "" || !queueForm.MatchString(u.Path) {
-		return refused
-	}
+	q, err := notice.ParseQueue(text, "")
 	switch {
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return problem.New(problem.Invalid, "the URL of the queue must have no user, password, query or fragment")
-	case u.Scheme == "http" && sink.Endpoint == "":
+	case err != nil:
+		return err
+	case strings.HasPrefix(q.Endpoint, "http://") && sink.Endpoint == "":
 		return problem.New(problem.Invalid, "the queue's URL begins with http://: credentials go to AWS by https only")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return refused
-	case strings.HasSuffix(u.Path, ".fifo"):
-		return problem.New(problem.Invalid, "queue %q is a FIFO queue, and S3 notifies standard ones only", u.Path)
+	case strings.HasSuffix(text, ".fifo"):
+		return problem.New(problem.Invalid, "queue %q is a FIFO queue, and S3 notifies standard ones only", text)
 	}
 	return nil
 }

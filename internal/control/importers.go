@@ -296,14 +296,10 @@ func (c *Control) showImporter(ctx context.Context, i stream.Importer) (Importer
 	totals, err := c.catalog.ImporterTotals(ctx, i.ID)
 	x := Importer{Importer: i, Totals: totals}
 	if i.TopicARN != "" {
-		x.Endpoint = c.options.NoticeURL + NoticePath + i.Token
+		x.Endpoint = c.options.NoticeURL + i.Token
 	}
 	return x, err
 }
-
-// NoticePath is what the path of every notification endpoint begins with; an
-// importer's token follows.
-const NoticePath = "/notices/"
 
 // wakeImporters makes what imports look at the catalog anew.
 func (c *Control) wakeImporters() {

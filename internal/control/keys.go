@@ -2,10 +2,6 @@ package control
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,26 +10,6 @@ import (
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
-
-// KeyPrefix begins every write key, so that people and secret scanners
-// recognise one.
-const KeyPrefix = "strm_"
-
-// newWriteKey returns a write key of 256 random bits.
-func newWriteKey() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process rather than return an error
-	return KeyPrefix + base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// KeyHash returns what is stored of a write key: the hex SHA-256 of the whole
-// key, prefix included. A key made here has 256 random bits, so a slow hash adds
-// nothing; it is asked for with every request. A key that somebody brings (kind
-// segment) stands in the pages of a site anyway.
-func KeyHash(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:])
-}
 
 // Sources finds the source of a write key, for every request of the intake.
 //

@@ -21,9 +21,9 @@ type PolicyQuery struct {
 }
 
 // Policies returns the least policies for a sink, what its exporters write, and
-// what its importers read and report. They cover what is written from now on: a batch that was planned under other
-// prefixes, or a replay into one of its own, may need more. Errors: Invalid,
-// NotFound.
+// what its importers read and report. They cover what is written from now on: a
+// batch that was planned under other prefixes, or a replay into one of its own,
+// may need more. Errors: Invalid, NotFound.
 func (c *Control) Policies(ctx context.Context, q PolicyQuery) (policy.Set, error) {
 	if q.Exporter != "" && q.Importer != "" {
 		return policy.Set{}, problem.New(problem.Invalid, "policies are for a batch exporter or a batch importer, not both")

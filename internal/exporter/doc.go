@@ -20,6 +20,11 @@
 // answer was lost; a refusal of the very first attempt is somebody else's
 // object, and stops the exporter loudly.
 //
+// Where a key names a moment and nothing of ours (layout.Layout.ByMoment),
+// others may have it by right. There the object itself is looked at: ours is
+// success, another's moves the batch to a later moment, in the ledger first,
+// but only while nothing of it may be in the bucket (meet.go, Runner.move).
+//
 // What is true if the process dies:
 //
 //	before Plan                nothing happened; the events still wait
@@ -31,6 +36,7 @@
 // # Shape
 //
 // Decisions are pure functions of state and time (due.go, plan.go, settle.go);
-// effects are thin (attempt.go, content.go, runner.go). A Runner holds one lane
-// per exporter. A lane without waiting events has no timer and costs nothing.
+// effects are thin (attempt.go, put.go, meet.go, content.go, runner.go). A Runner
+// holds one lane per exporter. A lane without waiting events has no timer and
+// costs nothing.
 package exporter

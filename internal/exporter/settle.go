@@ -17,6 +17,7 @@ type verdict struct {
 	problem     string // empty when stored
 	blocked     bool   // needs a person
 	again       bool   // try again at once, differently: the store has no conditions
+	unfit       bool   // it has none, and the key may be another's: nothing may be stored
 }
 
 // settle applies the rule of the protocol to the outcome of a PUT. maybe is

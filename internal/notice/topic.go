@@ -20,7 +20,7 @@ var topicARN = regexp.MustCompile(`^arn:(aws[a-z-]*):sns:([a-z0-9-]{3,40}):([0-9
 func ParseTopic(arn string) (Topic, error) {
 	m := topicARN.FindStringSubmatch(arn)
 	if m == nil {
-		return Topic{}, problem.New(problem.Invalid, "%q is not the ARN of an SNS topic: it looks like arn:aws:sns:us-east-1:123456789012:fme-events", short(arn))
+		return Topic{}, problem.New(problem.Invalid, "topic %q is not the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:NAME", short(arn))
 	}
 	return Topic{Partition: m[1], Region: m[2], Account: m[3], Name: m[4]}, nil
 }

@@ -27,13 +27,6 @@ func Partition(region string) string {
 	return "aws"
 }
 
-func regionOf(s stream.Sink) string {
-	if s.Region != "" {
-		return s.Region
-	}
-	return s.FoundRegion
-}
-
 // keyStatement lets an identity use a key, which may be named by its ARN, its
 // id or an alias. Aliases are no resources for this action: there the condition
 // names them.
@@ -41,7 +34,7 @@ func keyStatement(part string, s stream.Sink, key string) Statement {
 	st := Statement{Sid: "StrmEncrypt", Effect: "Allow", Action: "kms:GenerateDataKey"}
 	// arn:partition:kms:region:account:key/id, each missing piece as wide as it must be.
 	region, account := "*", "*"
-	if r := regionOf(s); r != "" {
+	if r := s.KnownRegion(); r != "" {
 		region = r
 	}
 	if f := strings.SplitN(s.Role.ARN, ":", 6); len(f) == 6 && f[4] != "" {

@@ -161,7 +161,7 @@ func queueARN(part string, s stream.Sink, text string) string {
 		return ""
 	}
 	region, account, name := "*", "*", strings.Trim(u.Path, "/")
-	if r := regionOf(s); r != "" {
+	if r := s.KnownRegion(); r != "" {
 		region = r
 	}
 	if f := strings.Split(u.Hostname(), "."); len(f) > 3 && f[0] == "sqs" && f[2] == "amazonaws" {

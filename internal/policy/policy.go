@@ -108,7 +108,7 @@ func For(r Request) (Set, error) {
 		return Set{}, problem.New(problem.Invalid, "principal %q: give an ARN, such as %s", r.Principal, Placeholder)
 	}
 	var s Set
-	part := Partition(regionOf(r.Sink))
+	part := Partition(r.Sink.KnownRegion())
 	holder := r.Principal
 	if holder == "" {
 		holder = strings.Replace(Placeholder, "arn:aws:", "arn:"+part+":", 1)

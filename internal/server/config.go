@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strm/internal/exporter"
+	"strm/internal/problem"
 )
 
 // DefaultListen is where a server listens until told otherwise.
@@ -66,6 +67,23 @@ func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+}
+
+// check refuses settings that cannot work. Kind Invalid.
+func (c *Config) check() error {
+	if c.Data == "" {
+		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
+	}
+	if c.MinFreeDisk > 0 && c.MinFreeDisk < MinFreeDisk {
+		return problem.New(problem.Invalid, "a reserve of %d bytes does not protect the log's own files: keep at least %d free (--min-free-disk 128MiB), or 0 for no reserve", c.MinFreeDisk, MinFreeDisk)
+	}
+	if c.IdempotencyWindow < MinIdempotencyWindow {
+		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", c.IdempotencyWindow, MinIdempotencyWindow)
+	}
+	if n := c.SinkCheckInterval; n > 0 && n < MinSinkCheckInterval && (!c.AllowShortIntervals || n < time.Second) {
+		return problem.New(problem.Invalid, "sinks cannot be tried every %s: use %s or more, or 0 for never (--sink-check-interval)", n, MinSinkCheckInterval)
+	}
+	return nil
 }
 
 // The files below Config.Data.

@@ -2,8 +2,9 @@ package server
 
 import (
 	"context"
+	"strings"
 
-	"strm/internal/awsauth"
+	"strm/internal/builtin"
 	"strm/internal/catalog"
 	"strm/internal/collect/notices"
 	"strm/internal/eventfile"
@@ -43,14 +44,7 @@ func (s *Server) pollQueue(sealer *seal.Sealer) importer.Poll {
 		if err != nil {
 			return err
 		}
-		region := sink.Region
-		if region == "" {
-			region = sink.FoundRegion
-		}
-		p, err := sqs.Open(ctx, sqs.Config{QueueURL: i.QueueURL, Region: region, TopicARN: i.TopicARN, Auth: awsauth.Config{
-			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Ambient: c.AccessKeyID == "",
-			Role: awsauth.Role{ARN: sink.Role.ARN, ExternalID: sink.Role.ExternalID, STSEndpoint: sink.Role.Endpoint}, Region: region, Endpoint: sink.Endpoint, Session: session,
-		}}, sqs.Deps{
+		p, err := builtin.OpenQueue(ctx, sink, c, session, i.QueueURL, i.TopicARN, sqs.Deps{
 			Take: h.Take, Problem: h.Problem, Logger: s.cfg.Logger,
 			Parked: func() { s.metrics.notices.WithLabelValues(i.Name, "sqs", "unreadable").Inc() },
 		})
@@ -72,4 +66,14 @@ func (s *Server) newNotices() *notices.Handler {
 		},
 		Observe: func(name string, o notices.Outcome) { s.metrics.notices.WithLabelValues(name, "sns", string(o)).Inc() },
 	})
+}
+
+// noticeURL is what the addresses of notification endpoints begin with. SNS asks
+// for https; without it only the path is known.
+func (s *Server) noticeURL() string {
+	path := notices.Endpoint("")
+	if s.public == nil || s.public.Scheme != "https" {
+		return path
+	}
+	return strings.TrimSuffix(s.public.String(), "/") + path
 }

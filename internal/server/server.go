@@ -82,17 +82,8 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 
 func (s *Server) open(ctx context.Context) (err error) {
 	cfg := &s.cfg
-	if cfg.Data == "" {
-		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
-	}
-	if cfg.MinFreeDisk > 0 && cfg.MinFreeDisk < MinFreeDisk {
-		return problem.New(problem.Invalid, "a reserve of %d bytes does not protect the log's own files: keep at least %d free (--min-free-disk 128MiB), or 0 for no reserve", cfg.MinFreeDisk, MinFreeDisk)
-	}
-	if cfg.IdempotencyWindow < MinIdempotencyWindow {
-		return problem.New(problem.Invalid, "the idempotency window is %s: use %s or more", cfg.IdempotencyWindow, MinIdempotencyWindow)
-	}
-	if n := cfg.SinkCheckInterval; n > 0 && n < MinSinkCheckInterval && (!cfg.AllowShortIntervals || n < time.Second) {
-		return problem.New(problem.Invalid, "sinks cannot be tried every %s: use %s or more, or 0 for never (--sink-check-interval)", n, MinSinkCheckInterval)
+	if err := cfg.check(); err != nil {
+		return err
 	}
 	if cfg.PublicURL != "" {
 		if s.public, err = segment.ParsePublicURL(cfg.PublicURL); err != nil {
@@ -155,14 +146,6 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 		Options:       control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	})
 	s.metrics.watch(s)
-}
-
-// noticeURL is where SNS reaches the server: it asks for https.
-func (s *Server) noticeURL() string {
-	if s.public == nil || s.public.Scheme != "https" {
-		return ""
-	}
-	return strings.TrimSuffix(s.public.String(), "/")
 }
 
 func (s *Server) opener(sealer *seal.Sealer) exporter.Opener {

@@ -124,6 +124,15 @@ type Sink struct {
 // place, not part of it.
 func (s *Sink) Place() string { return fmt.Sprintf("%s %q %s", s.Type, s.Endpoint, s.Bucket) }
 
+// KnownRegion returns the bucket's region: as it was given, else as it was
+// discovered, else empty.
+func (s *Sink) KnownRegion() string {
+	if s.Region != "" {
+		return s.Region
+	}
+	return s.FoundRegion
+}
+
 // Cut holds when an exporter closes a batch. Zero means no such rule.
 type Cut struct {
 	Interval  time.Duration // at wall-clock multiples, counted from the oldest event that waits

@@ -112,7 +112,7 @@ func Ingest(err error) *Refusal {
 		rf.Kind, rf.Status, rf.Code, rf.RetryAfter = problem.Unavailable, http.StatusServiceUnavailable, "unavailable", 5
 		rf.Message = "the request could not be handled now: nothing was stored, send it again"
 		if errors.Is(err, ingest.ErrUnsettled) {
-			rf.Message = "the log did not answer: the calls may or may not have been stored; send them again with the same messageId, then each counts once"
+			rf.Message = "the log did not answer: what was sent may or may not have been stored"
 		}
 	}
 	return rf

@@ -134,7 +134,11 @@ func (h *Handler) store(r *http.Request, e endpoint, text []byte, from *sender, 
 		return OutcomeDropped, nil
 	}
 	if err := h.append(r, e, from, w, batch, held); err != nil {
-		return "", answer.Ingest(err)
+		rf := answer.Ingest(err)
+		if errors.Is(err, ingest.ErrUnsettled) {
+			rf.Message += "; send the calls again with the same messageId, then each counts once"
+		}
+		return "", rf
 	}
 	return OutcomeStored, nil
 }

@@ -99,7 +99,7 @@ func (h *Handler) append(ctx context.Context, w *work, from *sender, e endpoint,
 		if _, err := h.Ingester.Ingest(ctx, ingest.Request{
 			Stream: *from.stream(e.kind), Body: w.lines, Form: ingest.FormNDJSON, Reservation: held, Patience: h.Limits.Patience,
 		}); err != nil {
-			return refuse(err)
+			return answer.Ingest(err)
 		}
 	}
 	return nil

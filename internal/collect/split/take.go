@@ -9,7 +9,6 @@ import (
 
 	"strm/internal/collect/answer"
 	"strm/internal/collect/body"
-	"strm/internal/ingest"
 	"strm/internal/problem"
 )
 
@@ -83,7 +82,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, e endpoint) (from
 	held, err := h.Ingester.Reserve(r.Context(), body.First(r))
 	if err != nil {
 		h.drain(r)
-		return from, "", refuse(err)
+		return from, "", answer.Ingest(err)
 	}
 	defer held.Release()
 	buf := h.bodies.Buffer()
@@ -114,7 +113,7 @@ func (h *Handler) room(ctx context.Context, from *sender, e endpoint) *answer.Re
 		return nil
 	}
 	if err := h.Ingester.Room(ctx, s, h.Limits.Patience); err != nil {
-		return refuse(err)
+		return answer.Ingest(err)
 	}
 	return nil
 }
@@ -123,14 +122,6 @@ func refuseBody(err error) *answer.Refusal {
 	rf := answer.Body(err)
 	if rf.Kind == problem.TooLarge {
 		rf.Status = http.StatusRequestEntityTooLarge
-	}
-	return rf
-}
-
-func refuse(err error) *answer.Refusal {
-	rf := answer.Ingest(err)
-	if errors.Is(err, ingest.ErrUnsettled) {
-		rf.Message = "the log did not answer: the entries may or may not have been stored"
 	}
 	return rf
 }

@@ -74,6 +74,7 @@ func New(t testing.TB) *World {
 		Sealer:      sealer,
 		CheckOutput: builtin.CheckOutput,
 		Writes:      builtin.Writes,
+		Options:     control.Options{NoticeURL: "/notices/"},
 	}
 	w.Control = control.New(w.Deps)
 	return w

@@ -62,8 +62,8 @@ func (p *Poller) explain(ctx context.Context, action string, began time.Time, er
 
 // name is the queue's ARN, or else its URL.
 func (p *Poller) name() string {
-	if p.place.arn != "" {
-		return p.place.arn
+	if p.at.ARN != "" {
+		return p.at.ARN
 	}
 	return p.queue
 }

@@ -58,7 +58,7 @@ type Deps struct {
 type Poller struct {
 	Deps
 	queue    string
-	place    place
+	at       notice.Queue
 	topic    string
 	roleARN  string
 	client   *awssqs.Client
@@ -73,7 +73,7 @@ type Poller struct {
 // Open checks the configuration and returns a Poller. Nothing is sent. Close
 // releases what it keeps.
 func Open(ctx context.Context, c Config, d Deps) (*Poller, error) {
-	where, err := locate(c.QueueURL, c.Region)
+	at, err := notice.ParseQueue(c.QueueURL, c.Region)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +88,9 @@ func Open(ctx context.Context, c Config, d Deps) (*Poller, error) {
 		d.Parked = func() {}
 	}
 	return &Poller{
-		Deps: d, queue: c.QueueURL, place: where, topic: c.TopicARN, roleARN: c.Auth.Role.ARN, identity: id, parked: map[string]time.Time{},
+		Deps: d, queue: c.QueueURL, at: at, topic: c.TopicARN, roleARN: c.Auth.Role.ARN, identity: id, parked: map[string]time.Time{},
 		client: awssqs.New(awssqs.Options{
-			Region: where.region, BaseEndpoint: aws.String(where.endpoint), RetryMaxAttempts: 1,
+			Region: at.Region, BaseEndpoint: aws.String(at.Endpoint), RetryMaxAttempts: 1,
 			Credentials: id.Credentials, HTTPClient: id.Client,
 		}),
 	}, nil

@@ -18,7 +18,6 @@ import (
 	"strm/internal/awsauth"
 	"strm/internal/notice"
 	"strm/internal/notice/sqs"
-	"strm/internal/problem"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -368,18 +367,4 @@ type silent struct{}
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
-}
-
-func TestCheckURL(t *testing.T) {
-	for _, good := range []string{queueURL, "http://127.0.0.1:9324/queue/default", "https://localhost/000000000000/q", "https://queue.amazonaws.com/123456789012/q"} {
-		if err := sqs.CheckURL(good); err != nil {
-			t.Errorf("%s: %v", good, err)
-		}
-	}
-	for _, bad := range []string{"", "fme-events", queueARN, "https://sqs.eu-west-1.amazonaws.com", "https://sqs.eu-west-1.amazonaws.com/", "http://sqs.eu-west-1.amazonaws.com/123456789012/q",
-		"https://user:pw@host/1/q", "https://host/1/q?x=y", "ftp://host/1/q", "https://host/1/q#f", "https:///1/q", "http://sqs.cn-north-1.amazonaws.com.cn/1/q"} {
-		if err := sqs.CheckURL(bad); err == nil || problem.KindOf(err) != problem.Invalid {
-			t.Errorf("%s: %v", bad, err)
-		}
-	}
 }
