@@ -71,13 +71,15 @@ func (s *Store) put(o *Object, onlyIfNew bool) putResult {
 
 // Add stores what others than the server under test put into the bucket. They
 // may replace objects, unconditionally: no breach, and not counted.
-func (s *Store) Add(key string, body []byte) {
+func (s *Store) Add(key string, body []byte) *Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.objects == nil {
 		s.objects = make(map[string]*Object)
 	}
-	s.objects[key] = &Object{Key: key, Body: body, Header: map[string]string{}, Modified: time.Now()}
+	o := &Object{Key: key, Body: body, Header: map[string]string{}, Modified: time.Now()}
+	s.objects[key] = o
+	return o
 }
 
 func (s *Store) get(key string) *Object {
@@ -124,3 +126,6 @@ func (s *Store) List(prefix string) []*Object {
 func (o *Object) CRC32Base64() string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, o.CRC32()))
 }
+
+// ETag returns the ETag without its quotes.
+func (o *Object) ETag() string { return strings.Trim(etag(o.Body), `"`) }
