@@ -18,7 +18,7 @@ import (
 	"strm/test/harness"
 )
 
-// without is a policy that lacks one action, and the number of statements that allow it.
+// without is the policy without the one statement that allows an action.
 func (p printed) without(t *testing.T, action string) string {
 	t.Helper()
 	rest := slices.DeleteFunc(slices.Clone(p.doc.Statement), func(s map[string]any) bool { return s["Action"] == action })
