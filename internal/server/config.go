@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strm/internal/exporter"
+	"strm/internal/importer"
 	"strm/internal/problem"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	IdempotencyWindow   time.Duration // how long keys are remembered, MinIdempotencyWindow or more; 24 h if 0
 	Grace               time.Duration // for work under way when stopping; 10 s if 0
 	Backoff             exporter.Backoff
+	ImportBackoff       importer.Backoff
 	SinkCheckInterval   time.Duration // sinks of which nothing was heard for so long are tried; 1 h if 0, never if negative
 
 	// For sources of kind segment.

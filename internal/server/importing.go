@@ -25,7 +25,7 @@ var (
 func (s *Server) newImporter(sealer *seal.Sealer) *importer.Runner {
 	return importer.New(importer.Options{
 		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: importer.Opener(s.opener(sealer)), Room: s.ingester.HasRoom, Poll: s.pollQueue(sealer),
-		OpenFile: importer.Parquet(s.cfg.spoolDir(), eventfile.Limits{Row: s.cfg.MaxEvent}), Logger: s.cfg.Logger, Observer: importMetrics{s.metrics},
+		OpenFile: importer.Parquet(s.cfg.spoolDir(), eventfile.Limits{Row: s.cfg.MaxEvent}), Logger: s.cfg.Logger, Observer: importMetrics{s.metrics}, Backoff: s.cfg.ImportBackoff,
 	})
 }
 

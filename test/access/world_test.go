@@ -17,6 +17,7 @@ import (
 	"strm/internal/api/apiv1"
 	"strm/internal/apiclient"
 	"strm/internal/exporter"
+	"strm/internal/importer"
 	"strm/internal/server"
 	"strm/test/awsdouble"
 )
@@ -65,6 +66,8 @@ func newWorld(t *testing.T, blocked time.Duration) *world {
 		Data: t.TempDir(), Listen: "127.0.0.1:0", AllowShortIntervals: true, MinFreeDisk: -1,
 		Logger:  slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Backoff: exporter.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond, BlockedMin: blocked, BlockedMax: blocked},
+
+		ImportBackoff: importer.Backoff{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond, Help: 20 * time.Millisecond, Full: 50 * time.Millisecond},
 	})
 	if err != nil {
 		stop()

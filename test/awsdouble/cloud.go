@@ -43,7 +43,9 @@ type bucket struct {
 	policy        document
 	encryption    string // default: AES256 or aws:kms
 	key           string
-	objects       map[string]Object
+	versions      bool
+	puts          int               // while there are versions
+	objects       map[string]Object // with versions, the latest of each key
 }
 
 type key struct {
@@ -71,7 +73,9 @@ type Object struct {
 	Body                     []byte
 	Encryption, KMSKey       string
 	ContentType, ContentCode string
-	PutBy                    string // ARN of who put it
+	PutBy                    string // ARN of who put it; empty for Upload
+	ETag, VersionID          string
+	Modified                 time.Time
 }
 
 // Call is a decision about an action.
@@ -186,6 +190,18 @@ func set(into *document, text string, k kind) error {
 // ARN of a key.
 func (c *Cloud) SetEncryption(name, algorithm, keyARN string) {
 	c.locked(func() { c.buckets[name].encryption, c.buckets[name].key = algorithm, keyARN })
+}
+
+// SetVersions gives objects that come from now on versions. Only the latest of
+// each key can be read.
+func (c *Cloud) SetVersions(name string) { c.locked(func() { c.buckets[name].versions = true }) }
+
+// Upload puts an object as the bucket's owner does, who may everything.
+func (c *Cloud) Upload(name, key string, body []byte) {
+	c.locked(func() {
+		b := c.buckets[name]
+		b.store(key, &Object{Body: body, Encryption: b.encryption, KMSKey: b.key})
+	})
 }
 
 // Disable switches a key off.

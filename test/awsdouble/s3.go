@@ -1,10 +1,8 @@
 package awsdouble
 
 import (
-	"crypto/md5"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/xml"
 	"hash/crc32"
 	"net/http"
@@ -30,8 +28,8 @@ func (c *Cloud) s3(w http.ResponseWriter, r *http.Request, name, k string, body 
 		bad = c.askBucket(w, r, by, b, name)
 	case r.Method == http.MethodPut:
 		bad = c.put(w, r, by, b, name, k, body)
-	case r.Method == http.MethodGet:
-		bad = c.get(w, by, b, name, k)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		bad = c.get(w, r, by, b, name, k)
 	default:
 		bad = &fault{501, "NotImplemented", "this double knows no such request"}
 	}
@@ -52,14 +50,18 @@ func (c *Cloud) s3(w http.ResponseWriter, r *http.Request, name, k string, body 
 func (c *Cloud) askBucket(w http.ResponseWriter, r *http.Request, by caller, b *bucket, name string) *fault {
 	a := ask{action: "s3:ListBucket", resource: "arn:aws:s3:::" + name}
 	located := r.Method == http.MethodGet && r.URL.Query().Has("location")
+	listed := r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2"
 	switch {
 	case located:
 		a.action = "s3:GetBucketLocation"
-	case r.Method != http.MethodHead:
+	case r.Method != http.MethodHead && !listed:
 		return &fault{501, "NotImplemented", "this double knows no such request"}
 	}
 	if !c.decided(by, a, mayUse(by, a, b.policy, b.owner)) {
 		return notAuthorized(by, a)
+	}
+	if listed {
+		b.list(w, name, r.URL.Query().Get("prefix"))
 	}
 	if located {
 		write(w, struct {
@@ -72,20 +74,6 @@ func (c *Cloud) askBucket(w http.ResponseWriter, r *http.Request, by caller, b *
 
 func notAuthorized(by caller, a ask) *fault {
 	return &fault{403, "AccessDenied", "User: " + by.arn + " is not authorized to perform: " + a.action + " on resource: \"" + a.resource + "\" because no policy allows the " + a.action + " action"}
-}
-
-func (c *Cloud) get(w http.ResponseWriter, by caller, b *bucket, name, k string) *fault {
-	a := ask{action: "s3:GetObject", resource: "arn:aws:s3:::" + name + "/" + k}
-	if !c.decided(by, a, mayUse(by, a, b.policy, b.owner)) {
-		return notAuthorized(by, a)
-	}
-	o, ok := b.objects[k]
-	if !ok {
-		return &fault{404, "NoSuchKey", "The specified key does not exist."}
-	}
-	// A reader that goes away early is its own affair.
-	_, _ = w.Write(o.Body)
-	return nil
 }
 
 // put decides as AWS documents it: the action, then the key, then the condition.
@@ -123,9 +111,8 @@ func (c *Cloud) put(w http.ResponseWriter, r *http.Request, by caller, b *bucket
 		want != base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))) {
 		return &fault{400, "BadDigest", "The CRC32 you specified did not match what we received."}
 	}
-	b.objects[k] = o
-	sum := md5.Sum(body)
-	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:])+`"`)
+	b.store(k, &o)
+	w.Header().Set("ETag", o.ETag)
 	w.Header().Set(sseHeader, o.Encryption)
 	return nil
 }

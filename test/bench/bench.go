@@ -76,12 +76,18 @@ func bench(ctx context.Context, c config) (err error) {
 	if err := export.print(os.Stdout); err != nil {
 		return err
 	}
-	var parquets []parquetSample
+	var parquets, imports []parquetSample
 	if c.parquet {
 		if parquets, err = c.measureParquet(ctx, sink.url); err != nil {
 			return fmt.Errorf("parquet out: %w", err)
 		}
 		if err := printParquet(os.Stdout, parquets); err != nil {
+			return err
+		}
+		if imports, err = c.measureParquetIn(ctx); err != nil {
+			return fmt.Errorf("parquet in: %w", err)
+		}
+		if err := printParquetIn(os.Stdout, imports); err != nil {
 			return err
 		}
 	}
@@ -107,7 +113,7 @@ func bench(ctx context.Context, c config) (err error) {
 		}
 		idle = &s
 	}
-	if m := slices.Concat(missed(rows, idle, c.idleFor), missedParquet(parquets), missedStreams(syncs)); len(m) > 0 {
+	if m := slices.Concat(missed(rows, idle, c.idleFor), missedParquet("parquet out", parquets, c.parquet, aimPeak), missedParquet("parquet in", imports, c.parquet, aimImportPeak), missedStreams(syncs)); len(m) > 0 {
 		fmt.Println("aims missed:\n  " + strings.Join(m, "\n  "))
 		if c.check {
 			return fmt.Errorf("%d aims missed", len(m))

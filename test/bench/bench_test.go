@@ -175,13 +175,15 @@ func TestMissedParquet(t *testing.T) {
 		samples []parquetSample
 		want    int
 	}{
-		"level":         {[]parquetSample{at(3.2, 100e6), at(3.1, 0), at(5, 0)}, 0},
-		"slower":        {[]parquetSample{at(3.5, 100e6), at(5, 0), at(3.1, 0)}, 1},
-		"large":         {[]parquetSample{at(1, 201e6), at(3.1, 0), at(5, 0)}, 1},
-		"not installed": {[]parquetSample{at(1, 100e6)}, 1},
-		"not asked for": {nil, 0},
+		"level":           {[]parquetSample{at(3.2, 100e6), at(3.1, 0), at(5, 0)}, 0},
+		"slower":          {[]parquetSample{at(3.5, 100e6), at(5, 0), at(3.1, 0)}, 1},
+		"for information": {[]parquetSample{at(3.2, 100e6), at(3.1, 0), at(5, 0), at(1, 0)}, 0},
+		"large":           {[]parquetSample{at(1, 201e6), at(3.1, 0), at(5, 0)}, 1},
+		"not installed":   {[]parquetSample{at(1, 100e6)}, 1},
+		"none at all":     {nil, 1},
+		"not asked for":   {nil, 0},
 	} {
-		if m := missedParquet(c.samples); len(m) != c.want {
+		if m := missedParquet("parquet out", c.samples, name != "not asked for", aimPeak); len(m) != c.want {
 			t.Errorf("%s: %q", name, m)
 		}
 	}

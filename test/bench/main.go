@@ -24,6 +24,8 @@ func command(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "sink":
 			return sinkMain(ctx, args[1:])
+		case "files":
+			return filesMain(ctx, args[1:])
 		case "client":
 			return clientMain(ctx, args[1:])
 		case "put":
@@ -47,7 +49,7 @@ func command(ctx context.Context, args []string) error {
 	fs.StringVar(&c.dir, "dir", "", "directory for data (default a temporary one); its disk is what fsync waits for")
 	fs.StringVar(&c.bin, "binary", "", "strm binary (default: $STRM_BIN, else built from this tree)")
 	fs.StringVar(&c.only, "only", "", "of strm's cases, only those with this in their name; the floors are always taken")
-	fs.BoolVar(&c.parquet, "parquet", true, "measure impressions to Parquet, beside DuckDB and pyarrow")
+	fs.BoolVar(&c.parquet, "parquet", true, "measure impressions to Parquet and event files to events, beside DuckDB and pyarrow")
 	fs.StringVar(&c.python, "python", "", "Python that has duckdb and pyarrow (default .integration/venv/bin/python, if it is there)")
 	fs.BoolVar(&c.check, "check", false, "fail if an aim is missed")
 	if err := fs.Parse(args); err != nil {

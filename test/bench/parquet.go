@@ -136,9 +136,24 @@ func (c *config) parquetOfStrm(ctx context.Context, dir, file, sinkURL string) (
 // parquetOfTool runs a process that does nothing else. The CPU time is that of
 // the work, without the start of Python.
 func (c *config) parquetOfTool(ctx context.Context, python, tool, from, to string) (parquetSample, error) {
-	cmd := exec.CommandContext(ctx, python, "-", tool, from, to)
+	s, err := c.runPython(ctx, python, parquetProgram, tool, from, to)
+	if err != nil {
+		return s, err
+	}
+	info, err := os.Stat(to)
+	if err != nil {
+		return s, err
+	}
+	s.name, s.bytes = tool, info.Size()
+	return s, nil
+}
+
+// runPython runs a program that prints what CPU time its work took, and how many
+// rows it wrote.
+func (c *config) runPython(ctx context.Context, python string, program []byte, args ...string) (parquetSample, error) {
+	cmd := exec.CommandContext(ctx, python, append([]string{"-"}, args...)...)
 	cmd.Env = harness.Env()
-	cmd.Stdin = bytes.NewReader(parquetProgram)
+	cmd.Stdin = bytes.NewReader(program)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -154,11 +169,7 @@ func (c *config) parquetOfTool(ctx context.Context, python, tool, from, to strin
 	if got.Rows != c.events {
 		return parquetSample{}, fmt.Errorf("it wrote %d rows of %d", got.Rows, c.events)
 	}
-	info, err := os.Stat(to)
-	if err != nil {
-		return parquetSample{}, err
-	}
-	s := parquetSample{name: tool, rows: got.Rows, bytes: info.Size(), cpu: time.Duration(got.CPU * float64(time.Second))}
+	s := parquetSample{rows: got.Rows, cpu: time.Duration(got.CPU * float64(time.Second))}
 	if ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		s.peak = ru.Maxrss << 10
 	}
@@ -167,11 +178,7 @@ func (c *config) parquetOfTool(ctx context.Context, python, tool, from, to strin
 
 func printParquet(w io.Writer, samples []parquetSample) error {
 	_, err := fmt.Fprintln(w, "parquet out: stored impressions, compressed, to one file of zstd pages")
-	for _, s := range samples {
-		_, perr := fmt.Fprintf(w, "  %-8s %.0f thousand rows per CPU s (%.2f CPU s/M); peak %.0f MB; file %.1f MB\n",
-			s.name, float64(s.rows)/s.cpu.Seconds()/1e3, s.cpu.Seconds()/float64(s.rows)*1e6, float64(s.peak)/1e6, float64(s.bytes)/1e6)
-		err = errors.Join(err, perr)
-	}
+	err = errors.Join(err, printSamples(w, samples))
 	if len(samples) < 1+len(parquetTools) {
 		_, perr := fmt.Fprintln(w, "  DuckDB and pyarrow are not installed (make integration installs them): nothing to compare with")
 		err = errors.Join(err, perr)
@@ -179,28 +186,38 @@ func printParquet(w io.Writer, samples []parquetSample) error {
 	return err
 }
 
-// missedParquet says whether strm takes more CPU than the better of the others.
+func printSamples(w io.Writer, samples []parquetSample) (err error) {
+	for _, s := range samples {
+		_, perr := fmt.Fprintf(w, "  %-13s %.0f thousand rows per CPU s (%.2f CPU s/M); peak %.0f MB; stored %.1f MB\n",
+			s.name, float64(s.rows)/s.cpu.Seconds()/1e3, s.cpu.Seconds()/float64(s.rows)*1e6, float64(s.peak)/1e6, float64(s.bytes)/1e6)
+		err = errors.Join(err, perr)
+	}
+	return err
+}
+
+// missedParquet says whether strm takes more CPU than the better of the others;
+// what comes after these is for information.
 // CPU time on a machine that does other things differs by some percent from
 // one process to the next, hence the tolerance.
-func missedParquet(samples []parquetSample) []string {
-	if len(samples) == 0 {
+func missedParquet(what string, samples []parquetSample, asked bool, peak float64) []string {
+	if !asked {
 		return nil
 	}
 	if len(samples) < 1+len(parquetTools) {
-		return []string{"parquet out: not compared with DuckDB and pyarrow, which are not installed"}
+		return []string{what + ": not compared with DuckDB and pyarrow, which are not installed"}
 	}
 	ours, best := samples[0], samples[1]
-	for _, s := range samples[2:] {
+	for _, s := range samples[2 : 1+len(parquetTools)] {
 		if s.cpu < best.cpu {
 			best = s
 		}
 	}
 	var out []string
 	if x := ours.cpu.Seconds() / best.cpu.Seconds(); x > aimParquet {
-		out = append(out, fmt.Sprintf("parquet out: %.2f x the CPU of %s, at most %.1f is the aim", x, best.name, aimParquet))
+		out = append(out, fmt.Sprintf("%s: %.2f x the CPU of %s, at most %.1f is the aim", what, x, best.name, aimParquet))
 	}
-	if float64(ours.peak) > aimPeak {
-		out = append(out, fmt.Sprintf("parquet out: peak memory %.0f MB, at most %.0f is the aim", float64(ours.peak)/1e6, aimPeak/1e6))
+	if float64(ours.peak) > peak {
+		out = append(out, fmt.Sprintf("%s: peak memory %.0f MB, at most %.0f is the aim", what, float64(ours.peak)/1e6, peak/1e6))
 	}
 	return out
 }

@@ -36,18 +36,22 @@ func self(ctx context.Context, env []string, args ...string) ([]byte, harness.Us
 	return out.Bytes(), u, nil
 }
 
-// sinkProc is the sink in its own process.
+// sinkProc is the sink, or a bucket of files, in its own process.
 type sinkProc struct {
 	url string
 	cmd *exec.Cmd
 }
 
-func startSink(ctx context.Context) (*sinkProc, error) {
+func startSink(ctx context.Context) (*sinkProc, error) { return startServing(ctx, "sink") }
+
+// startServing runs this program with a subcommand that serves, and prints its
+// address first.
+func startServing(ctx context.Context, args ...string) (*sinkProc, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, exe, "sink")
+	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = harness.Env()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -59,7 +63,7 @@ func startSink(ctx context.Context) (*sinkProc, error) {
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sink process: %w", err), cmd.Process.Kill(), cmd.Wait())
+		return nil, errors.Join(fmt.Errorf("%s process: %w", args[0], err), cmd.Process.Kill(), cmd.Wait())
 	}
 	return &sinkProc{url: strings.TrimSpace(line), cmd: cmd}, nil
 }
@@ -89,7 +93,7 @@ func newServer(ctx context.Context, bin, dir, sinkURL string) (*harness.Server, 
 			return nil, err
 		}
 		creds := dir + "/s3.json"
-		doc := `{"AccessKey":{"UserName":"bench","AccessKeyId":"AKIABENCHBENCHBENCH0","Status":"Active","SecretAccessKey":"bench-secret-bench-secret-bench-secret-00"}}`
+		doc := `{"AccessKey":{"UserName":"bench","AccessKeyId":"` + benchKey + `","Status":"Active","SecretAccessKey":"bench-secret-bench-secret-bench-secret-00"}}`
 		if err := os.WriteFile(creds, []byte(doc), 0o600); err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ type chaos struct {
 	srv    *harness.Server
 	rng    *rand.Rand
 	report func(format string, args ...any)
+	busy   func(ctx context.Context) // waits, not for long, until files are being imported
 
 	kills, terms, early int
 }
@@ -24,7 +25,12 @@ const stopWithin = 45 * time.Second
 // round lets the server work for a moment, ends it in one of several ways and
 // brings it back. It returns once the server is ready again.
 func (c *chaos) round(ctx context.Context) error {
-	wait(ctx, time.Duration(50+c.rng.IntN(750))*time.Millisecond)
+	if pause := time.Duration(50+c.rng.IntN(750)) * time.Millisecond; c.rng.IntN(2) == 0 {
+		wait(ctx, pause)
+	} else {
+		c.busy(ctx)
+		wait(ctx, pause/10)
+	}
 	how, moment := c.rng.IntN(20), time.Duration(c.rng.IntN(150))*time.Millisecond
 	switch {
 	case ctx.Err() != nil:

@@ -3,7 +3,10 @@
 // retry, repeat and give up as careless clients do, spoils the S3 path with
 // seeded faults, kills the server with SIGKILL at random moments, and in the
 // end compares, exporter by exporter, the multiset of ids that were
-// acknowledged with the multiset of ids in the bucket.
+// acknowledged with the multiset of ids in the bucket. All the while it puts
+// Parquet files into the bucket that an importer lists, some of them in the place
+// of others, and compares in the end their rows with the events, and with what
+// the status reports say of them.
 //
 //	go run ./test/crash -rounds 200 -seed 1
 //

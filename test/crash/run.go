@@ -32,15 +32,16 @@ type result struct {
 	kills, early, terms, events, objects, meddled int64
 	requests, retries, repeats, givenUp           int64
 	missing, duplicates, halves                   int64
+	files                                         filesVerdict
 	faults                                        string
 	took                                          time.Duration
 }
 
 func (r result) String() string {
 	return fmt.Sprintf("%d kills (%d during recovery), %d graceful stops, %d events acknowledged in %d requests (%d retries, %d repeats, %d given up), "+
-		"%d objects, %d pauses, resumes and flushes, S3 faults: %s; missing %d, duplicates %d, partial requests %d; %v",
+		"%d objects, %d pauses, resumes and flushes, S3 faults: %s; missing %d, duplicates %d, partial requests %d; %v; %v",
 		r.kills, r.early, r.terms, r.events, r.requests, r.retries, r.repeats, r.givenUp,
-		r.objects, r.meddled, r.faults, r.missing, r.duplicates, r.halves, r.took.Round(time.Second))
+		r.objects, r.meddled, r.faults, r.missing, r.duplicates, r.halves, r.files, r.took.Round(time.Second))
 }
 
 // crashRun is a run in progress.
@@ -53,6 +54,7 @@ type crashRun struct {
 	tally  tally
 	sent   []*sentLog
 	chaos  *chaos
+	files  *uploader
 	result result
 }
 
@@ -133,7 +135,8 @@ func (r *crashRun) storm(ctx context.Context, keys map[string]string) error {
 		r.result.meddled = meddle(mctx, r.cli, rand.New(rand.NewPCG(r.seed, 2)))
 		return nil
 	})
-	r.chaos = &chaos{srv: r.srv, rng: rand.New(rand.NewPCG(r.seed, 3)), report: r.say}
+	r.files = &uploader{store: r.store, rng: rand.New(rand.NewPCG(r.seed, 4))}
+	r.chaos = &chaos{srv: r.srv, rng: rand.New(rand.NewPCG(r.seed, 3)), report: r.say, busy: r.busy}
 	r.faulty.On()
 	g.Go(func() error {
 		defer endMeddling()
@@ -148,6 +151,9 @@ func (r *crashRun) storm(ctx context.Context, keys map[string]string) error {
 
 func (r *crashRun) allRounds(ctx context.Context) error {
 	for i := range r.rounds {
+		if err := r.files.round(); err != nil {
+			return fmt.Errorf("round %d: %w", i+1, err)
+		}
 		if err := r.chaos.round(ctx); err != nil {
 			return fmt.Errorf("round %d: %w", i+1, err)
 		}
@@ -178,6 +184,9 @@ func (r *crashRun) calm(ctx context.Context) error {
 	if err := settle(ctx, r.cli, all); err != nil {
 		return err
 	}
+	if err := r.settleFiles(ctx); err != nil {
+		return err
+	}
 	puts := r.store.Puts()
 	// An idle server that stops and starts has nothing to write.
 	if err := r.srv.Process().Stop(ctx, stopWithin); err != nil {
@@ -203,6 +212,7 @@ func (r *crashRun) calm(ctx context.Context) error {
 	for _, e := range all {
 		errs = append(errs, r.judge(ctx, e))
 	}
+	errs = append(errs, r.judgeFiles(ctx))
 	return errors.Join(append(errs, r.srv.Process().Stop(ctx, stopWithin))...)
 }
 

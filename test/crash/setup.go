@@ -49,6 +49,12 @@ var exporters = []exporterSpec{
 	{"web-logs", "web", []string{"--layout", "segment", "--interval", "1s", "--interval-offset", "0s"}},
 }
 
+// imported is the importer of the run, and its stream.
+const imported = "imported"
+
+// ofFiles is the exporter of what was imported, created when all of it is in.
+var ofFiles = exporterSpec{"imported", imported, []string{"--interval", "1s", "--include-existing-events", "--compression", "gzip"}}
+
 // late is created after all events are in, to be filled from the log.
 var late = exporterSpec{"one-late", "one", []string{"--interval", "1s", "--include-existing-events"}}
 
@@ -108,5 +114,7 @@ func setUp(ctx context.Context, cli *harness.CLI, dir, endpoint string) (map[str
 			return nil, fmt.Errorf("set up: %w", err)
 		}
 	}
-	return keys, nil
+	_, err = cli.Run(ctx, "create", "batch-importer", imported, "--sink", "s3", "--environment", environment, "--prefix", filesPrefix,
+		"--status-folder", statusFolder, "--list-every", "1s", "--report-every", "1s")
+	return keys, err
 }

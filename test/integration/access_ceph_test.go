@@ -24,6 +24,7 @@ func TestCeph(t *testing.T) {
 		{"printed-role-policies", cephRole},
 		{"printed-bucket-policy", func(t *testing.T, x *cephWorld) { cephBucketPolicy(t, x, "bucket-policy", "elsewhere-0") }},
 		{"printed-bucket-policy-action", func(t *testing.T, x *cephWorld) { cephBucketPolicy(t, x, "bucket-policy-action", "other-action-0") }},
+		{"printed-importer-policy", cephImports},
 		{"role-of-another-principal", cephOthersRole},
 		{"role-that-does-not-exist", cephNoRole},
 		{"seed-denies-unencrypted", cephDeniesUnencrypted},
@@ -82,6 +83,13 @@ func cephBucketPolicy(t *testing.T, x *cephWorld, name, less string) {
 	x.c.as(key).ask(t, put(name, "p/segment-logs/a"), put(name, "a").but("AccessDenied"))
 	x.c.as(x.seed).ask(t, put(name, "p/segment-logs/a").but("AccessDenied"))
 	x.admin.ask(t, put(name, "a"))
+}
+
+func cephImports(t *testing.T, x *cephWorld) {
+	const name = "imports-policy"
+	x.bucket(t, name)
+	key := x.c.user(t, name)
+	importsUnderPolicy(t, startStrm(t), name, x.c.url, key, x.admin, x.c.userARN(name), func(policy string) { x.policy(t, name, policy) })
 }
 
 func cephEnforcing(t *testing.T, x *cephWorld) {

@@ -63,6 +63,12 @@ func TestAccessOnVersitygw(t *testing.T) {
 			})
 		}
 	}
+	t.Run("imports", func(t *testing.T) {
+		t.Parallel()
+		const name = "imports-policy"
+		key := user(t, name)
+		importsUnderPolicy(t, startStrm(t), name, g.url, key, g.root(), arn(name), func(policy string) { bucket(t, name, policy) })
+	})
 	// The server's own identity, let in by the bucket alone, below a prefix.
 	t.Run("ambient-bucket-policy", func(t *testing.T) {
 		t.Parallel()

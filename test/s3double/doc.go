@@ -1,5 +1,5 @@
 // Package s3double is a strict S3 server for crash tests: one bucket in
-// memory, PutObject with If-None-Match, GetObject, HeadObject, ListObjectsV2,
+// memory, PutObject with If-None-Match, GetObject with If-Match, HeadObject, ListObjectsV2,
 // HeadBucket and GetBucketLocation, nothing else. It keeps the rules that
 // exactly-once delivery stands on and notes every breach of them: a key
 // written a second time with other bytes, a request that an exporter has no

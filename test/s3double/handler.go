@@ -71,6 +71,10 @@ func (s *Server) object(w http.ResponseWriter, r *http.Request, key string) {
 		for name, v := range o.Header {
 			w.Header().Set(name, v)
 		}
+		if want := r.Header.Get("If-Match"); want != "" && want != etag(o.Body) {
+			refuse(w, r, http.StatusPreconditionFailed, "PreconditionFailed", "at least one of the preconditions you specified did not hold")
+			return
+		}
 		w.Header().Set("ETag", etag(o.Body))
 		w.Header().Set("Last-Modified", o.Modified.UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Length", strconv.Itoa(len(o.Body)))

@@ -81,6 +81,28 @@ func TestConditionalCreate(t *testing.T) {
 	}
 }
 
+// What others put may be replaced, and a reader that asks for what was there
+// before is told.
+func TestOthersReplaceObjects(t *testing.T) {
+	s := server()
+	l := start(t, s)
+	s.Store.Add("in/a", []byte("one"))
+	was := etag([]byte("one"))
+	if code, body := do(t, "GET", l.URL+"/b/in/a", "", "If-Match", was); code != 200 || body != "one" {
+		t.Fatalf("what is there: %d %q", code, body)
+	}
+	s.Store.Add("in/a", []byte("two"))
+	if code, body := do(t, "GET", l.URL+"/b/in/a", "", "If-Match", was); code != 412 || !strings.Contains(body, "PreconditionFailed") {
+		t.Errorf("what was replaced: %d %q", code, body)
+	}
+	if code, body := do(t, "GET", l.URL+"/b/in/a", ""); code != 200 || body != "two" {
+		t.Errorf("what is there now: %d %q", code, body)
+	}
+	if b := s.Store.Breaches(); len(b) != 0 || s.Store.Puts() != 0 {
+		t.Errorf("breaches %q, %d puts", b, s.Store.Puts())
+	}
+}
+
 func TestBreaches(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, path, want string
