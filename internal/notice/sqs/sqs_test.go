@@ -93,6 +93,12 @@ func (r *run) last() string {
 func start(t *testing.T, q *queue, c sqs.Config) (r *run, stop func()) {
 	t.Helper()
 	r = &run{}
+	return r, startAs(t, q, c, r)
+}
+
+// startAs starts a poller whose notices go to r.
+func startAs(t *testing.T, q *queue, c sqs.Config, r *run) (stop func()) {
+	t.Helper()
 	c.QueueURL = queueURL
 	c.Auth.AccessKeyID, c.Auth.SecretAccessKey, c.Auth.Transport = "AKIA", secret, q
 	p, err := sqs.Open(t.Context(), c, sqs.Deps{
@@ -110,7 +116,7 @@ func start(t *testing.T, q *queue, c sqs.Config) (r *run, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	return r, func() {
+	return func() {
 		t.Helper()
 		cancel()
 		if err := <-done; err != nil {
@@ -223,8 +229,9 @@ func TestStopLosesNothing(t *testing.T) {
 		if q.left() != 1 || len(r.seen().keys) != 0 {
 			t.Error(r.seen().keys)
 		}
-		r, stop = start(t, q, sqs.Config{})
-		r.set(errors.New("disk full"))
+		broken := &run{}
+		broken.set(errors.New("disk full"))
+		stop = startAs(t, q, sqs.Config{}, broken)
 		synctest.Wait()
 		stop() // with a message in hand
 		if q.left() != 1 {
