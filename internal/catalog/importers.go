@@ -232,10 +232,17 @@ func (db *DB) importers(ctx context.Context, where string, args ...any) ([]strea
 	return all, nil
 }
 
-// SetSubscription stores what is known of an importer's subscription.
+// SetSubscription stores State, ARN and At of an importer's subscription.
 func (db *DB) SetSubscription(ctx context.Context, importerID string, s stream.Subscription) error {
-	return db.setImporter(ctx, importerID, `UPDATE importer SET sub_state = $2, sub_arn = $3, sub_at = $4, tested_at = $5, test_bucket = $6
-		WHERE id = $1 AND deleted_at = 0`, string(s.State), s.ARN, micros(s.At), micros(s.TestedAt), s.TestBucket)
+	return db.setImporter(ctx, importerID, `UPDATE importer SET sub_state = $2, sub_arn = $3, sub_at = $4 WHERE id = $1 AND deleted_at = 0`,
+		string(s.State), s.ARN, micros(s.At))
+}
+
+// SetTested stores that the bucket was configured to notify at that time,
+// unless a later time is known.
+func (db *DB) SetTested(ctx context.Context, importerID string, at time.Time, bucket string) error {
+	return db.setImporter(ctx, importerID, `UPDATE importer SET tested_at = CASE WHEN tested_at < $2 THEN $2 ELSE tested_at END,
+		test_bucket = CASE WHEN tested_at < $2 THEN $3 ELSE test_bucket END WHERE id = $1 AND deleted_at = 0`, micros(at), bucket)
 }
 
 // SetImporterProblem stores what keeps an importer from noticing files; "" when

@@ -264,18 +264,8 @@ func (r *Runner) take(ctx context.Context, i *stream.Importer, n notice.Notice) 
 
 // tested notes that the bucket is configured to notify.
 func (r *Runner) tested(ctx context.Context, id string, t notice.Test) error {
-	importers, err := r.ledger.Importers(ctx)
-	if err != nil {
-		return err
-	}
 	if t.At.IsZero() {
 		t.At = time.Now().UTC()
 	}
-	for _, i := range importers {
-		if s := i.Subscription; i.ID == id && t.At.After(s.TestedAt) {
-			s.TestedAt, s.TestBucket = t.At, t.Bucket
-			return r.ledger.SetSubscription(ctx, id, s)
-		}
-	}
-	return nil
+	return r.ledger.SetTested(ctx, id, t.At, t.Bucket)
 }

@@ -33,6 +33,8 @@ type Ledger interface {
 	// keeps an importer from noticing files ("" when nothing does); SetListed the end of a listing.
 	// Doing any of them again is harmless. Kind NotFound if the importer is deleted.
 	SetSubscription(ctx context.Context, importerID string, s stream.Subscription) error
+	// SetTested stores when which bucket said that it is configured to notify, unless later news is known.
+	SetTested(ctx context.Context, importerID string, at time.Time, bucket string) error
 	SetImporterProblem(ctx context.Context, importerID, problem string) error
 	SetListed(ctx context.Context, importerID string, at time.Time) error
 

@@ -92,12 +92,14 @@ func testImporters(t *testing.T, b *bench) {
 		}
 	}
 
-	sub := stream.Subscription{State: stream.SubscriptionConfirmed, ARN: "arn:s", At: noon, TestedAt: noon.Add(1), TestBucket: "b"}
+	sub := stream.Subscription{State: stream.SubscriptionConfirmed, ARN: "arn:s", At: noon, TestedAt: noon.Add(time.Hour), TestBucket: "not for this call"}
+	ok(t, b.db.SetTested(ctx, i.ID, noon, "b"))
+	ok(t, b.db.SetTested(ctx, i.ID, noon.Add(-time.Hour), "an older one"))
 	ok(t, b.db.SetSubscription(ctx, i.ID, sub))
 	ok(t, b.db.SetImporterProblem(ctx, i.ID, "access denied"))
 	ok(t, b.db.SetListed(ctx, i.ID, noon.Add(time.Hour)))
 	i.Subscription, i.Problem, i.ListedAt = sub, "access denied", noon.Add(time.Hour)
-	i.Subscription.TestedAt = noon // to the microsecond
+	i.Subscription.TestedAt, i.Subscription.TestBucket = noon, "b"
 	if got := must(b.db.Importers(ctx))(t); len(got) != 1 || !reflect.DeepEqual(got[0], i) {
 		t.Fatalf("got %+v, want %+v", got, i)
 	}
@@ -158,6 +160,7 @@ func testImporterDeletion(t *testing.T, b *bench) {
 	wantKind(t, err, problem.NotFound)
 	wantKind(t, b.db.SetListed(ctx, i.ID, noon), problem.NotFound)
 	wantKind(t, b.db.SetSubscription(ctx, i.ID, stream.Subscription{}), problem.NotFound)
+	wantKind(t, b.db.SetTested(ctx, i.ID, noon, "b"), problem.NotFound)
 	wantKind(t, b.db.SetImporterProblem(ctx, i.ID, ""), problem.NotFound)
 	wantKind(t, b.db.UpdateImporter(ctx, i), problem.NotFound)
 	again := i

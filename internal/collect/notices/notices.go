@@ -21,6 +21,7 @@ type Ledger interface {
 	ImporterByToken(ctx context.Context, token string) (stream.Importer, error)
 	Noticed(ctx context.Context, importerID, via string, at time.Time, files []notice.File) (int, error)
 	SetSubscription(ctx context.Context, importerID string, s stream.Subscription) error
+	SetTested(ctx context.Context, importerID string, at time.Time, bucket string) error
 }
 
 // Verifier finds out whether a message comes from a topic (package notice/sns).

@@ -81,8 +81,22 @@ func (l *ledger) SetSubscription(_ context.Context, _ string, s stream.Subscript
 	if l.fail == "subscription" {
 		return errDisk
 	}
+	s.TestedAt, s.TestBucket = l.importer.Subscription.TestedAt, l.importer.Subscription.TestBucket
 	l.importer.Subscription = s
 	l.stored++
+	return nil
+}
+
+func (l *ledger) SetTested(_ context.Context, _ string, at time.Time, bucket string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail == "subscription" {
+		return errDisk
+	}
+	if s := &l.importer.Subscription; at.After(s.TestedAt) {
+		s.TestedAt, s.TestBucket = at, bucket
+		l.stored++
+	}
 	return nil
 }
 

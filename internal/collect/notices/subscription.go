@@ -15,7 +15,7 @@ import (
 // SNS's own, but for State "raw", which nobody has signed.
 
 // change stores what to makes of an importer's subscription, if it changes
-// anything. It reads the newest state first, under a lock, since a subscription is
+// anything. It reads the newest state first, under a lock, since its state is
 // stored whole. Repeating it changes nothing.
 func (h *Handler) change(ctx context.Context, i stream.Importer, to func(*stream.Subscription)) error {
 	h.subscribing.Lock()
@@ -125,11 +125,7 @@ func (h *Handler) tested(ctx context.Context, i stream.Importer, t notice.Test) 
 	if at.IsZero() {
 		at = time.Now().UTC()
 	}
-	err := h.change(ctx, i, func(s *stream.Subscription) {
-		if at.After(s.TestedAt) {
-			s.TestedAt, s.TestBucket = at, t.Bucket
-		}
-	})
+	err := h.Ledger.SetTested(ctx, i.ID, at, t.Bucket)
 	if err != nil {
 		return later("the test event cannot be recorded now", err)
 	}
