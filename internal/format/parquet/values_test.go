@@ -127,6 +127,8 @@ func TestValues(t *testing.T) {
 		{"ours", `{"properties":{"k":{"type":"string","strm_column":"key","strm_required":true},"m":{"strm_type":"timestamp-millis","strm_required":true},"n":{"type":"integer","strm_required":true},"x":{"type":"boolean","strm_required":true},"p":{"strm_type":"timestamp-millis"},"props":{"strm_type":"map","additionalProperties":{"type":"integer"}}}}`,
 			`{"k":"a","m":1700000000000,"n":"x","p":"2023-01-23T12:34:56.789Z","props":{"a\u0062":1,"c":"x"}}`,
 			`"key":"a","m":1700000000000,"n":0,"p":1674477296789,"props":{"ab":1,"c":null},"x":false`, change("n", unfit) + "," + change("x", unfit) + "," + change("props.c", unfit)},
+		{"empty text as null", `{"properties":{"a":{"type":"string","strm_null":""},"b":{"type":"string","strm_null":""},"c":{"type":"string"},"d":{"type":"string","strm_null":"","strm_required":true},"o":{"type":"object","properties":{"e":{"type":"string","strm_null":""}}}}}`,
+			`{"a":"","b":" ","c":"","d":"","o":{"e":""}}`, `"a":null,"b":" ","c":"","d":"","o":{"e":null}`, ``},
 		{"names", `{"properties":{"fieldWithCamelCase":{},"field_with_spécial_character":{},"field_name_with_operator+1":{},"1field":{},"Foo.Bar":{},"a b":{},"a_b":{},"":{},"é":{"type":"object","properties":{"x y":{"type":"string"},"x-y":{"type":"string"}}}}}`,
 			`{"fieldWithCamelCase":1,"field_with_spécial_character":2,"field_name_with_operator+1":3,"1field":4,"Foo.Bar":5,"a b":6,"a_b":7,"":8,"é":{"x y":"9","x-y":"10"}}`,
 			`"Foo_Bar":"5","_":"8","_1field":"4","a_b":"6","a_b_1":"7","e":{"x_y":"9","x_y_1":"10"},"fieldWithCamelCase":"1","field_name_with_operator_1":"3","field_with_special_character":"2"`, ``},
