@@ -46,7 +46,7 @@ type Field struct {
 	Name     string // of the column
 	Type     *Type
 	Required bool // never null: what is missing or does not fit becomes the zero value, and a change
-	Blank    bool // with Required: what is missing or null becomes the empty text, and is no change
+	Blank    bool // of text. With Required what is missing or null becomes the empty text, without it the empty text becomes null; neither is a change
 	Rest     bool // gathers the members that are no other field's; Kind Map
 }
 

@@ -208,3 +208,17 @@ func TestFound(t *testing.T) {
 		}
 	}
 }
+
+// Only the empty text may stand for null, and only where a column may be null.
+func TestEmptyTextAsNull(t *testing.T) {
+	fields, err := columns.Parse([]byte(`{"properties":{"a":{"type":"string","strm_null":""},"b":{"type":"string","strm_null":"","strm_required":true},"c":{"type":"integer","strm_null":""}}}`), true)
+	if err != nil || len(fields) != 3 || !fields[0].Blank || fields[1].Blank || fields[2].Blank {
+		t.Errorf("%+v, %v", fields, err)
+	}
+	for _, v := range []string{`"NA"`, "null", "0"} {
+		_, err := columns.Parse([]byte(`{"properties":{"a":{"type":"string","strm_null":`+v+`}}}`), true)
+		if problem.KindOf(err) != problem.Invalid {
+			t.Errorf("strm_null %s: %v", v, err)
+		}
+	}
+}

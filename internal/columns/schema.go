@@ -27,6 +27,7 @@ const (
 // lightly. Extensions: "strm_required": true for a column that is never null (and with
 // "default": "" one of text, in which a missing value is the empty text, and
 // nothing to be told);
+// "strm_null": "" for text that may be null, in which the empty text is null;
 // "strm_column" for its name; "strm_type": "map" for an object with any members
 // of the type that additionalProperties gives, "timestamp-millis" for a time in
 // milliseconds, from a number or from text; at the root "strm_ignored", a list of
@@ -86,6 +87,7 @@ type keywords struct {
 	properties, items, adds []byte // nil if absent
 	options                 [][]byte
 	required, blank         bool
+	emptyNull               bool
 }
 
 func (p *parser) keywords(v []byte, path string) (keywords, error) {
@@ -112,6 +114,10 @@ func (p *parser) keywords(v []byte, path string) (keywords, error) {
 			s.required = jsonscan.KindOf(val) == jsonscan.True
 		case "default":
 			s.blank = string(val) == `""`
+		case "strm_null":
+			if s.emptyNull = string(val) == `""`; !s.emptyNull {
+				return s, problem.New(problem.Invalid, "schema%s: strm_null is %s; only the empty text may stand for null: \"strm_null\": \"\"", at(path), val)
+			}
 		case "properties":
 			s.properties, err = want(val, jsonscan.Object, path, "properties", "an object")
 		case "items":
@@ -191,7 +197,7 @@ func (p *parser) properties(v []byte, path string, depth int) ([]Field, error) {
 			return nil, err
 		}
 		f := Field{Key: key, Name: key, Type: t, Required: s.required && !t.nested()}
-		f.Blank = f.Required && s.blank && t.Kind == String
+		f.Blank = t.Kind == String && (f.Required && s.blank || !f.Required && s.emptyNull)
 		if s.name != "" {
 			f.Name = s.name
 		}

@@ -86,6 +86,9 @@ func (c *Control) putSinkRow(ctx context.Context, s stream.Sink, keep bool) (sto
 	if err != nil {
 		return stream.Sink{}, false, "", err
 	}
+	if plainEndpoint(old.Endpoint) == s.Endpoint {
+		s.Endpoint = old.Endpoint // as it was written by a release that took it as it came: it is part of the place
+	}
 	if keep {
 		if s, err = keepCredentials(s, old); err != nil {
 			return stream.Sink{}, false, "", err
@@ -200,6 +203,7 @@ func (c *Control) describeSink(n NewSink) (stream.Sink, string, error) {
 	if err := checkEndpoint(s.Endpoint); err != nil {
 		return stream.Sink{}, "", err
 	}
+	s.Endpoint = plainEndpoint(s.Endpoint)
 	if len(s.Region) > 64 || strings.ContainsFunc(s.Region, notInToken) {
 		return stream.Sink{}, "", problem.New(problem.Invalid, "region %q: use letters, digits and '-'", s.Region)
 	}
@@ -249,6 +253,19 @@ func checkEndpoint(e string) error {
 		return problem.New(problem.Invalid, "the endpoint must have no user, password, query or fragment")
 	}
 	return nil
+}
+
+// plainEndpoint writes an endpoint in the one way of several that mean the same,
+// because it is a part of the place that sinks of one bucket share.
+func plainEndpoint(e string) string {
+	u, err := url.Parse(e)
+	if err != nil || u.Host == "" {
+		return e
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	u.Host = strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return u.String()
 }
 
 func notInToken(r rune) bool {

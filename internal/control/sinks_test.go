@@ -264,3 +264,31 @@ func TestDeleteSink(t *testing.T) {
 	w.Runner.ReloadErr = controltest.ErrInjected
 	wantKind(t, w.DeleteSink(t.Context(), "s3", true), problem.Internal, "still runs")
 }
+
+// One store that is written in two ways is one place: who shares a bucket by two
+// sinks shares its keys and its status reports.
+func TestEndpointsAreWrittenInOneWay(t *testing.T) {
+	w := controltest.New(t)
+	for name, endpoint := range map[string]string{"a": "https://s3.example.org", "b": "https://s3.example.org/", "c": "HTTPS://S3.Example.org//", "d": "https://s3.example.org:443"} {
+		s, _, _, err := w.PutSink(t.Context(), control.NewSink{Name: name, Bucket: "b", Credentials: controltest.Credentials, Endpoint: endpoint})
+		if err != nil || s.Endpoint != "https://s3.example.org" {
+			t.Errorf("%s: %q, %v", endpoint, s.Endpoint, err)
+		}
+	}
+	s, _, _, err := w.PutSink(t.Context(), control.NewSink{Name: "e", Bucket: "b", Credentials: controltest.Credentials, Endpoint: "http://S3.example.org:9000/Base/"})
+	if err != nil || s.Endpoint != "http://s3.example.org:9000/Base" {
+		t.Errorf("%q, %v", s.Endpoint, err)
+	}
+
+	// A sink that was stored before keeps its way of writing, and so its place.
+	old := s
+	old.Name, old.Endpoint = "old", "https://S3.example.org/"
+	_, _, err = w.DB.PutSink(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, warning, err := w.PutSink(t.Context(), control.NewSink{Name: "old", Bucket: "b", Credentials: controltest.Credentials, Endpoint: "https://s3.example.org"})
+	if err != nil || s.Endpoint != old.Endpoint || warning != "" {
+		t.Errorf("%q, %q, %v", s.Endpoint, warning, err)
+	}
+}

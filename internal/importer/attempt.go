@@ -59,9 +59,17 @@ func (r *Runner) attempt(ctx context.Context, i *stream.Import) error {
 	if err := r.room(ctx, &st); err != nil {
 		return err
 	}
+	mark, err := r.log.Mark(ctx, st.ID, markOf(i))
+	if err != nil {
+		return fmt.Errorf("look up how far the file is in: %w", err)
+	}
+	if mark == 0 && !deleted {
+		// Nothing of it is in, so it goes by the settings of today, also where it was tried
+		// before in vain. Of a deleted importer those of the first attempt hold.
+		i.Environments = slices.Clone(im.Environments)
+	}
 	if i.State == stream.ImportNoticed {
 		i.State = stream.ImportRunning
-		i.Environments = slices.Clone(im.Environments)
 		i.Partition = stream.Partition(xxhash.Sum64String(i.Key) % uint64(max(st.Partitions, 1)))
 		i.StartedAt = time.Now().UTC()
 	}
@@ -74,7 +82,7 @@ func (r *Runner) attempt(ctx context.Context, i *stream.Import) error {
 	} else if err != nil {
 		return fmt.Errorf("note the attempt: %w", err)
 	}
-	return r.read(ctx, i, &st, sink)
+	return r.read(ctx, i, &st, sink, mark)
 }
 
 // importerOf returns the importer of a file, which may be deleted.
@@ -96,12 +104,9 @@ func (r *Runner) importerOf(ctx context.Context, i *stream.Import) (stream.Impor
 // markOf names an import in the log.
 func markOf(i *stream.Import) string { return fmt.Sprintf("import/%s/%d", i.ImporterID, i.ID) }
 
-// read fetches the file and appends its rows.
-func (r *Runner) read(ctx context.Context, i *stream.Import, st *stream.Stream, sink *openSink) error {
-	mark, err := r.log.Mark(ctx, st.ID, markOf(i))
-	if err != nil {
-		return fmt.Errorf("look up how far the file is in: %w", err)
-	}
+// read fetches the file and appends its rows behind mark, which says how many of
+// them are read already.
+func (r *Runner) read(ctx context.Context, i *stream.Import, st *stream.Stream, sink *openSink, mark uint64) error {
 	if i.Attempts > mostPanics && strings.HasPrefix(i.Problem, errPanic.Error()) {
 		return r.refuse(ctx, i, stream.ErrConfigNotFound, "the file could not be read because of an internal fault of strm; the server's log has the details", mark)
 	}

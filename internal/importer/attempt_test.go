@@ -2,7 +2,7 @@ package importer_test
 
 import (
 	"context"
-
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -305,6 +305,33 @@ func TestSettingsAreFrozen(t *testing.T) {
 	w.imp.Environments = []string{"e7"}
 	w.must(w.db.UpdateImporter(t.Context(), w.imp))
 	w.start(gates{})
+	w.settled()
+	w.stop()
+	w.check(f)
+}
+
+// A file of which nothing is in goes by the settings of the time when it can be
+// read, however often that was tried before: who mends the bucket may have mended the importer as well.
+func TestSettingsOfAFileThatWaitsMayChange(t *testing.T) {
+	w := newWorld(t, true)
+	right := w.imp.Environments
+	w.imp.Environments = []string{"e7"}
+	w.must(w.db.UpdateImporter(t.Context(), w.imp))
+	f := content{file: w.store.put("in/a.rows", fileOf("e1 1", "e2 2")), rows: []string{"e1 1", "e2 2"}}
+	w.notice(f.file)
+	var mended atomic.Bool
+	w.store.refuse = func(op, key string) error {
+		if op == "get" && !mended.Load() {
+			return &objstore.Error{Op: op, Key: key, Outcome: objstore.Rejected, Reason: objstore.Denied, Err: errors.New("denied")}
+		}
+		return nil
+	}
+	p := w.start(gates{})
+	w.until("the file was tried in vain", func() bool { return w.one().State == stream.ImportRunning && w.one().Problem != "" })
+	w.imp.Environments = right
+	w.must(w.db.UpdateImporter(t.Context(), w.imp))
+	mended.Store(true)
+	p.runner.Wake()
 	w.settled()
 	w.stop()
 	w.check(f)

@@ -120,7 +120,12 @@ func (e *emitter) emit(n *node, rep byte, v columns.Value) {
 	}
 	switch n.kind {
 	case columns.String:
-		e.texts(n.leaf, e.string(v), rep, n.def)
+		s := e.string(v)
+		if len(s) == 0 && n.blank && !n.required {
+			e.absent(n, rep)
+			return
+		}
+		e.texts(n.leaf, s, rep, n.def)
 	case columns.JSON:
 		e.texts(n.leaf, e.json(v), rep, n.def)
 	case columns.Object:

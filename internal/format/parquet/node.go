@@ -16,7 +16,7 @@ type node struct {
 	kind     columns.Kind
 	name     string // of a member, for changes
 	required bool
-	blank    bool // with required: a missing value is the empty text, and not told
+	blank    bool // with required: a missing value is the empty text, and not told; else: the empty text is null
 	def      byte // definition level of a value here that is not null
 	rep      byte // List, Map: repetition level of all elements but the first
 

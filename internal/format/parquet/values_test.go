@@ -130,6 +130,8 @@ func TestValues(t *testing.T) {
 		// Readers count in microseconds, and fail at a file with a time that these cannot hold.
 		{"times out of reach", `{"properties":{"a":{"strm_type":"timestamp-millis"},"b":{"strm_type":"timestamp-millis"},"c":{"strm_type":"timestamp-millis"}}}`,
 			`{"a":1795194229756000000,"b":-9223372036854776,"c":9223372036854775}`, `"a":null,"b":null,"c":9223372036854775`, change("a", tooLarge) + "," + change("b", tooLarge)},
+		{"empty text as null", `{"properties":{"a":{"type":"string","strm_null":""},"b":{"type":"string","strm_null":""},"c":{"type":"string"},"d":{"type":"string","strm_null":"","strm_required":true},"o":{"type":"object","properties":{"e":{"type":"string","strm_null":""}}}}}`,
+			`{"a":"","b":" ","c":"","d":"","o":{"e":""}}`, `"a":null,"b":" ","c":"","d":"","o":{"e":null}`, ``},
 		{"names", `{"properties":{"fieldWithCamelCase":{},"field_with_spécial_character":{},"field_name_with_operator+1":{},"1field":{},"Foo.Bar":{},"a b":{},"a_b":{},"":{},"é":{"type":"object","properties":{"x y":{"type":"string"},"x-y":{"type":"string"}}}}}`,
 			`{"fieldWithCamelCase":1,"field_with_spécial_character":2,"field_name_with_operator+1":3,"1field":4,"Foo.Bar":5,"a b":6,"a_b":7,"":8,"é":{"x y":"9","x-y":"10"}}`,
 			`"Foo_Bar":"5","_":"8","_1field":"4","a_b":"6","a_b_1":"7","e":{"x_y":"9","x_y_1":"10"},"fieldWithCamelCase":"1","field_name_with_operator_1":"3","field_with_special_character":"2"`, ``},

@@ -36,8 +36,8 @@ func TestFormsOfAFile(t *testing.T) {
 		}
 	}
 	for file, want := range map[string]string{
-		"{": "not JSON", "7": "neither", "{}": "neither", `[7]`: "cannot unmarshal", `[{}]`: "flag 1 has no name", `[{"name":"a"},{"name":"a"}]`: `"a" is there twice`,
-		`{"splits":{}}`: "cannot unmarshal", `{"ff":{"d":[]},"rbs":{"d":[{}]}}`: "segment 1 has no name",
+		"{": "not JSON", "7": "neither", "{}": "neither", `[7]`: "flags must be an array of objects", `[{"name":7}]`: "flags must be an array of objects", `[{}]`: "flag 1 has no name", `[{"name":"a"},{"name":"a"}]`: `"a" is there twice`,
+		`{"splits":{}}`: "flags must be an array of objects", `{"ff":7}`: "neither", `{"ff":{"d":[]},"rbs":{"d":[{}]}}`: "segment 1 has no name",
 	} {
 		if _, err := flags.Next(stream.FlagSet{}, []byte(file), noon); problem.KindOf(err) != problem.Invalid || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)

@@ -71,7 +71,7 @@ func find(file []byte) (defs, segments []byte, err error) {
 			Splits  json.RawMessage
 		}
 		if err := json.Unmarshal(file, &changes); err != nil {
-			return nil, nil, problem.New(problem.Invalid, "the flags are not a splitChanges body: %w", err)
+			break // another shape
 		}
 		if changes.Splits != nil {
 			return changes.Splits, nil, nil
@@ -98,7 +98,8 @@ func read(what string, list []byte) (compact json.RawMessage, types map[string]s
 	}
 	var all []definition
 	if err := json.Unmarshal(list, &all); err != nil {
-		return nil, nil, problem.New(problem.Invalid, "the definitions of %ss: %w", what, err)
+		// It is JSON, so it has another shape; the error's words are those of our types.
+		return nil, nil, problem.New(problem.Invalid, "the %ss must be an array of objects, whose name and trafficTypeName are texts", what)
 	}
 	if len(all) == 0 {
 		return nil, nil, nil
