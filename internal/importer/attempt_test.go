@@ -330,6 +330,9 @@ func TestSettingsOfAFileThatWaitsMayChange(t *testing.T) {
 	w.until("the file was tried in vain", func() bool { return w.one().State == stream.ImportRunning && w.one().Problem != "" })
 	w.imp.Environments = right
 	w.must(w.db.UpdateImporter(t.Context(), w.imp))
+	// The attempt under way may have read the older settings.
+	tried := w.one().Attempts
+	w.until("attempts that began since", func() bool { return w.one().Attempts > tried+1 })
 	mended.Store(true)
 	p.runner.Wake()
 	w.settled()
