@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,7 +244,7 @@ func TestManySinksAreTriedOneAtATime(t *testing.T) {
 		}
 		unknown, ahead := ok("unknown", began), ok("ahead", began.Add(1000*time.Hour))
 		unknown.Health = stream.Health{}
-		s := open(t, time.Hour, false, append(sinks, unknown, ahead)...)
+		s := open(t, time.Hour, false, append(slices.Clone(sinks), unknown, ahead)...) // theirs changes
 		s.fails(errors.New("catalog away"))
 		time.Sleep(90 * time.Second)
 		s.fails(nil)

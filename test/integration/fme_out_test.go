@@ -82,6 +82,7 @@ func splitClients() []splitClient {
 		{"go-proxy", "go", goBinary, plan("debug", map[string]any{"proxy": true})},
 		{"browser-debug", "browserjs", program("browser.js"), plan("DEBUG", map[string]any{"users": 1})},
 		{"browser-optimized", "browserjs", program("browser.js"), plan("OPTIMIZED", map[string]any{"users": 1})},
+		{"browser-none", "browserjs", program("browser.js"), plan("NONE", map[string]any{"users": 1})},
 	}
 }
 
