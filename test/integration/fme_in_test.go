@@ -103,14 +103,27 @@ func (s *strm) imported(t *testing.T, importer string, files int, limit time.Dur
 	}
 }
 
-// reported waits until the reports in a bucket tell of so many files.
-func reported(t *testing.T, c client, bucket string, files int) (got statuses) {
+// reported waits until the reports in a bucket tell of as many rows as the files have.
+func reported(t *testing.T, c client, bucket string, files []eventFile) (got statuses) {
 	t.Helper()
-	dir := t.TempDir()
-	err := harness.Poll(t.Context(), time.Minute, 500*time.Millisecond, fmt.Sprintf("%d files to be reported on", files), func(context.Context) (bool, string, error) {
+	dir, rows := t.TempDir(), 0
+	for _, f := range files {
+		rows += f.valid
+		for _, n := range f.invalid {
+			rows += n
+		}
+	}
+	err := harness.Poll(t.Context(), 2*time.Minute, 500*time.Millisecond, fmt.Sprintf("%d rows to be reported on", rows), func(context.Context) (bool, string, error) {
 		c.aws(t, "s3", "sync", "--only-show-errors", "--exclude", "*.strm_test*", "s3://"+bucket+"/statuses/", dir)
 		c.python(t, &got, "statuses.py", dir)
-		return len(got.Files) >= files, fmt.Sprintf("%d are", len(got.Files)), nil
+		told := 0
+		for _, f := range got.Files {
+			told += f.Valid
+			for _, n := range f.Invalid {
+				told += n
+			}
+		}
+		return told >= rows, fmt.Sprintf("%d are", told), nil
 	})
 	if err != nil {
 		t.Error(err)
@@ -225,7 +238,7 @@ func TestImportsOverSNS(t *testing.T) {
 		}
 	}
 	s.imported(t, "in", len(files), 8*time.Minute)
-	got := reported(t, m.admin(), x.bucket, len(files))
+	got := reported(t, m.admin(), x.bucket, files)
 	got.accounts(t, "events/", files)
 	rows := s.storedRows(t, "imported")
 	storedAre(t, rows, accepted(files))
@@ -284,7 +297,7 @@ func TestImportsOverSQS(t *testing.T) {
 	for _, f := range sums {
 		want = append(want, *f)
 	}
-	reported(t, m.admin(), x.bucket, len(want)).accounts(t, "events/", want)
+	reported(t, m.admin(), x.bucket, want).accounts(t, "events/", want)
 	storedAre(t, s.storedRows(t, "imported"), accepted(all))
 }
 
@@ -314,6 +327,6 @@ func TestImportsByListing(t *testing.T) {
 	}
 	g.root().aws(t, "s3", "cp", "--recursive", "--only-show-errors", dir, "s3://"+bucket+"/events/")
 	s.imported(t, "in", len(files), 4*time.Minute)
-	reported(t, g.root(), bucket, len(files)).accounts(t, "events/", files)
+	reported(t, g.root(), bucket, files).accounts(t, "events/", files)
 	storedAre(t, s.storedRows(t, "imported"), accepted(files))
 }
