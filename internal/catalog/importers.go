@@ -90,10 +90,13 @@ func importerTexts(i *stream.Importer) (environments, suffixes string, err error
 	return environments, suffixes, nil
 }
 
+const sqlTryAgain = `UPDATE import_file SET next_try_at = 0 WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0`
+
 // UpdateImporter stores Sink, Environments, Prefix, Suffixes, StatusPrefix,
 // TopicARN, QueueURL, ListEvery, ReportEvery and Paused of the importer with
 // i.ID; every other field stays as it is. With another topic the subscription
-// is unknown again. Files already running keep their environments. Kind Conflict
+// is unknown again. Files that wait to be tried again are due at once: who
+// changes an importer may have mended what they wait for. Kind Conflict
 // if the sink is of another place and files or reports wait at the present one.
 // Doing it again is harmless.
 func (db *DB) UpdateImporter(ctx context.Context, i stream.Importer) error {
@@ -121,6 +124,9 @@ func (db *DB) UpdateImporter(ctx context.Context, i stream.Importer) error {
 			sub_state = $12, sub_arn = $13, sub_at = $14, tested_at = $15, test_bucket = $16 WHERE id = $17`,
 			i.Sink, environments, i.Prefix, suffixes, i.StatusPrefix, i.TopicARN, i.QueueURL, int64(i.ListEvery), int64(i.ReportEvery), i.Paused,
 			micros(i.UpdatedAt), string(s.State), s.ARN, micros(s.At), micros(s.TestedAt), s.TestBucket, i.ID)
+		if err == nil {
+			_, err = t.exec(ctx, sqlTryAgain, i.ID)
+		}
 		return err
 	})
 }

@@ -21,7 +21,7 @@ func (a *app) pause() *cobra.Command {
 func (a *app) resume() *cobra.Command {
 	c := a.switcher("resume", "Let a batch exporter go on",
 		"Let a paused batch exporter go on, and a blocked one try again at once.", (*apiclient.Client).Resume)
-	c.AddCommand(a.importerSwitch("resume", "Let a batch importer go on", "Let a paused batch importer go on.", (*apiclient.Client).ResumeImporter))
+	c.AddCommand(a.importerSwitch("resume", "Let a batch importer go on", "Let a paused batch importer go on. Files that wait after a failure are tried again at once.", (*apiclient.Client).ResumeImporter))
 	return c
 }
 

@@ -457,6 +457,10 @@ func testDueImports(t *testing.T, b *bench) {
 	i.Paused = true
 	ok(t, b.db.UpdateImporter(ctx, i))
 	check(10, noon.Add(time.Hour), 4, 6)
+	i.Paused = false // and what waits is tried at once
+	ok(t, b.db.UpdateImporter(ctx, i))
+	check(10, noon.Add(time.Hour), 1, 3, 4, 5, 6)
+	wait(3, noon.Add(time.Minute))
 	ok(t, b.db.DeleteImporter(ctx, i.ID))
 	check(10, noon.Add(time.Minute), 1, 4, 5, 6)
 	b.done(must(b.db.Import(ctx, 4))(t), noon, 1)

@@ -332,6 +332,9 @@ func (m *importMachine) pause(r *rapid.T) {
 	}
 	ok(r, err)
 	m.paused = m.i.Paused
+	for _, f := range m.files {
+		f.next = time.Time{} // what waits is tried at once
+	}
 }
 
 func (m *importMachine) delete(r *rapid.T) {
