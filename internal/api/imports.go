@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,12 +50,9 @@ func (s *server) imports(api huma.API) {
 
 func showImport(i stream.Import) apiv1.Import {
 	out := apiv1.Import{
-		ID: i.ID, Importer: i.Importer, Key: i.Key, ETag: i.ETag, Bytes: i.Size, CreatedAt: i.ObjectAt.UTC(), Via: i.Via, State: string(i.State),
+		ID: i.ID, Importer: i.Importer, Key: i.Key, VersionID: i.VersionID(), ETag: i.ETag, Bytes: i.Size, CreatedAt: i.ObjectAt.UTC(), Via: i.Via, State: string(i.State),
 		Environments: i.Environments, Rows: i.Rows, Accepted: i.Accepted, Attempts: i.Attempts, Problem: i.Problem, NextTryAt: moment(i.NextTryAt),
 		NoticedAt: i.NoticedAt.UTC(), StartedAt: moment(i.StartedAt), DoneAt: moment(i.DoneAt),
-	}
-	if id, ok := strings.CutPrefix(i.Version, "v:"); ok {
-		out.VersionID = id
 	}
 	if !i.StartedAt.IsZero() {
 		p := int(i.Partition)

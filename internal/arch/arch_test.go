@@ -54,7 +54,7 @@ var adapterPorts = map[string][]string{
 	"objstore/mem":      {"objstore"},
 	"objstore/faulty":   {"objstore"},
 	"objstore/s3server": {},
-	"objstore":          {},
+	"objstore":          {"problem"},
 	"exporter":          {"eventlog", "format", "layout", "objstore", "stream", "problem"},
 	"ingest":            {"eventlog", "stream", "problem", "jsontoken"},
 	"retention":         {"eventlog", "stream", "problem"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"strm/internal/exporter"
+	"strm/internal/objstore"
 	"strm/internal/stream"
 )
 
@@ -29,7 +30,7 @@ func (s *Status) failed(err error, paused bool) {
 	switch {
 	case paused:
 		s.State = exporter.StatePaused
-	case exporter.NeedsPerson(err):
+	case objstore.NeedsPerson(err):
 		s.State = exporter.StateBlocked
 	default:
 		s.State = exporter.StateRetrying

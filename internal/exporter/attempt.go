@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strm/internal/format"
+	"strm/internal/objstore"
 	"strm/internal/stream"
 )
 
@@ -23,7 +24,7 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) (err err
 
 	sink, err := r.sinks.get(ctx, b.Sink)
 	if err != nil {
-		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), NeedsPerson(err))
+		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), objstore.NeedsPerson(err))
 	}
 	var lost format.Losses
 	defer func() {

@@ -67,7 +67,7 @@ func TestADenialIsDiagnosed(t *testing.T) {
 
 	store.set(objstore.Denied)
 	err = p.runner.Validate(t.Context(), w.exp)
-	if err == nil || !strings.Contains(err.Error(), "do not agree") || !exporter.NeedsPerson(err) {
+	if err == nil || !strings.Contains(err.Error(), "do not agree") || !objstore.NeedsPerson(err) {
 		t.Errorf("validation: %v", err)
 	}
 	if strings.Join(store.asked, " ") != test || strings.Join(store.of, " ") != test {

@@ -64,12 +64,6 @@ func (r *Runner) remember(ctx context.Context, sink stream.Sink, err error) stre
 	return h
 }
 
-// ofStore reports whether a store spoke, or was not heard.
-func ofStore(err error) bool {
-	var e *objstore.Error
-	return errors.As(err, &e)
-}
-
 // failedStep tells at which step a write failed.
 func failedStep(sink *stream.Sink, err error) stream.HealthStep {
 	local := sink.Type == stream.SinkDir

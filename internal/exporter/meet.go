@@ -76,7 +76,7 @@ func meet(ctx context.Context, bucket objstore.Bucket, b *stream.Batch, o *strea
 	v = verdict{maybeStored: maybe}
 	switch {
 	case err != nil:
-		v.blocked = NeedsPerson(err) || errors.Is(err, errNoReader)
+		v.blocked = objstore.NeedsPerson(err) || errors.Is(err, errNoReader)
 		v.problem = fmt.Sprintf("the object %s exists, and whether it is of this batch must be seen (s3:GetObject; strm policy prints what is needed): %v", o.Key, err)
 	case is == nobody:
 		v.problem = fmt.Sprintf("the object %s existed, and is gone again", o.Key)

@@ -278,7 +278,7 @@ func TestKeysOfTheMomentAreNeverWrittenWithoutACondition(t *testing.T) {
 			t.Errorf("%s was written", info.Key)
 		}
 	}
-	if err := p.runner.Validate(t.Context(), w.exp); err == nil || !exporter.NeedsPerson(err) || !strings.Contains(err.Error(), "conditional writes") {
+	if err := p.runner.Validate(t.Context(), w.exp); err == nil || !objstore.NeedsPerson(err) || !strings.Contains(err.Error(), "conditional writes") {
 		t.Errorf("validation says %v", err)
 	}
 	if h, err := p.runner.TestSink(t.Context(), w.exp); err != nil || h.Status != stream.HealthOK {

@@ -32,7 +32,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if ctx.Err() != nil {
 			return no(ctx.Err())
 		}
-		return no(r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), NeedsPerson(err)))
+		return no(r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), objstore.NeedsPerson(err)))
 	}
 	defer func() {
 		if err := c.close(); err != nil {
@@ -83,7 +83,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	if told := r.diagnose(ctx, sink, l.exporter(), b.Output, err); told != nil && !met {
 		v, err = settle(maybe, told), told
 	}
-	if ofStore(err) && NeedsPerson(err) {
+	if objstore.OfStore(err) && objstore.NeedsPerson(err) {
 		r.remember(ctx, sink.Sink, err)
 	}
 	return no(r.refuse(ctx, l, b, v.problem, v.blocked))

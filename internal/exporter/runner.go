@@ -14,6 +14,7 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/format"
+	"strm/internal/objstore"
 	"strm/internal/stream"
 )
 
@@ -276,7 +277,7 @@ func (r *Runner) faulted(l *lane, err error) rest {
 	if errors.Is(err, context.Canceled) {
 		return rest{until: r.now()}
 	}
-	blocked := NeedsPerson(err)
+	blocked := objstore.NeedsPerson(err)
 	now := r.now()
 	pause := rest{until: now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))}
 	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: pause.until, since: now})

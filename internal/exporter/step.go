@@ -8,6 +8,7 @@ import (
 
 	"strm/internal/format"
 	"strm/internal/layout"
+	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -98,7 +99,7 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 		}
 		return time.Time{}, true
 	}
-	blocked := NeedsPerson(err)
+	blocked := objstore.NeedsPerson(err)
 	l.validateAt = now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))
 	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: l.validateAt, since: now})
 	return l.validateAt, false

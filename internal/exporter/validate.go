@@ -46,7 +46,7 @@ func (r *Runner) try(ctx context.Context, e stream.Exporter) (stream.Health, str
 		return stream.Health{}, stream.SupportUnknown, err
 	}
 	conditional, err := r.tryOpen(ctx, sink, e)
-	if err != nil && !ofStore(err) {
+	if err != nil && !objstore.OfStore(err) {
 		return stream.Health{}, conditional, err // the exporter's settings, of which the sink knows nothing
 	}
 	return r.remember(ctx, sink.Sink, err), conditional, err
@@ -124,20 +124,4 @@ func probe(ctx context.Context, sink *openSink, key string, c objstore.Content) 
 		}
 	}
 	return stream.SupportNo, nil
-}
-
-// NeedsPerson reports whether a failure waits for somebody to mend something,
-// rather than for time to pass.
-func NeedsPerson(err error) bool {
-	var e *objstore.Error
-	if errors.As(err, &e) {
-		return e.Reason.NeedsPerson()
-	}
-	switch problem.KindOf(err) {
-	case problem.Invalid, problem.NotFound, problem.Conflict, problem.Forbidden, problem.Corrupt:
-		return true
-	case problem.Internal, problem.Unauthorized, problem.TooLarge, problem.Busy, problem.Unavailable:
-		return false
-	}
-	return false
 }

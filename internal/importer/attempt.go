@@ -230,9 +230,3 @@ func (r *Runner) told(i *stream.Import, entries []stream.StatusEntry) {
 	r.logger.Info("file done", slog.String("importer", i.Importer), slog.String("key", i.Key), slog.String("outcome", outcome),
 		slog.Int64("rows", i.Rows), slog.Int64("accepted", i.Accepted))
 }
-
-// ofStore reports whether err is what a store said, or its silence.
-func ofStore(err error) bool {
-	var e *objstore.Error
-	return errors.As(err, &e)
-}

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -26,7 +25,7 @@ func (b Backoff) after(n int, err error) time.Duration {
 	switch {
 	case problem.KindOf(err) == problem.Busy:
 		most = b.Full
-	case needsPerson(err):
+	case objstore.NeedsPerson(err):
 		d = b.Help
 	}
 	for i := 1; i < n && d < most; i++ {
@@ -34,20 +33,6 @@ func (b Backoff) after(n int, err error) time.Duration {
 	}
 	d = min(d, most)
 	return d/2 + rand.N(d/2+1)
-}
-
-// needsPerson reports whether a retry alone will hardly help.
-func needsPerson(err error) bool {
-	var e *objstore.Error
-	if errors.As(err, &e) {
-		return e.Reason.NeedsPerson()
-	}
-	switch problem.KindOf(err) {
-	case problem.Invalid, problem.Conflict, problem.NotFound, problem.Forbidden, problem.Corrupt:
-		return true
-	case problem.Internal, problem.Unauthorized, problem.TooLarge, problem.Busy, problem.Unavailable:
-	}
-	return false
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"strm/internal/objstore"
@@ -29,11 +28,7 @@ func (r *Runner) fetch(ctx context.Context, i *stream.Import, sink *openSink) (E
 	d := &download{key: i.Key, cancel: cancel}
 	d.timer = time.AfterFunc(stalled, d.stall)
 	defer d.timer.Stop()
-	version, _ := strings.CutPrefix(i.Version, "v:")
-	if strings.HasPrefix(i.Version, "e:") {
-		version = ""
-	}
-	body, info, err := bucket.OpenVersion(ctx, i.Key, version, i.ETag)
+	body, info, err := bucket.OpenVersion(ctx, i.Key, i.VersionID(), i.ETag)
 	if err != nil {
 		return nil, because(ctx, err)
 	}

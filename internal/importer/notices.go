@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +53,17 @@ func newNotices() notices {
 
 func (n *notices) wait() { n.wg.Wait() }
 
+// keep forgets what is remembered of importers that are gone.
+func (n *notices) keep(importers []stream.Importer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id := range n.of {
+		if !slices.ContainsFunc(importers, func(i stream.Importer) bool { return i.ID == id }) {
+			delete(n.of, id)
+		}
+	}
+}
+
 // startNotices begins the listings that are due, and listens to the queues of the
 // importers as they are now.
 func (r *Runner) startNotices(ctx context.Context) (next time.Time, err error) {
@@ -61,6 +73,7 @@ func (r *Runner) startNotices(ctx context.Context) (next time.Time, err error) {
 	}
 	now := time.Now()
 	r.listen(ctx, importers)
+	r.notices.keep(importers)
 	for _, i := range importers {
 		if i.Paused || i.ListEvery <= 0 {
 			continue

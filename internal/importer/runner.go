@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"strm/internal/eventlog"
+	"strm/internal/objstore"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -181,7 +182,7 @@ func (r *Runner) importFile(ctx context.Context, i stream.Import) {
 	wait := r.backoff.after(i.Attempts, err)
 	i.Problem, i.NextTryAt = err.Error(), time.Now().Add(wait).UTC()
 	log := r.logger.Warn
-	if problem.KindOf(err) == problem.Internal && !ofStore(err) {
+	if problem.KindOf(err) == problem.Internal && !objstore.OfStore(err) {
 		log = r.logger.Error
 	}
 	log("file was not imported, and will be tried again", slog.String("importer", i.Importer), slog.String("key", i.Key), slog.Int("attempt", i.Attempts),

@@ -120,6 +120,14 @@ type Import struct {
 	DoneAt       time.Time
 }
 
+// VersionID returns the version id of the file; "" in buckets without versions.
+func (i *Import) VersionID() string {
+	if id, ok := strings.CutPrefix(i.Version, "v:"); ok {
+		return id
+	}
+	return ""
+}
+
 // RowError is a code of a status entry.
 type RowError string
 
