@@ -189,6 +189,7 @@ const (
 	// An import that runs does not become merely noticed again.
 	sqlSaveImport = `UPDATE import_file SET state = $2, environments = $3, part = $4, attempts = $5, problem = $6, next_try_at = $7, started_at = $8
 		WHERE id = $1 AND (state = 'noticed' OR state = 'running' AND $2 = 'running')`
+	sqlBeginImport  = sqlSaveImport + ` AND attempts = $5 - 1`
 	sqlFinishImport = `UPDATE import_file SET state = 'done', environments = $2, part = $3, rows_read = $4, rows_accepted = $5, attempts = $6,
 		problem = '', next_try_at = 0, started_at = $7, done_at = $8, report_id = $9
 		WHERE id = $1 AND state IN ('noticed', 'running') RETURNING importer_id`
@@ -207,21 +208,41 @@ const (
 // change, if the import is done or abandoned; NotFound if there is none. A step
 // back, or to done, which FinishImport makes, has kind Internal.
 func (db *DB) SaveImport(ctx context.Context, i stream.Import) error {
+	_, err := db.saveImport(ctx, &i, sqlSaveImport)
+	return err
+}
+
+// BeginImport stores what SaveImport does, if i is the import as it stands but
+// for one attempt more. Otherwise ok is false, and nothing changes: somebody has begun that
+// attempt, and i is out of date. Kinds as for SaveImport.
+func (db *DB) BeginImport(ctx context.Context, i stream.Import) (ok bool, err error) {
+	return db.saveImport(ctx, &i, sqlBeginImport)
+}
+
+func (db *DB) saveImport(ctx context.Context, i *stream.Import, statement string) (ok bool, err error) {
 	if !i.State.Open() {
-		return problem.New(problem.Internal, "import %d cannot be saved as %q", i.ID, i.State)
+		return false, problem.New(problem.Internal, "import %d cannot be saved as %q", i.ID, i.State)
 	}
 	environments, err := encodeTexts(i.Environments)
 	if err != nil {
-		return problem.New(problem.Invalid, "environments of import %d: %w", i.ID, err)
+		return false, problem.New(problem.Invalid, "environments of import %d: %w", i.ID, err)
 	}
-	return db.change(ctx, "save an import", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlSaveImport, i.ID, string(i.State), environments, int64(i.Partition), int64(i.Attempts), i.Problem,
+	err = db.change(ctx, "save an import", func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, statement, i.ID, string(i.State), environments, int64(i.Partition), int64(i.Attempts), i.Problem,
 			micros(i.NextTryAt), micros(i.StartedAt))
-		if err != nil || n == 1 {
+		if ok = n == 1; err != nil || ok {
+			return err
+		}
+		attempts, found, err := one(ctx, t, scanInt, `SELECT attempts FROM import_file WHERE id = $1 AND state IN ('noticed', 'running')`, i.ID)
+		if err == nil && found && statement == sqlBeginImport && attempts != int64(i.Attempts)-1 {
+			return nil // begun meanwhile
+		}
+		if err != nil {
 			return err
 		}
 		return t.importConflict(ctx, i.ID, i.State)
 	})
+	return ok && err == nil, err
 }
 
 func (t tx) importConflict(ctx context.Context, id int64, to stream.ImportState) error {

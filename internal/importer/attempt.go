@@ -74,13 +74,17 @@ func (r *Runner) attempt(ctx context.Context, i *stream.Import) error {
 		i.StartedAt = time.Now().UTC()
 	}
 	// Nothing is appended before this is durable: whoever goes on after us reads
-	// the file with these settings. It also stops us if the import is done already,
-	// and our list of what is due was older.
-	if err := r.ledger.SaveImport(ctx, *i); problem.KindOf(err) == problem.Conflict {
+	// the file with these settings. It also stops us if our list of what is due was
+	// older: if the import is done already, or an attempt since has fixed the settings.
+	ok, err := r.ledger.BeginImport(ctx, *i)
+	switch {
+	case problem.KindOf(err) == problem.Conflict:
 		r.unmark(ctx, i)
 		return nil
-	} else if err != nil {
+	case err != nil:
 		return fmt.Errorf("note the attempt: %w", err)
+	case !ok:
+		return nil // what is due will be read again
 	}
 	return r.read(ctx, i, &st, sink, mark)
 }

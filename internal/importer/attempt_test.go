@@ -3,11 +3,15 @@ package importer_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"strm/internal/eventlog"
+	"strm/internal/importer"
 	"strm/internal/notice"
 	"strm/internal/objstore"
 	"strm/internal/problem"
@@ -335,6 +339,59 @@ func TestSettingsOfAFileThatWaitsMayChange(t *testing.T) {
 	w.until("attempts that began since", func() bool { return w.one().Attempts > tried+1 })
 	mended.Store(true)
 	p.runner.Wake()
+	w.settled()
+	w.stop()
+	w.check(f)
+}
+
+// staleOnce answers the second question for what is due as it did the first.
+type staleOnce struct {
+	importer.Ledger
+	mu    sync.Mutex
+	first []stream.Import
+	asked int
+}
+
+func (l *staleOnce) DueImports(ctx context.Context, now time.Time, limit int) ([]stream.Import, time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due, next, err := l.Ledger.DueImports(ctx, now, limit)
+	if len(due) == 0 && l.asked == 0 {
+		return due, next, err
+	}
+	switch l.asked++; l.asked {
+	case 1:
+		l.first = slices.Clone(due)
+	case 2:
+		due = l.first
+	}
+	return due, next, err
+}
+
+// failSecond fails the second append, once.
+type failSecond struct {
+	eventlog.Log
+	n atomic.Int64
+}
+
+func (l *failSecond) Append(ctx context.Context, id string, e eventlog.Entry) (eventlog.Appended, error) {
+	if l.n.Add(1) == 2 {
+		return eventlog.Appended{}, errFault
+	}
+	return l.Log.Append(ctx, id, e)
+}
+
+// A list of what is due may be older than the attempt before: its copy of an import
+// knows nothing of the settings that attempt has fixed.
+func TestAnAttemptDoesNotBeginFromAnOldCopy(t *testing.T) {
+	w := newWorld(t, false)
+	f := content{file: w.store.put("in/a.rows", fileOf("e1 a", "e2 b", "e1 c", "e3 d", "e1 e", "e2 f", "e1 g"))}
+	f.rows = []string{"e1 a", "e2 b", "e1 c", "e3 d", "e1 e", "e2 f", "e1 g"}
+	w.notice(f.file)
+	w.start(gates{
+		ledger: func(l importer.Ledger) importer.Ledger { return &staleOnce{Ledger: l} },
+		log:    func(l eventlog.Log) eventlog.Log { return &failSecond{Log: l} },
+	})
 	w.settled()
 	w.stop()
 	w.check(f)

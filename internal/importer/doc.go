@@ -4,7 +4,7 @@
 //
 // # A file is a plan
 //
-//	           Noticed             SaveImport            FinishImport
+//	           Noticed             BeginImport           FinishImport
 //	a notice -----------> noticed ------------> running -------------> done, with its entries
 //	                         ^  |                ^  |
 //	                         +--+                +--+   refused, full, no answer: again, later
@@ -20,7 +20,7 @@
 //
 //	before Noticed          nobody heard of the file; the notice comes again, or a listing finds it
 //	after Noticed           the import is found and run
-//	after SaveImport        likewise, with the settings of before
+//	after BeginImport       likewise, with the settings of before
 //	after an append         the mark says how far the file is in
 //	after FinishImport      it is done; the mark is left behind, a record of some 60 bytes
 //

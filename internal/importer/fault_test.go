@@ -89,6 +89,11 @@ func (l gatedLedger) DueImports(ctx context.Context, now time.Time, limit int) (
 	return due, next, err
 }
 
+func (l gatedLedger) BeginImport(ctx context.Context, i stream.Import) (ok bool, err error) {
+	err = l.of["save"].ours(func() error { ok, err = l.Ledger.BeginImport(ctx, i); return err })
+	return ok && err == nil, err
+}
+
 func (l gatedLedger) SaveImport(ctx context.Context, i stream.Import) error {
 	return l.of["save"].ours(func() error { return l.Ledger.SaveImport(ctx, i) })
 }

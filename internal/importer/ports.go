@@ -43,6 +43,11 @@ type Ledger interface {
 	// Imports that are being worked on are among them: limit must leave room for those.
 	// A deleted importer counts as not paused.
 	DueImports(ctx context.Context, now time.Time, limit int) (due []stream.Import, next time.Time, err error)
+	// BeginImport stores what SaveImport does if i is how the import stands but for this
+	// attempt: if the ledger counts one attempt less than i. Otherwise ok is false and nothing
+	// changes: i was made from a copy that is out of date. Kind Conflict as for SaveImport.
+	// If the answer is lost, SaveImport with the same number of attempts settles it.
+	BeginImport(ctx context.Context, i stream.Import) (ok bool, err error)
 	// SaveImport stores State, Environments, Partition, Attempts, Problem, NextTryAt and StartedAt.
 	// Doing it again is harmless. Kind Conflict, and no change, if the import is done or abandoned.
 	SaveImport(ctx context.Context, i stream.Import) error

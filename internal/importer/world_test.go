@@ -203,6 +203,11 @@ func (l telling) tell(err error) error {
 	return err
 }
 
+func (l telling) BeginImport(ctx context.Context, i stream.Import) (bool, error) {
+	ok, err := l.Ledger.BeginImport(ctx, i)
+	return ok, l.tell(err)
+}
+
 func (l telling) SaveImport(ctx context.Context, i stream.Import) error {
 	return l.tell(l.Ledger.SaveImport(ctx, i))
 }

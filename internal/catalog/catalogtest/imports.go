@@ -168,6 +168,23 @@ func testImport(t *testing.T, b *bench) {
 	if got := must(b.db.Import(ctx, f.ID))(t); !reflect.DeepEqual(got, f) {
 		t.Fatalf("import %+v, want %+v", got, f)
 	}
+	// An attempt begins from how the import stands, not from how it stood.
+	begun := f
+	begun.Attempts, begun.Problem = 3, ""
+	for _, want := range []bool{true, false} {
+		if got := must(b.db.BeginImport(ctx, begun))(t); got != want {
+			t.Fatalf("begun: %t, want %t", got, want)
+		}
+	}
+	stale := f
+	stale.Attempts, stale.Environments = 1, nil
+	if must(b.db.BeginImport(ctx, stale))(t) {
+		t.Fatal("begun from a copy that is out of date")
+	}
+	if got := must(b.db.Import(ctx, f.ID))(t); !reflect.DeepEqual(got, begun) {
+		t.Fatalf("import %+v, want %+v", got, begun)
+	}
+	ok(t, b.db.SaveImport(ctx, f))
 	back := f
 	back.State = stream.ImportNoticed
 	wantKind(t, b.db.SaveImport(ctx, back), problem.Internal)
@@ -193,6 +210,8 @@ func testImport(t *testing.T, b *bench) {
 	later.Rows, later.DoneAt = 7, noon.Add(2*time.Hour)
 	ok(t, b.db.FinishImport(ctx, later, all[:1])) // the answer was lost
 	wantKind(t, b.db.SaveImport(ctx, f), problem.Conflict)
+	_, err := b.db.BeginImport(ctx, f)
+	wantKind(t, err, problem.Conflict)
 	b.reopen()
 	f.State, f.Problem, f.NextTryAt = stream.ImportDone, "", time.Time{}
 	if got := must(b.db.Import(ctx, f.ID))(t); !reflect.DeepEqual(got, f) {
@@ -205,7 +224,7 @@ func testImport(t *testing.T, b *bench) {
 	if got := must(b.db.ImporterTotals(ctx, i.ID))(t); got != want {
 		t.Fatalf("totals %+v, want %+v", got, want)
 	}
-	_, err := b.db.ImporterTotals(ctx, "nope")
+	_, err = b.db.ImporterTotals(ctx, "nope")
 	wantKind(t, err, problem.NotFound)
 	// A file without rows has nothing to report.
 	b.done(b.note(i, "list", file("in/empty", "", "t", noon)), noon, 0)
