@@ -43,6 +43,9 @@ var (
 	ErrKeyReused = errors.New("idempotency key was used before with other content")
 	// ErrLate: the entry is Stamped and its hour is over. See LateError.
 	ErrLate = errors.New("the received hour of the entry is over")
+	// ErrMarkMoved: the entry's mark lies between MarkFrom and MarkAt. Kind Conflict. Nothing
+	// was stored; read Mark again and go on from there.
+	ErrMarkMoved = errors.New("the source was read further meanwhile, by somebody else")
 	// ErrCorrupt: stored bytes are not what was written. The message says stream,
 	// partition and offset. Kind Corrupt.
 	ErrCorrupt = errors.New("log block is damaged")
@@ -96,9 +99,12 @@ type Entry struct {
 	// far it has been read with this entry. Both are stored with the events, or
 	// nothing is. If the stream holds MarkAt or more for Mark already, nothing is
 	// stored and Appended is a Duplicate. Marks never expire: Unmark removes one.
-	// An entry has a Mark, a Key or IDs.
-	Mark   string
-	MarkAt uint64
+	// An entry has a Mark, a Key or IDs. MarkFrom is from where the entry goes on: if the
+	// stream holds more than that for Mark, but less than MarkAt, somebody else is reading
+	// the source, nothing is stored and the error is ErrMarkMoved.
+	Mark     string
+	MarkAt   uint64
+	MarkFrom uint64
 }
 
 // Appended says where an entry went.

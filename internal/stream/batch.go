@@ -52,6 +52,10 @@ type Batch struct {
 	Encoder    string // name and version of the encoder that must produce the bytes
 	Objects    []Object
 
+	// Claim counts how often somebody was chosen to work on the batch. The ledger
+	// takes news of it only from who was chosen last. See exporter.Ledger.
+	Claim int64
+
 	State       BatchState
 	Attempts    int       // PUT rounds begun
 	Problem     string    // why it is not done yet; empty when nothing is wrong
@@ -129,6 +133,10 @@ type Object struct {
 	Ranges   []Range   // by partition, then offset
 	Events   int64     // planned count; the encoder must produce exactly this many
 	Received time.Time // start of the day or hour that its events were received in; zero where the layout does not divide
+
+	// Estimated: Events is how many there are at most, as the log cannot count without
+	// reading. The first attempt counts, before the PUT, and from then on the count is fixed.
+	Estimated bool
 
 	// MaybeStored is set durably before each PUT and put back only when the
 	// store definitely refused it. While it is set, "exists already" means

@@ -14,8 +14,37 @@ type Stream struct {
 	Description string
 	Tags        []string
 	Retention   Retention
+	Topic       Topic
 	CreatedAt   time.Time
 }
+
+// Topic is the Kafka topic of a stream. The zero value is that of a stream in
+// the embedded log.
+type Topic struct {
+	Name    string
+	Adopted bool     // it was there before the stream, and will be after it: strm never deletes or trims it
+	Values  Values   // what the values of its records are
+	Invalid Invalid  // what becomes of a value that is no event
+	Base    Position // by how much the stream's offsets are above the topic's, by partition; nil: not at all
+}
+
+// Values says what the values of a topic's records are.
+type Values string
+
+// The kinds of values.
+const (
+	ValuesJSON     Values = "json"     // a JSON object each; what strm writes
+	ValuesRegistry Values = "registry" // Avro or JSON Schema with the id of a Confluent-compatible schema registry in front
+)
+
+// Invalid says what becomes of a value that is no event.
+type Invalid string
+
+// The ways. Empty is InvalidBlock.
+const (
+	InvalidBlock Invalid = "block" // batch exporters stop there and say so
+	InvalidDrop  Invalid = "drop"  // it is left out, and counted
+)
 
 // Retention bounds what a stream keeps. Zero means no bound. Neither bound ever
 // removes an event that an exporter has yet to deliver. A log without room may
