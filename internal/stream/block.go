@@ -14,6 +14,9 @@ type BlockHeader struct {
 	// Estimated: the block has not been read. Events is how many there are at most,
 	// and Raw about how large they are.
 	Estimated bool
+	// Dropped counts values in the range that are no events and were left out, as the
+	// stream says (InvalidDrop). Known of blocks that were read.
+	Dropped int64
 
 	FirstAt time.Time // received time of its first event, to the millisecond
 	LastAt  time.Time // of its last; in the same UTC hour as FirstAt
@@ -27,10 +30,11 @@ type BlockHeader struct {
 // empty where a run of offsets turned out to hold no event. Both are valid only until the
 // iteration that yielded the block goes on.
 //
-// Event n of a block with Gzip has offset Range.Start+n. Offsets of a block with Lines
-// may have gaps; they are not known event by event.
+// Event n of the block has offset Range.Start+n, unless Offsets names them one by
+// one, which it does where offsets have gaps.
 type Block struct {
 	BlockHeader
-	Gzip  []byte
-	Lines []byte
+	Gzip    []byte
+	Lines   []byte
+	Offsets []Offset // likewise valid only until the iteration goes on
 }
