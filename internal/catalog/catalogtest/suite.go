@@ -21,6 +21,7 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, *bench){
 		"installation":       testInstallation,
 		"streams":            testStreams,
+		"topics":             testTopics,
 		"drop stream":        testDropStream,
 		"sources":            testSources,
 		"split sources":      testSplitSources,
