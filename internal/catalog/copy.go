@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +22,16 @@ var copiedTables = []string{
 	"importer", "import_file", "status_entry", "report",
 }
 
+// nameTables hold names of appends, which a move carries from elsewhere; they are
+// emptied with the rest.
+var nameTables []string
+
 // Migration tells of a move into this catalog; the zero value of none.
 type Migration struct {
-	From  string    `json:"from"`  // where it was, for people
-	Done  bool      `json:"done"`  // false: begun, and to be gone on with
-	Began time.Time `json:"began"` // when the first try began
+	From   string                  `json:"from"`   // where it was, for people
+	Done   bool                    `json:"done"`   // false: begun, and to be gone on with
+	Began  time.Time               `json:"began"`  // when the first try began
+	Topics map[string]stream.Topic `json:"topics"` // of each stream, by id: where its events go
 }
 
 const metaMigration = "migration"
@@ -80,64 +86,46 @@ func (t tx) setMigration(ctx context.Context, m Migration) error {
 	return t.setMeta(ctx, metaMigration, string(b))
 }
 
-// Moving is what CopyFrom is told beside the catalogs.
-type Moving struct {
-	From   string                  // where the other catalog is, for people
-	Topics map[string]stream.Topic // of each stream, by id
-	Told   func(table string, rows int64)
-}
-
-// CopyFrom makes this catalog what from is, with other topics for its streams, in
-// one transaction, and notes that a migration has begun. What an earlier try
-// copied is replaced. Kind Conflict, and nothing is changed, if this catalog
-// holds anything of its own, or a node lives on it, or a migration was completed.
-// Nobody may write to from meanwhile.
-func (db *DB) CopyFrom(ctx context.Context, from *DB, m Moving) error {
+// BeginMigration notes that the catalog from is about to be copied here, or again,
+// with other topics for its streams. Kind Conflict, and nothing is changed, if
+// this catalog holds anything of its own, a node lives on it, or a migration was
+// completed. From then until CompleteMigration the catalog serves nobody.
+func (db *DB) BeginMigration(ctx context.Context, from *DB, m Migration) error {
 	installation, err := from.Installation(ctx)
 	if err != nil {
 		return err
 	}
-	return db.change(ctx, "copy the catalog", func(inner context.Context, t tx) error {
-		if err := t.beginMigration(inner, installation, m.From); err != nil {
+	return db.change(ctx, "note that a migration begins", func(ctx context.Context, t tx) error {
+		text, err := t.meta(ctx, metaMigration, "")
+		if err != nil {
 			return err
 		}
-		for _, table := range slices.Backward(append(slices.Clone(copiedTables), nameTables...)) {
-			if _, err := t.exec(inner, `DELETE FROM `+table); err != nil {
-				return err
-			}
+		before, err := decodeMigration(text)
+		if err != nil {
+			return err
 		}
-		for _, table := range copiedTables {
-			// The statements take no context (see change), so it is looked at here.
-			rows, err := t.copyTable(ctx, inner, from, table)
-			if err != nil {
-				return fmt.Errorf("table %s: %w", table, err)
-			}
-			if m.Told != nil {
-				m.Told(table, rows)
-			}
+		if err := t.mayMigrate(ctx, before, installation); err != nil {
+			return err
 		}
-		for id, topic := range m.Topics {
-			if err := t.setTopic(inner, id, topic); err != nil {
-				return err
-			}
+		next := m
+		next.Done, next.Began = false, before.Began
+		if next.Began.IsZero() {
+			next.Began = time.Now().UTC().Truncate(time.Second)
 		}
-		return t.setMeta(inner, "installation", installation)
+		if err := t.setMigration(ctx, next); err != nil {
+			return err
+		}
+		return t.setMeta(ctx, "installation", installation)
 	})
 }
 
-// beginMigration checks that the catalog may be overwritten.
-func (t tx) beginMigration(ctx context.Context, installation, from string) error {
-	text, err := t.meta(ctx, metaMigration, "")
+// mayMigrate checks that the catalog may be overwritten.
+func (t tx) mayMigrate(ctx context.Context, before Migration, installation string) error {
+	alive, err := t.othersAlive(ctx, "")
 	if err != nil {
 		return err
 	}
-	m, err := decodeMigration(text)
-	if err != nil {
-		return err
-	}
-	if alive, err := t.othersAlive(ctx, ""); err != nil {
-		return err
-	} else if alive > 0 {
+	if alive > 0 {
 		return problem.New(problem.Conflict, "%d nodes work with this PostgreSQL: stop them first", alive)
 	}
 	have, _, err := one(ctx, t, scanText, `SELECT value FROM meta WHERE name = 'installation'`)
@@ -145,11 +133,11 @@ func (t tx) beginMigration(ctx context.Context, installation, from string) error
 		return err
 	}
 	switch {
-	case m.Done:
-		return problem.New(problem.Conflict, "a migration into this PostgreSQL was completed already, from %s", m.From)
-	case !m.Began.IsZero() && have != installation:
-		return problem.New(problem.Conflict, "a migration of another installation into this PostgreSQL was begun, from %s", m.From)
-	case m.Began.IsZero():
+	case before.Done:
+		return problem.New(problem.Conflict, "a migration into this PostgreSQL was completed already, from %s", before.From)
+	case !before.Began.IsZero() && have != installation:
+		return problem.New(problem.Conflict, "a migration of another installation into this PostgreSQL was begun, from %s", before.From)
+	case before.Began.IsZero():
 		for _, table := range []string{"stream", "sink", "importer"} {
 			n, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM `+table)
 			if err != nil {
@@ -159,57 +147,104 @@ func (t tx) beginMigration(ctx context.Context, installation, from string) error
 				return problem.New(problem.Conflict, "this PostgreSQL is in use: table %s has %d rows. Give an empty database", table, n)
 			}
 		}
-		m = Migration{From: from, Began: time.Now().UTC().Truncate(time.Second)}
 	}
-	return t.setMigration(ctx, m)
+	return nil
+}
+
+// CopyFrom makes the rows of this catalog those of from, with the topics that
+// BeginMigration has noted. What an earlier try copied is replaced. Broken off, it
+// leaves a part, which the next call replaces. Nobody may write to from
+// meanwhile. told is called after each table.
+func (db *DB) CopyFrom(ctx context.Context, from *DB, told func(table string, rows int64)) error {
+	m, err := db.Migration(ctx)
+	if err != nil {
+		return err
+	}
+	if m.Began.IsZero() || m.Done {
+		return problem.New(problem.Internal, "no migration is under way")
+	}
+	for _, table := range slices.Backward(append(slices.Clone(copiedTables), nameTables...)) {
+		err := db.change(ctx, "empty table "+table, func(ctx context.Context, t tx) error {
+			_, err := t.exec(ctx, `DELETE FROM `+table)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, table := range copiedTables {
+		rows, err := db.copyTable(ctx, from, table)
+		if err != nil {
+			return err
+		}
+		told(table, rows)
+	}
+	return db.change(ctx, "note the topics", func(ctx context.Context, t tx) error {
+		for _, id := range slices.Sorted(maps.Keys(m.Topics)) {
+			topic := m.Topics[id]
+			n, err := t.exec(ctx, `UPDATE stream SET topic = $1, topic_adopted = $2, topic_values = $3, topic_invalid = $4, topic_base = $5 WHERE id = $6`,
+				topic.Name, topic.Adopted, string(topic.Values), string(topic.Invalid), encodeBase(topic.Base), id)
+			if err != nil {
+				return err
+			}
+			if n != 1 {
+				return noStream(id)
+			}
+		}
+		return nil
+	})
 }
 
 // insertParams bounds the parameters of one INSERT.
 const insertParams = 4000
 
-// copyTable copies the rows of a table. outer ends it between two statements.
-func (t tx) copyTable(outer, inner context.Context, from *DB, table string) (count int64, err error) {
-	rows, err := from.read.QueryContext(outer, `SELECT * FROM `+table)
+// copyTable copies the rows of a table, an INSERT of many at a time.
+func (db *DB) copyTable(ctx context.Context, from *DB, table string) (count int64, err error) {
+	what := "copy table " + table
+	rows, err := from.read.QueryContext(ctx, `SELECT * FROM `+table)
 	if err != nil {
-		return 0, from.fault(outer, err, "read "+table)
+		return 0, from.fault(ctx, err, what)
 	}
 	defer func() { _ = rows.Close() }() // a second close is harmless; the first reports
 	types, err := rows.ColumnTypes()
 	if err != nil {
-		return 0, err
+		return 0, from.fault(ctx, err, what)
 	}
 	names := make([]string, len(types))
 	for i, c := range types {
 		names[i] = c.Name()
 	}
 	into := `INSERT INTO ` + table + ` (` + strings.Join(names, ", ") + `) VALUES `
-	most := max(1, insertParams/len(names))
+	most := max(1, insertParams/len(names)) * len(names)
 	var args []any
 	flush := func() error {
 		if len(args) == 0 {
 			return nil
 		}
-		if err := outer.Err(); err != nil {
+		err := db.change(ctx, what, func(ctx context.Context, t tx) error {
+			_, err := t.exec(ctx, into+placeholders(len(args)/len(names), len(names)), args...)
 			return err
-		}
-		_, err := t.sql.ExecContext(inner, into+placeholders(len(args)/len(names), len(names)), args...)
+		})
 		args = args[:0]
 		return err
 	}
 	for rows.Next() {
 		values, err := scanValues(rows, types)
 		if err != nil {
-			return count, err
+			return count, fmt.Errorf("%s: %w", what, err)
 		}
 		args = append(args, values...)
 		count++
-		if len(args) == most*len(names) {
+		if len(args) == most {
 			if err := flush(); err != nil {
 				return count, err
 			}
 		}
 	}
-	return count, errors.Join(rows.Err(), rows.Close(), flush())
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return count, from.fault(ctx, err, what)
+	}
+	return count, flush()
 }
 
 // scanValues reads a row as it goes into another database, whose drivers know

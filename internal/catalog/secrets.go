@@ -86,3 +86,9 @@ func (t tx) setMeta(ctx context.Context, name, value string) error {
 	_, err := t.exec(ctx, `UPDATE meta SET value = $1 WHERE name = $2`, value, name)
 	return err
 }
+
+// othersAlive counts the nodes that live, but for the one named.
+func (t tx) othersAlive(ctx context.Context, node string) (int64, error) {
+	n, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM node WHERE id <> $1 AND lease_until > `+t.db.dialect.Now, node)
+	return n, err
+}

@@ -54,6 +54,7 @@ func Run(t *testing.T, open Opener) {
 		"import pages":       testImportPages,
 		"reports":            testReports,
 		"import machine":     testImportMachine,
+		"copy":               testCopy,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, open: open, place: t.TempDir()}
