@@ -23,6 +23,9 @@ type Dialect struct {
 	// Lock is added to a SELECT in a writing transaction to keep the row as it
 	// is until the end; empty where writers exclude each other anyway.
 	Lock string
+	// Now is an SQL expression: the present instant by the database's own clock, in
+	// microseconds since 1970. All nodes go by that one.
+	Now string
 	// Snapshot is the isolation at which a transaction that only reads sees one
 	// state of the database.
 	Snapshot sql.IsolationLevel
@@ -31,6 +34,10 @@ type Dialect struct {
 	// Fault classifies any other error of the driver. advice says how to mend
 	// it, or is empty.
 	Fault func(err error) (kind problem.Kind, advice string)
+	// Exclusive takes the lock of that name among all processes that work with
+	// the database, and waits for it until ctx ends; nil where only one process
+	// does. See DB.Exclusive.
+	Exclusive func(ctx context.Context, write *sql.DB, name string) (unlock func(), err error)
 	// Finish runs on the writing pool as the last thing before it is closed;
 	// nil for nothing.
 	Finish func(write *sql.DB) error
@@ -42,6 +49,7 @@ type DB struct {
 	read    *sql.DB
 	dialect Dialect
 	hot     map[string]*sql.Stmt // prepared on write; not changed after Open
+	locks   locks                // where the dialect has none
 }
 
 // Open brings the schema up to date and returns the database, which owns both
@@ -63,7 +71,7 @@ func (db *DB) open(ctx context.Context) error {
 		return err
 	}
 	for _, q := range hotStatements {
-		s, err := db.write.PrepareContext(ctx, q) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
+		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"strm/internal/problem"
 )
@@ -47,6 +48,18 @@ func (db *DB) change(ctx context.Context, what string, f func(ctx context.Contex
 	return nil
 }
 
+// configure is change for what is configuration: it raises the counter by which
+// other nodes know that what they remember is old. The counter's row is locked
+// first, so that changes of the configuration follow each other on every database.
+func (db *DB) configure(ctx context.Context, what string, f func(ctx context.Context, t tx) error) error {
+	return db.change(ctx, what, func(ctx context.Context, t tx) error {
+		if err := t.reconfigured(ctx); err != nil {
+			return err
+		}
+		return f(ctx, t)
+	})
+}
+
 // commitFault words a failed commit. Whatever failed, the outcome is open until
 // the database is read again, and whether the caller still waits does not
 // matter: one kind, which callers know to mean that.
@@ -77,6 +90,12 @@ func (db *DB) fault(ctx context.Context, err error, what string) error {
 	return problem.New(kind, "%s: %w: %s", what, err, advice)
 }
 
+// text is a statement as this database understands it: "{now}" stands for its
+// present instant.
+func (db *DB) text(query string) string {
+	return strings.ReplaceAll(query, "{now}", db.dialect.Now)
+}
+
 // exec runs a statement and returns the number of rows it changed.
 func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	var res sql.Result
@@ -84,7 +103,7 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 	if s, ok := t.db.hot[query]; ok {
 		res, err = t.sql.StmtContext(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	} else {
-		res, err = t.sql.ExecContext(ctx, query, args...)
+		res, err = t.sql.ExecContext(ctx, t.db.text(query), args...)
 	}
 	if err != nil {
 		return 0, err
@@ -96,7 +115,7 @@ func (t tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.R
 	if s, ok := t.db.hot[query]; ok {
 		return t.sql.StmtContext(ctx, s).QueryContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	}
-	return t.sql.QueryContext(ctx, query, args...)
+	return t.sql.QueryContext(ctx, t.db.text(query), args...)
 }
 
 // querier reads: a tx, or the reading pool.
@@ -144,6 +163,12 @@ func scanText(row scanner) (string, error) {
 	var s string
 	err := row.Scan(&s)
 	return s, err
+}
+
+func scanBool(row scanner) (bool, error) {
+	var b bool
+	err := row.Scan(&b)
+	return b, err
 }
 
 func scanInt(row scanner) (int64, error) {
