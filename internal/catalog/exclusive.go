@@ -2,22 +2,69 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
-// Exclusive takes the lock of that name, which one holder has at a time among
-// all nodes, and waits for it until ctx ends. Whoever gets nil must call unlock,
-// once. The lock is for order, not for safety: a holder whose connection breaks
-// has lost it without being told.
-func (db *DB) Exclusive(ctx context.Context, name string) (unlock func(), err error) {
-	if take := db.dialect.Exclusive; take != nil {
-		unlock, err = take(ctx, db.write, name)
-		if err != nil {
-			return nil, db.fault(ctx, err, "take the lock "+name)
+// names are locks by name within this process.
+type names struct {
+	mu   sync.Mutex
+	held map[string]chan struct{} // closed when given back
+}
+
+func (n *names) lock(ctx context.Context, name string) error {
+	for {
+		n.mu.Lock()
+		wait, taken := n.held[name]
+		if !taken {
+			if n.held == nil {
+				n.held = map[string]chan struct{}{}
+			}
+			n.held[name] = make(chan struct{})
+			n.mu.Unlock()
+			return nil
 		}
-		return unlock, nil
+		n.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return db.locks.take(ctx, name)
+}
+
+func (n *names) unlock(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.held[name])
+	delete(n.held, name)
+}
+
+// Exclusive waits until no other process of the catalog holds the lock of that
+// name, and takes it. It is not reentrant. unlock gives it back, waits until
+// that is done, and may be called more than once.
+//
+// Where the catalog is a server of its own the lock lives as long as a
+// connection to it: one that is lost, or a process that stands still for ten
+// seconds, has lost the lock, and whoever holds it is not told. So it may keep
+// things in order, but what must never happen is to be refused by a
+// transaction. Everybody else waits at most that long for a holder that is gone.
+func (db *DB) Exclusive(ctx context.Context, name string) (unlock func(), err error) {
+	what := "wait for the lock " + name
+	if err := db.locks.lock(ctx, name); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	release := func() {}
+	if db.dialect.Exclusive != nil {
+		if release, err = db.dialect.Exclusive(ctx, name); err != nil {
+			db.locks.unlock(name)
+			return nil, db.fault(ctx, err, what)
+		}
+	}
+	return sync.OnceFunc(func() {
+		release()
+		db.locks.unlock(name)
+	}), nil
 }
 
 // Locker is a lock of a catalog by its name.
@@ -29,32 +76,7 @@ type Locker struct {
 // Locker returns the lock of that name.
 func (db *DB) Locker(name string) Locker { return Locker{db, name} }
 
-// Lock is Exclusive.
+// Lock is DB.Exclusive.
 func (l Locker) Lock(ctx context.Context) (unlock func(), err error) {
 	return l.db.Exclusive(ctx, l.name)
-}
-
-// locks are the locks of one process. The zero value is ready.
-type locks struct {
-	mu sync.Mutex
-	of map[string]chan struct{} // full while held
-}
-
-func (l *locks) take(ctx context.Context, name string) (unlock func(), err error) {
-	l.mu.Lock()
-	if l.of == nil {
-		l.of = map[string]chan struct{}{}
-	}
-	c := l.of[name]
-	if c == nil {
-		c = make(chan struct{}, 1)
-		l.of[name] = c
-	}
-	l.mu.Unlock()
-	select {
-	case c <- struct{}{}:
-		return func() { <-c }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -26,8 +26,8 @@ func notOthers(owner, self string) string {
 }
 
 const (
-	sqlForgetNodes = `DELETE FROM node WHERE id <> $1 AND (lease_until < {now} - $2 OR lease_until > {now} + 60000000)`
-	sqlBeat        = `INSERT INTO node (id, name, version, started_at, lease_until) VALUES ($1, $2, $3, {now}, {now} + $4)
+	sqlForgetNodes = `DELETE FROM node WHERE id <> $1 AND (lease_until < {now} - CAST($2 AS BIGINT) OR lease_until > {now} + 60000000)`
+	sqlBeat        = `INSERT INTO node (id, name, version, started_at, lease_until) VALUES ($1, $2, $3, {now}, {now} + CAST($4 AS BIGINT))
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, lease_until = excluded.lease_until`
 	selectNode = `SELECT n.id, n.name, n.version, n.started_at, n.lease_until, ` + sqlLives + ` FROM node n`
 	sqlLiving  = selectNode + ` WHERE ` + sqlLives + ` ORDER BY n.id`

@@ -233,7 +233,7 @@ func (db *DB) ReportEntries(ctx context.Context, reportID int64) ([]stream.Repor
 // the newest is refused, so that what a node says after it was overtaken never undoes
 // what its successor has noted, MaybeStored above all.
 const sqlSaveReport = `UPDATE report SET named_at = $2, state = $3, maybe_stored = $4, problem = $6, next_try_at = $7, done_at = $8,
-	owner = CASE WHEN $7 > 0 OR $8 > 0 THEN '' ELSE owner END
+	owner = CASE WHEN CAST($7 AS BIGINT) > 0 OR CAST($8 AS BIGINT) > 0 THEN '' ELSE owner END
 	WHERE id = $1 AND state = 'planned' AND attempts = $5`
 
 var sqlBeginReport = `UPDATE report SET attempts = $2, owner = $3 WHERE id = $1 AND state = 'planned' AND attempts = $2 - 1 AND ` + notOthers("owner", "$3")
@@ -245,6 +245,7 @@ var sqlBeginReport = `UPDATE report SET attempts = $2, owner = $3 WHERE id = $1 
 // overtaken may have noted something after r was read. If the answer is lost, r is out of date.
 func (db *DB) BeginReport(ctx context.Context, r stream.Report) (begun stream.Report, ok bool, err error) {
 	err = db.change(ctx, "begin a status report", func(ctx context.Context, t tx) error {
+		begun, ok = stream.Report{}, false
 		n, err := t.exec(ctx, sqlBeginReport, r.ID, int64(r.Attempts), r.Owner)
 		if err != nil || n == 0 {
 			return err

@@ -48,18 +48,6 @@ func (db *DB) change(ctx context.Context, what string, f func(ctx context.Contex
 	return nil
 }
 
-// configure is change for what is configuration: it raises the counter by which
-// other nodes know that what they remember is old. The counter's row is locked
-// first, so that changes of the configuration follow each other on every database.
-func (db *DB) configure(ctx context.Context, what string, f func(ctx context.Context, t tx) error) error {
-	return db.change(ctx, what, func(ctx context.Context, t tx) error {
-		if err := t.reconfigured(ctx); err != nil {
-			return err
-		}
-		return f(ctx, t)
-	})
-}
-
 // commitFault words a failed commit. Whatever failed, the outcome is open until
 // the database is read again, and whether the caller still waits does not
 // matter: one kind, which callers know to mean that.
