@@ -84,7 +84,7 @@ func (db *DB) open(ctx context.Context) error {
 		return err
 	}
 	for _, q := range hotStatements {
-		s, err := db.write.PrepareContext(ctx, q) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
+		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")
 		}

@@ -53,6 +53,11 @@ func Run(t *testing.T, open Opener) {
 		"due imports":        testDueImports,
 		"import pages":       testImportPages,
 		"reports":            testReports,
+		"nodes":              testNodes,
+		"import claims":      testImportClaims,
+		"report claims":      testReportClaims,
+		"revision":           testRevision,
+		"exclusive":          testExclusive,
 		"import machine":     testImportMachine,
 		"copy":               testCopy,
 	} {
