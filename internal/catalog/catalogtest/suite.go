@@ -60,6 +60,12 @@ func Run(t *testing.T, open Opener) {
 		"exclusive":          testExclusive,
 		"import machine":     testImportMachine,
 		"copy":               testCopy,
+		"append ids":         testAppendIDs,
+		"append keys":        testAppendKeys,
+		"append marks":       testAppendMarks,
+		"append claims":      testAppendClaims,
+		"append race":        testAppendRace,
+		"appends forgotten":  testAppendsForgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, open: open, place: t.TempDir()}
