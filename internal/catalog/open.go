@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -83,7 +84,7 @@ func (db *DB) open(ctx context.Context) error {
 	if err := db.install(ctx); err != nil {
 		return err
 	}
-	for _, q := range hotStatements {
+	for _, q := range append(slices.Clip(hotStatements), sqlClaim(db.dialect)) {
 		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")

@@ -19,8 +19,8 @@ const (
 			attempts, problem, blocked, next_retry_at, planned_at, attempted_at, done_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', 0, $11, $12, $13, $14, 0, 0)`
 	sqlInsertObject = `INSERT INTO batch_object (exporter_id, seq, num, bucket, object_key, ranges, events,
-			received_at, maybe_stored, stored, bytes, crc32)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, FALSE, 0, 0)`
+			received_at, estimated, maybe_stored, stored, bytes, crc32)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, FALSE, 0, 0)`
 )
 
 // hotStatements are what a batch or a file costs; they are prepared once.
@@ -235,7 +235,7 @@ func (t tx) storePlan(ctx context.Context, b *stream.Batch, place string) error 
 	}
 	for i := range b.Objects {
 		o := &b.Objects[i]
-		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events, micros(o.Received))
+		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events, micros(o.Received), o.Estimated)
 		if err != nil && t.db.dialect.Duplicate(err) {
 			return keyTaken(o.Key)
 		}
