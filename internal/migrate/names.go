@@ -121,4 +121,3 @@ func (m *move) moveMarks(ctx context.Context, s stream.Stream) (n int, err error
 	}
 	return n, nil
 }
-

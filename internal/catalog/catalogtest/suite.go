@@ -60,6 +60,7 @@ func Run(t *testing.T, open Opener) {
 		"exclusive":          testExclusive,
 		"import machine":     testImportMachine,
 		"copy":               testCopy,
+		"secrets":            testSecrets,
 		"append ids":         testAppendIDs,
 		"append keys":        testAppendKeys,
 		"append marks":       testAppendMarks,
