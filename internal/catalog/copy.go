@@ -32,6 +32,7 @@ type Migration struct {
 	Done   bool                    `json:"done"`   // false: begun, and to be gone on with
 	Began  time.Time               `json:"began"`  // when the first try began
 	Topics map[string]stream.Topic `json:"topics"` // of each stream, by id: where its events go
+	Made   map[string]bool         `json:"made"`   // streams whose topic was made for the move
 }
 
 const metaMigration = "migration"

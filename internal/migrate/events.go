@@ -56,37 +56,42 @@ func (m *move) moveStream(ctx context.Context, s stream.Stream) error {
 // made anew, with another base.
 func (m *move) made(ctx context.Context, s stream.Stream, from []eventlog.Bound) ([]eventlog.Bound, error) {
 	t := m.topics[s.ID]
-	got, partitions, err := m.Log.Make(ctx, s.ID, t, s.Partitions)
-	if err != nil {
-		return nil, err
-	}
-	if partitions != s.Partitions {
-		return nil, problem.New(problem.Conflict, "topic %s has %d partitions, not %d: delete it", got.Name, partitions, s.Partitions)
+	if !m.ours[s.ID] {
+		return m.make(ctx, s)
 	}
 	to, err := m.Log.Bounds(ctx, s.ID)
+	if kind := problem.KindOf(err); err != nil && (kind == problem.Conflict || kind == problem.NotFound) {
+		m.Tell("stream %s: topic %s was deleted since the last run; it is made anew", s.Name, t.Name)
+		return m.anew(ctx, s, from)
+	}
 	if err != nil {
 		return nil, err
 	}
-	anew := false
 	for p := range from {
 		if to[p].End > from[p].End {
 			return nil, problem.New(problem.Conflict, "topic %s goes on to offset %d in partition %d where the log ends at %d: somebody else has written to it. Delete it, and run strm migrate again",
 				t.Name, to[p].End, p, from[p].End)
 		}
-		anew = anew || to[p].End < from[p].Floor
+		if to[p].End < from[p].Floor {
+			m.Tell("stream %s: retention has passed what topic %s holds; it is made anew", s.Name, t.Name)
+			if err := m.Log.Drop(ctx, s.ID); err != nil {
+				return nil, err
+			}
+			return m.anew(ctx, s, from)
+		}
 	}
-	if !anew {
-		return to, nil
-	}
-	m.Tell("stream %s: retention has passed what topic %s holds; it is made anew", s.Name, t.Name)
-	if err := m.Log.Drop(ctx, s.ID); err != nil {
-		return nil, err
-	}
+	return to, nil
+}
+
+// anew makes the topic with the base that the log has now.
+func (m *move) anew(ctx context.Context, s stream.Stream, from []eventlog.Bound) ([]eventlog.Bound, error) {
+	t := m.topics[s.ID]
 	t.Base = make(stream.Position, len(from))
 	for p := range from {
 		t.Base[p] = from[p].Floor
 	}
 	m.topics[s.ID] = t
+	delete(m.ours, s.ID)
 	// In the catalog first: whoever finds the topic knows its base.
 	if err := m.begin(ctx); err != nil {
 		return nil, err
@@ -94,7 +99,26 @@ func (m *move) made(ctx context.Context, s stream.Stream, from []eventlog.Bound)
 	if err := m.Catalog.SetTopic(ctx, s.ID, t); err != nil {
 		return nil, err
 	}
-	if _, _, err := m.Log.Make(ctx, s.ID, t, s.Partitions); err != nil {
+	return m.make(ctx, s)
+}
+
+// make makes a topic that is not there. It is noted only then: one of that name
+// that somebody else has made is never written to, nor deleted.
+func (m *move) make(ctx context.Context, s stream.Stream) ([]eventlog.Bound, error) {
+	t := m.topics[s.ID]
+	got, partitions, err := m.Log.Make(ctx, s.ID, t, s.Partitions)
+	if problem.KindOf(err) == problem.Conflict {
+		return nil, problem.New(problem.Conflict, "topic %s is there already, and strm migrate does not know it. If an earlier run was stopped at this very place the topic is empty: "+
+			"then delete it and run strm migrate again; otherwise rename the stream's topic with --topic-prefix: %w", t.Name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if partitions != s.Partitions || got.Name != t.Name {
+		return nil, problem.New(problem.Internal, "topic %s has %d partitions, not %d", got.Name, partitions, s.Partitions)
+	}
+	m.ours[s.ID] = true
+	if err := m.begin(ctx); err != nil {
 		return nil, err
 	}
 	return m.Log.Bounds(ctx, s.ID)
@@ -206,7 +230,7 @@ func (m *move) compare(ctx context.Context, s stream.Stream, r stream.Range) err
 		return nil
 	}
 	// Nothing else is in that topic: without it the next run begins it anew.
-	err = problem.New(problem.Corrupt, "stream %s: partition %d of topic %s holds %d events with checksum %016x, the log %d with %016x. The topic was deleted: run strm migrate again",
+	err = problem.New(problem.Corrupt, "stream %s: partition %d of topic %s holds %d events with checksum %016x, the log %d with %016x. It is deleted now: run strm migrate again",
 		s.Name, r.Partition, m.topics[s.ID].Name, is.events, is.lines, was.events, was.lines)
 	if derr := m.Log.Drop(ctx, s.ID); derr != nil {
 		return fmt.Errorf("%w; deleting it: %w", err, derr)

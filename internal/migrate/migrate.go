@@ -60,6 +60,7 @@ type move struct {
 	catalog *catalog.DB
 	streams []stream.Stream
 	topics  map[string]stream.Topic
+	ours    map[string]bool // streams whose topic this run or an earlier one has made
 }
 
 // Run moves, or goes on with a move that was broken off. It takes the lock of the
@@ -192,7 +193,7 @@ func (m *move) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.topics = map[string]stream.Topic{}
+	m.topics, m.ours = map[string]stream.Topic{}, map[string]bool{}
 	for _, s := range m.streams {
 		if s.Topic.Name != "" {
 			return problem.New(problem.Conflict, "stream %s is in topic %s already: this node's events are in Kafka, and cannot move there", s.Name, s.Topic.Name)
@@ -207,8 +208,16 @@ func (m *move) plan(ctx context.Context) error {
 		}
 		if old, ok := before.Topics[s.ID]; ok && !before.Done {
 			t = old // it may hold events
+			if before.Made[s.ID] {
+				m.ours[s.ID] = true
+			}
 		}
 		m.topics[s.ID] = t
+	}
+	for id, t := range before.Topics {
+		if _, ok := m.topics[id]; !ok && before.Made[id] && !before.Done {
+			m.Tell("topic %s is left over from a stream that was deleted since the last run: delete it", t.Name)
+		}
 	}
 	return nil
 }
@@ -267,15 +276,30 @@ func (m *move) moveSecrets(context.Context) error {
 }
 
 func (m *move) begin(ctx context.Context) error {
-	return m.Catalog.BeginMigration(ctx, m.catalog, catalog.Migration{From: m.from(), Topics: m.topics})
+	return m.Catalog.BeginMigration(ctx, m.catalog, catalog.Migration{From: m.from(), Topics: m.topics, Made: m.ours})
 }
 
 func (m *move) moveCatalog(ctx context.Context) error {
-	return m.Catalog.CopyFrom(ctx, m.catalog, func(table string, rows int64) {
+	err := m.Catalog.CopyFrom(ctx, m.catalog, func(table string, rows int64) {
 		if rows > 0 {
 			m.Tell("catalog: %s, %d rows", table, rows)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	// What a topic holds is not measured, so a bound of that kind holds nothing there.
+	for _, s := range m.streams {
+		if s.Retention.MaxBytes == 0 {
+			continue
+		}
+		m.Tell("stream %s: its bound of %d bytes is left out, because strm does not measure topics; its bound by age holds", s.Name, s.Retention.MaxBytes)
+		s.Retention.MaxBytes, s.Topic = 0, m.topics[s.ID]
+		if err := m.Catalog.UpdateStream(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *move) mark(context.Context) error {
