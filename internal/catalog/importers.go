@@ -254,7 +254,7 @@ func (db *DB) SetTested(ctx context.Context, importerID string, at time.Time, bu
 // SetImporterProblem stores what keeps an importer from noticing files; "" when
 // nothing does.
 func (db *DB) SetImporterProblem(ctx context.Context, importerID, why string) error {
-	return db.setImporter(ctx, importerID, `UPDATE importer SET problem = $2 WHERE id = $1 AND deleted_at = 0`, why)
+	return db.setImporter(ctx, importerID, `UPDATE importer SET problem = $2 WHERE id = $1 AND deleted_at = 0`, prose(why))
 }
 
 // SetListed stores the end of a whole listing.

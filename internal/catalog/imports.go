@@ -61,11 +61,14 @@ func (db *DB) Noticed(ctx context.Context, importerID, via string, at time.Time,
 		if !ok {
 			return noImporter(importerID)
 		}
-		s, err := t.sink(ctx, sink)
+		// The sink itself is not locked: who points it elsewhere waits for its importers.
+		place, ok, err := one(ctx, t, scanPlace, sqlPlace, sink)
 		if err != nil {
 			return err
 		}
-		place := s.Place()
+		if !ok {
+			return noSink(sink)
+		}
 		for n := range files {
 			f := &files[n]
 			known, err := t.knownImport(ctx, importerID, f)
@@ -210,6 +213,10 @@ const (
 	sqlTakenEntries = `SELECT coalesce(max(e.entry_id), 0) FROM import_file me CROSS JOIN importer i CROSS JOIN import_file f CROSS JOIN status_entry e
 		WHERE me.id = $1 AND f.importer_id = i.id AND f.object_key = me.object_key AND f.object_at >= me.object_at - me.object_at % 1000
 			AND f.object_at < me.object_at - me.object_at % 1000 + 1000 AND f.place = me.place AND f.id <> me.id AND e.import_id = f.id`
+	// Where writers run side by side, those are kept that would give out the same numbers.
+	sqlSameEntries = `SELECT f.id FROM import_file me CROSS JOIN importer i CROSS JOIN import_file f
+		WHERE me.id = $1 AND f.importer_id = i.id AND f.object_key = me.object_key AND f.object_at >= me.object_at - me.object_at % 1000
+			AND f.object_at < me.object_at - me.object_at % 1000 + 1000 AND f.place = me.place ORDER BY f.id`
 	sqlInsertEntry = `INSERT INTO status_entry (import_id, entry_id, valid, row_count, errors, details, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	sqlDoneImport  = `UPDATE importer SET done_files = done_files + 1, done_rows = done_rows + $2, done_accepted = done_accepted + $3,
 		last_done_at = CASE WHEN last_done_at < $4 THEN $4 ELSE last_done_at END WHERE id = $1`
@@ -243,7 +250,7 @@ func (db *DB) saveImport(ctx context.Context, i *stream.Import, statement string
 	}
 	begins := statement == sqlBeginImport
 	err = db.change(ctx, "save an import", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, statement, i.ID, string(i.State), environments, int64(i.Partition), int64(i.Attempts), i.Problem,
+		n, err := t.exec(ctx, statement, i.ID, string(i.State), environments, int64(i.Partition), int64(i.Attempts), prose(i.Problem),
 			micros(i.NextTryAt), micros(i.StartedAt), i.Owner)
 		if ok = n == 1; err != nil || ok {
 			return err
@@ -307,6 +314,11 @@ func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []strea
 		report = noReport
 	}
 	return db.change(ctx, "finish an import", func(ctx context.Context, t tx) error {
+		if lock := db.dialect.Lock; lock != "" && len(entries) > 0 {
+			if _, err := list(ctx, t, scanInt, sqlSameEntries+lock+` OF f`, i.ID); err != nil {
+				return err
+			}
+		}
 		of, ok, err := one(ctx, t, scanText, sqlFinishImport, i.ID, environments, int64(i.Partition), i.Rows, i.Accepted, int64(i.Attempts),
 			micros(i.StartedAt), micros(i.DoneAt), report, i.Owner)
 		if err != nil {

@@ -137,7 +137,7 @@ func (t tx) fillReport(ctx context.Context, r *stream.Report, of []reporting, ma
 			return err
 		}
 		if n != 1 {
-			return problem.New(problem.Busy, "another report took import %d meanwhile", f.id)
+			return again{problem.New(problem.Busy, "import %d was taken or given up meanwhile", f.id)}
 		}
 	}
 	return nil
@@ -178,8 +178,8 @@ type ReportQuery struct {
 }
 
 const (
-	sqlReports   = selectReport + ` WHERE ($1 = '' OR state = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
-	sqlReportsOf = selectReport + ` WHERE place = $4 AND status_prefix = $5 AND ($1 = '' OR state = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
+	sqlReports   = selectReport + ` WHERE ($1 = '' OR state = $1) AND (CAST($2 AS BIGINT) = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
+	sqlReportsOf = selectReport + ` WHERE place = $4 AND status_prefix = $5 AND ($1 = '' OR state = $1) AND (CAST($2 AS BIGINT) = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
 )
 
 // Reports returns the reports that the query chooses, newest first.
@@ -270,7 +270,7 @@ func (db *DB) SaveReport(ctx context.Context, r stream.Report) error {
 	}
 	at := r.At.Truncate(time.Millisecond)
 	return db.change(ctx, "save a status report", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlSaveReport, r.ID, micros(at), string(r.State), r.MaybeStored, int64(r.Attempts), r.Problem,
+		n, err := t.exec(ctx, sqlSaveReport, r.ID, micros(at), string(r.State), r.MaybeStored, int64(r.Attempts), prose(r.Problem),
 			micros(r.NextTryAt), micros(r.DoneAt))
 		switch {
 		case err != nil && t.db.dialect.Duplicate(err):

@@ -43,7 +43,7 @@ func (db *DB) Save(ctx context.Context, b *stream.Batch) error {
 		return err
 	}
 	return db.change(ctx, "save batch "+b.ID, func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlSaveBatch, string(b.State), int64(b.Attempts), b.Problem, b.Blocked,
+		n, err := t.exec(ctx, sqlSaveBatch, string(b.State), int64(b.Attempts), prose(b.Problem), b.Blocked,
 			micros(b.NextRetryAt), micros(b.AttemptedAt), micros(b.DoneAt), b.ExporterID, b.Seq,
 			b.State == stream.BatchDone || !b.NextRetryAt.IsZero(), b.Claim)
 		if err != nil {
@@ -161,7 +161,7 @@ func (t tx) count(ctx context.Context, b *stream.Batch) error {
 	var events, bytes int64
 	_, _, err := one(ctx, t, func(row scanner) (struct{}, error) {
 		return struct{}{}, row.Scan(&replay, &events, &bytes)
-	}, `SELECT MAX(b.replay), COALESCE(SUM(o.events), 0), COALESCE(SUM(o.bytes), 0)
+	}, `SELECT MAX(b.replay), CAST(COALESCE(SUM(o.events), 0) AS BIGINT), CAST(COALESCE(SUM(o.bytes), 0) AS BIGINT)
 		FROM batch b JOIN batch_object o ON o.exporter_id = b.exporter_id AND o.seq = b.seq
 		WHERE b.exporter_id = $1 AND b.seq = $2`, b.ExporterID, b.Seq)
 	if err != nil {
