@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"problem", "durable", "jsonscan", "jsontoken", "keyname", "lzo", "inflate"},
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths", "awsauth"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
-	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
+	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer", "node"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite", "catalog/postgres",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
@@ -65,6 +65,7 @@ var adapterPorts = map[string][]string{
 	"notice":            {"problem"},
 	"notice/sns":        {"notice", "problem"},
 	"eventfile":         {"jsonscan", "lzo", "stream"},
+	"node":              {"stream"},
 	"importer":          {"eventfile", "eventlog", "notice", "objstore", "stream", "problem"},
 	"notice/sqs":        {"notice", "awsauth", "problem"},
 	"awsauth":           {},
