@@ -33,7 +33,7 @@ func (db *DB) CreateExporter(ctx context.Context, e stream.Exporter) error {
 	if e.UpdatedAt.IsZero() {
 		e.UpdatedAt = e.CreatedAt
 	}
-	return db.change(ctx, "create batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create batch exporter "+e.Name, func(ctx context.Context, t tx) error {
 		of, err := t.stream(ctx, e.StreamID, e.Stream)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 	if e.UpdatedAt.IsZero() {
 		e.UpdatedAt = time.Now()
 	}
-	return db.change(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
 		if _, err := t.sink(ctx, e.Sink); err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 // its name and their keys are free again. Its row and its batches stay for
 // Batch, Batches and EachBatch.
 func (db *DB) DeleteExporter(ctx context.Context, id string) error {
-	return db.change(ctx, "delete batch exporter "+id, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "delete batch exporter "+id, func(ctx context.Context, t tx) error {
 		return t.deleteExporter(ctx, id, time.Now())
 	})
 }
@@ -125,7 +125,7 @@ func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error 
 // harmless. Kind NotFound if the exporter is not there or has no such replay.
 func (db *DB) AbandonReplay(ctx context.Context, exporterID, replayID string) (int64, error) {
 	var n int64
-	err := db.change(ctx, "abandon replay "+replayID, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "abandon replay "+replayID, func(ctx context.Context, t tx) error {
 		known, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE id = $1 AND deleted_at = 0`+db.dialect.Lock, exporterID)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (db *DB) CreateImporter(ctx context.Context, i stream.Importer) error {
 	if i.UpdatedAt.IsZero() {
 		i.UpdatedAt = i.CreatedAt
 	}
-	return db.change(ctx, "create batch importer "+i.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create batch importer "+i.Name, func(ctx context.Context, t tx) error {
 		of, err := t.stream(ctx, i.StreamID, i.Stream)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (db *DB) UpdateImporter(ctx context.Context, i stream.Importer) error {
 	if i.UpdatedAt.IsZero() {
 		i.UpdatedAt = time.Now()
 	}
-	return db.change(ctx, "update batch importer "+i.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update batch importer "+i.Name, func(ctx context.Context, t tx) error {
 		old, err := t.importer(ctx, i.ID)
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ const sqlImporterWaits = `SELECT (SELECT count(*) FROM import_file WHERE importe
 // nothing more. Its row, its imports and their entries stay; what is not done
 // still ends, and is reported. Deleting it twice gets kind NotFound.
 func (db *DB) DeleteImporter(ctx context.Context, id string) error {
-	return db.change(ctx, "delete batch importer "+id, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "delete batch importer "+id, func(ctx context.Context, t tx) error {
 		return t.deleteImporter(ctx, id, time.Now())
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -84,8 +83,8 @@ func (db *DB) open(ctx context.Context) error {
 	if err := db.install(ctx); err != nil {
 		return err
 	}
-	for _, q := range append(slices.Clip(hotStatements), sqlClaim(db.dialect)) {
-		s, err := db.write.PrepareContext(ctx, q) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
+	for _, q := range hotStatements {
+		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")
 		}

@@ -46,7 +46,7 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 	if s.UpdatedAt.IsZero() {
 		s.UpdatedAt = time.Now()
 	}
-	err = db.change(ctx, "store sink "+s.Name, func(ctx context.Context, t tx) error {
+	err = db.configure(ctx, "store sink "+s.Name, func(ctx context.Context, t tx) error {
 		old, ok, err := one(ctx, t, scanSink, selectSink+` WHERE name = $1`+db.dialect.Lock, s.Name)
 		if err != nil {
 			return err
@@ -198,7 +198,7 @@ func (t tx) otherRevision(ctx context.Context, name string, revision int64) erro
 func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stream.Sink, []stream.Exporter, error) {
 	var s stream.Sink
 	var linked []stream.Exporter
-	err := db.change(ctx, "delete sink "+name, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "delete sink "+name, func(ctx context.Context, t tx) error {
 		var err error
 		if s, err = t.sink(ctx, name); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"strm/internal/problem"
 )
@@ -77,6 +78,12 @@ func (db *DB) fault(ctx context.Context, err error, what string) error {
 	return problem.New(kind, "%s: %w: %s", what, err, advice)
 }
 
+// text is a statement as this database understands it: "{now}" stands for its
+// present instant.
+func (db *DB) text(query string) string {
+	return strings.ReplaceAll(query, "{now}", db.dialect.Now)
+}
+
 // exec runs a statement and returns the number of rows it changed.
 func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	var res sql.Result
@@ -84,7 +91,7 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 	if s, ok := t.db.hot[query]; ok {
 		res, err = t.sql.StmtContext(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	} else {
-		res, err = t.sql.ExecContext(ctx, query, args...)
+		res, err = t.sql.ExecContext(ctx, t.db.text(query), args...)
 	}
 	if err != nil {
 		return 0, err
@@ -96,7 +103,7 @@ func (t tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.R
 	if s, ok := t.db.hot[query]; ok {
 		return t.sql.StmtContext(ctx, s).QueryContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its copy
 	}
-	return t.sql.QueryContext(ctx, query, args...)
+	return t.sql.QueryContext(ctx, t.db.text(query), args...)
 }
 
 // querier reads: a tx, or the reading pool.
@@ -144,6 +151,12 @@ func scanText(row scanner) (string, error) {
 	var s string
 	err := row.Scan(&s)
 	return s, err
+}
+
+func scanBool(row scanner) (bool, error) {
+	var b bool
+	err := row.Scan(&b)
+	return b, err
 }
 
 func scanInt(row scanner) (int64, error) {

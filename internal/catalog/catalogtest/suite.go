@@ -34,6 +34,10 @@ func Run(t *testing.T, open Opener) {
 		"plan refused":       testPlanRefused,
 		"save refused":       testSaveRefused,
 		"keys":               testKeys,
+		"claims":             testClaims,
+		"spare batches":      testSpare,
+		"estimated":          testEstimated,
+		"exporter states":    testExporterStates,
 		"rekey":              testRekey,
 		"batches never move": testNeverMove,
 		"abandon replay":     testAbandonReplay,
@@ -52,6 +56,11 @@ func Run(t *testing.T, open Opener) {
 		"due imports":        testDueImports,
 		"import pages":       testImportPages,
 		"reports":            testReports,
+		"nodes":              testNodes,
+		"import claims":      testImportClaims,
+		"report claims":      testReportClaims,
+		"revision":           testRevision,
+		"exclusive":          testExclusive,
 		"import machine":     testImportMachine,
 	} {
 		t.Run(name, func(t *testing.T) {
