@@ -9,36 +9,24 @@ import (
 	"strm/internal/stream"
 )
 
-// live is a condition: the node named by a column has a lease that is not over.
-func (d Dialect) live(owner string) string {
-	return `EXISTS (SELECT 1 FROM node n WHERE n.id = ` + owner + ` AND n.lease_until > ` + d.Now + `)`
-}
-
 // atWork is a condition on a batch b: its exporter is there and not paused.
 const atWork = `EXISTS (SELECT 1 FROM exporter e WHERE e.id = b.exporter_id AND e.deleted_at = 0 AND NOT e.paused)`
 
-func sqlClaim(d Dialect) string {
-	return `UPDATE batch AS b SET claim = claim + 1, owner = $3
-		WHERE b.exporter_id = $1 AND b.seq = $2 AND b.state IN ('planned', 'attempted')
-		AND (b.owner = '' OR b.owner = $3 OR NOT ` + d.live("b.owner") + `) AND ` + atWork
-}
-
-// Exports before replays, which may be many.
-func sqlSpare(d Dialect) string {
-	return `SELECT b.exporter_id, b.seq FROM batch b
-		WHERE b.state IN ('planned', 'attempted') AND b.next_retry_at <= ` + d.Now + ` AND (b.owner = '' OR NOT ` + d.live("b.owner") + `) AND ` + atWork + `
+var (
+	sqlClaim = `UPDATE batch AS b SET claim = claim + 1, owner = $3
+		WHERE b.exporter_id = $1 AND b.seq = $2 AND b.state IN ('planned', 'attempted') AND ` + notOthers("b.owner", "$3") + ` AND ` + atWork
+	// Exports before replays, which may be many. What the node itself has is not spare.
+	sqlSpare = `SELECT b.exporter_id, b.seq FROM batch b
+		WHERE b.state IN ('planned', 'attempted') AND b.next_retry_at <= {now} AND ` + notOthers("b.owner", "''") + ` AND ` + atWork + `
 		AND EXISTS (SELECT 1 FROM batch x WHERE x.exporter_id = b.exporter_id AND x.state IN ('planned', 'attempted') AND x.seq <> b.seq)
-		ORDER BY CASE WHEN b.replay = '' THEN 0 ELSE 1 END, b.planned_at, b.exporter_id, b.seq LIMIT $1` + d.Skip
-}
+		ORDER BY CASE WHEN b.replay = '' THEN 0 ELSE 1 END, b.planned_at, b.exporter_id, b.seq LIMIT $1`
+)
 
 const (
 	sqlClaimSpare = `UPDATE batch SET claim = claim + 1, owner = $3 WHERE exporter_id = $1 AND seq = $2`
 	sqlRelease    = `UPDATE batch SET owner = '' WHERE owner <> '' AND owner = $1`
+	sqlClaimed    = `SELECT DISTINCT b.owner FROM batch b JOIN node n ON n.id = b.owner WHERE b.owner <> '' AND b.exporter_id || '' = $1 AND ` + sqlLives
 )
-
-func sqlClaimed(d Dialect) string {
-	return `SELECT DISTINCT b.owner FROM batch b WHERE b.owner <> '' AND b.exporter_id = $1 AND ` + d.live("b.owner")
-}
 
 // Claim chooses owner to work on an unfinished batch and returns the batch as it is
 // then, with its new Claim. ok is false, and nothing has changed, if another live node
@@ -48,7 +36,7 @@ func (db *DB) Claim(ctx context.Context, exporterID string, seq int64, owner str
 	id := stream.BatchID(exporterID, seq)
 	err = db.change(ctx, "claim batch "+id, func(ctx context.Context, t tx) error {
 		b, ok = stream.Batch{}, false
-		n, err := t.exec(ctx, sqlClaim(db.dialect), exporterID, seq, owner)
+		n, err := t.exec(ctx, sqlClaim, exporterID, seq, owner)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -80,7 +68,7 @@ func (db *DB) ClaimSpare(ctx context.Context, owner string, limit int) ([]stream
 		spare, err := list(ctx, t, func(row scanner) (b stream.Batch, err error) {
 			err = row.Scan(&b.ExporterID, &b.Seq)
 			return b, err
-		}, sqlSpare(db.dialect), int64(limit))
+		}, sqlSpare+db.dialect.Skip, int64(limit))
 		if err != nil {
 			return err
 		}
@@ -127,7 +115,7 @@ func (db *DB) Release(ctx context.Context, owner string, except []string) error 
 
 // Claimed returns the live nodes that work on batches of an exporter, also of a deleted one.
 func (db *DB) Claimed(ctx context.Context, exporterID string) ([]string, error) {
-	owners, err := list(ctx, db.read, scanText, sqlClaimed(db.dialect), exporterID)
+	owners, err := list(ctx, db.read, scanText, db.text(sqlClaimed), exporterID)
 	if err != nil {
 		return nil, db.fault(ctx, err, "read who works for exporter "+exporterID)
 	}

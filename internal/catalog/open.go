@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -82,7 +81,7 @@ func (db *DB) open(ctx context.Context) error {
 	if db.dialect.Caches {
 		return nil
 	}
-	for _, q := range append(slices.Clip(hotStatements), sqlClaim(db.dialect)) {
+	for _, q := range hotStatements {
 		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")

@@ -25,7 +25,7 @@ const (
 
 // hotStatements are what a batch or a file costs; they are prepared once.
 var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlace, sqlInsertBatch, sqlInsertObject,
-	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlDoneExport, sqlDoneReplay,
+	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlClaim, sqlDoneExport, sqlDoneReplay,
 	sqlCount, sqlKnownVersion, sqlKnownTime, sqlNotice, sqlSaveImport, sqlBeginImport, sqlFinishImport, sqlInsertEntry, sqlDoneImport, sqlInReport}
 
 // Plan stores new batches of one exporter and its position after them, in one

@@ -47,12 +47,17 @@ var (
 	_ control.Runner    = (*exporter.Runner)(nil)
 )
 
-// Server is an opened state directory with everything that works on it.
+// Server is an opened state with everything that works on it.
 type Server struct {
 	cfg      Config
-	token    string
+	secrets  secrets.Secrets
 	catalog  *catalog.DB
-	log      *embedded.Log
+	log      eventlog.Log
+	embedded *embedded.Log // the log, on a single machine; else nil
+	kafka    *kafka.Log    // the log of a node; else nil
+	member   *node.Member  // nil on a single machine
+	registry *registry.Registry
+	closers  []func() error // of what was opened first
 	runner   *exporter.Runner
 	importer *importer.Runner
 	keeper   *retention.Keeper
@@ -95,32 +100,18 @@ func (s *Server) open(ctx context.Context) (err error) {
 			return fmt.Errorf("analytics.js in %s: %w", cfg.AnalyticsJS, err)
 		}
 	}
-	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
-		if err := durable.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("state directory: %w", err)
-		}
+	if cfg.NodeName == "" {
+		cfg.NodeName = nodeName(cfg.Listen)
 	}
-	// The log comes first: its lock keeps a second process out of everything.
-	if s.log, err = embedded.Open(cfg.logDir(), embedded.Options{
-		Logger: cfg.Logger, MinFree: cfg.MinFreeDisk, MaxBytes: cfg.LogMaxBytes, KeyTTL: cfg.IdempotencyWindow,
-	}); err != nil {
+	if err := s.openState(ctx); err != nil {
 		return err
 	}
-	if err := sweepSpool(cfg.spoolDir()); err != nil {
-		return fmt.Errorf("spool directory: %w", err)
-	}
-	if s.catalog, err = sqlite.Open(ctx, cfg.catalogPath()); err != nil {
-		return err
-	}
-	if s.token, err = adminToken(cfg.tokenPath()); err != nil {
-		return err
-	}
-	sealer, err := seal.Open(cfg.sealPath())
-	if err != nil {
-		return err
-	}
-	s.assemble(sealer)
+	s.assemble(s.secrets.Sealer)
 	strangers, err := s.control.FinishDeletions(ctx)
+	if s.kafka != nil && problem.KindOf(err) == problem.Unavailable && ctx.Err() == nil {
+		cfg.Logger.Warn("what is left of deleted streams is removed at the next start", slog.Any("error", err))
+		return s.listen(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -129,6 +120,20 @@ func (s *Server) open(ctx context.Context) (err error) {
 			"Put back the one that belongs to it; to give those events up, move both away and start anew", cfg.logDir(), len(strangers), cfg.catalogPath(), strings.Join(strangers, ", "))
 	}
 	return s.listen(ctx)
+}
+
+// nodeName is what the address says of this process: host and port.
+func nodeName(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func (s *Server) assemble(sealer *seal.Sealer) {
@@ -205,7 +210,7 @@ func (s *Server) listen(ctx context.Context) error {
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // AdminToken returns the token of the control plane.
-func (s *Server) AdminToken() string { return s.token }
+func (s *Server) AdminToken() string { return s.secrets.Token }
 
 // Run serves until ctx ends, then stops: no new requests, running requests and
 // rounds of batches get the grace period, the log and the catalog close last.
