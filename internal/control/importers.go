@@ -124,8 +124,11 @@ func (c *Control) streamForImporter(ctx context.Context, name string) (made bool
 }
 
 func (c *Control) createImporterRow(ctx context.Context, i stream.Importer) (stream.Importer, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return i, err
+	}
+	defer unlock()
 	s, err := c.catalog.Stream(ctx, i.Stream)
 	if err != nil {
 		return i, err
@@ -186,8 +189,11 @@ func (c *Control) UpdateImporter(ctx context.Context, name string, ch ImporterCh
 }
 
 func (c *Control) updateImporterRow(ctx context.Context, name string, ch ImporterChange) (stream.Importer, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Importer{}, err
+	}
+	defer unlock()
 	i, err := c.catalog.Importer(ctx, name)
 	if err != nil {
 		return i, err
@@ -237,8 +243,11 @@ func (c *Control) ResumeImporter(ctx context.Context, name string) (Importer, er
 // are being imported come to their end, and those that it has noticed and not
 // begun are reported as refused.
 func (c *Control) DeleteImporter(ctx context.Context, name string) error {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	defer c.wakeImporters()
 	i, err := c.catalog.Importer(ctx, name)
 	if err != nil {

@@ -72,8 +72,11 @@ func (c *Control) CreateStream(ctx context.Context, n NewStream) (stream.Stream,
 		return stream.Stream{}, err
 	}
 
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	defer unlock()
 	switch _, err := c.catalog.Stream(ctx, s.Name); {
 	case err == nil:
 		return stream.Stream{}, problem.New(problem.Conflict, "stream %q exists already", s.Name)
@@ -133,8 +136,11 @@ func (c *Control) Stream(ctx context.Context, name string) (stream.Stream, []eve
 
 // UpdateStream changes a stream's settings: one write, so there is nothing in between.
 func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange) (stream.Stream, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	defer unlock()
 	s, err := c.catalog.Stream(ctx, name)
 	if err != nil {
 		return stream.Stream{}, err
@@ -200,8 +206,11 @@ func (c *Control) DeleteStream(ctx context.Context, name string, recursive bool)
 }
 
 func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, nil, err
+	}
+	defer unlock()
 	before, err := c.catalog.Stream(ctx, name)
 	if err != nil {
 		return stream.Stream{}, nil, err
@@ -248,8 +257,11 @@ func (c *Control) FinishDeletions(ctx context.Context) (strangers []string, err 
 // dropOrphans drops the empty logs that belong to no stream. It keeps creations
 // out meanwhile: their logs are there before their rows.
 func (c *Control) dropOrphans(ctx context.Context) (strangers []string, err error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	logs, err := c.log.Streams(ctx)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -137,7 +136,7 @@ func nodeName(listen string) string {
 }
 
 func (s *Server) assemble(sealer *seal.Sealer) {
-	trimming := new(sync.Mutex)
+	trimming := s.catalog.Locker("trimming")
 	s.runner = exporter.New(exporter.Options{
 		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: s.opener(sealer), Format: builtin.Format,
 		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
@@ -146,7 +145,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.importer = s.newImporter(sealer)
 	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming,
+		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming, Changes: s.catalog.Locker("configuration"),
 		WakeImporters: s.importer.Wake,
 		Options:       control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	})

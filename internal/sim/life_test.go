@@ -123,8 +123,14 @@ func (l *life) part(name string, run func(context.Context) error) {
 // while the catalog is slow.
 type lock chan struct{}
 
-func (l lock) Lock()   { l <- struct{}{} }
-func (l lock) Unlock() { <-l }
+func (l lock) Lock(ctx context.Context) (func(), error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 type deaf struct{}
 
