@@ -104,6 +104,11 @@ func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *part
 	if fp.Err != nil && len(fp.Records) == 0 {
 		return fetched{}, problem.New(problem.Corrupt, "kafka: topic %s, partition %d, offset %d: the batch of records cannot be read: %w", st.desc.Name, part.num, next, fp.Err)
 	}
+	if l.shift != 0 {
+		for _, r := range fp.Records {
+			r.Timestamp = r.Timestamp.Add(-l.shift)
+		}
+	}
 	return fetched{records: fp.Records, next: next}, nil
 }
 

@@ -74,24 +74,31 @@ func listOffsetsPartition(p int32, when int64) kmsg.ListOffsetsRequestTopicParti
 	return rp
 }
 
-// offsetAt asks the leader of one partition.
+// offsetAt asks the leader of one partition for committed records.
 func (l *Log) offsetAt(ctx context.Context, st *topic, part *partition, when int64) (found, error) {
+	return l.offsetOf(ctx, st, part, when, readCommitted)
+}
+
+// offsetOf is offsetAt at an isolation of one's own.
+func (l *Log) offsetOf(ctx context.Context, st *topic, part *partition, when int64, isolation int8) (found, error) {
+	if when >= 0 {
+		when = max(0, when+l.shift.Milliseconds())
+	}
 	req := newListOffsets()
+	req.IsolationLevel = isolation
 	rt := kmsg.NewListOffsetsRequestTopic()
 	rt.Topic = st.desc.Name
 	rt.Partitions = append(rt.Partitions, listOffsetsPartition(part.num, when))
 	req.Topics = append(req.Topics, rt)
 	resp, err := req.RequestWith(ctx, l.client)
 	if err == nil {
+		err = kerr.UnknownServerError // until somebody says something
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
 				if err = kerr.ErrorForCode(p.ErrorCode); err == nil {
-					return found{offset: p.Offset, time: p.Timestamp}, nil
+					return found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}, nil
 				}
 			}
-		}
-		if err == nil {
-			err = kerr.UnknownServerError
 		}
 	}
 	return found{}, l.fault(ctx, st, "list offsets of", err)
