@@ -23,10 +23,13 @@ var layers = [][]string{
 	{"stream", "credential", "seal", "columns", "airbyte/protocol", "airbyte/paths", "awsauth"},
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer", "node"},
+	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile", "record"},
+	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
 		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite", "catalog/postgres",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 		"notice/sns", "notice/sqs",
+		"record/registry",
 		"collect/body", "collect/split/flags",
 	},
 	{"api/apiv1", "simulate", "collect/answer", "collect/segment/rawlog", "collect/split/wire"},
@@ -66,6 +69,8 @@ var adapterPorts = map[string][]string{
 	"notice/sns":        {"notice", "problem"},
 	"eventfile":         {"jsonscan", "lzo", "stream"},
 	"node":              {"stream"},
+	"record":            {"jsontoken", "problem"},
+	"record/registry":   {"record", "problem"},
 	"importer":          {"eventfile", "eventlog", "notice", "objstore", "stream", "problem"},
 	"notice/sqs":        {"notice", "awsauth", "problem"},
 	"awsauth":           {},
@@ -103,6 +108,8 @@ var owners = map[string][]string{
 	"github.com/parquet-go/parquet-go":    {"format/parquet"},
 	"github.com/anchore/go-lzo":           {"lzo"},
 	"github.com/prometheus/client_golang": {"server"},
+	"github.com/twmb/franz-go/pkg/sr":     {"record/registry"},
+	"github.com/hamba/avro/v2":            {"record/registry"},
 	"testing":                             testOnly,
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"strm/internal/eventlog"
 	"strm/internal/policy"
 	"strm/internal/stream"
 )
@@ -33,8 +34,10 @@ type Options struct {
 type Deps struct {
 	Catalog Catalog
 	Log     Log
-	Runner  Runner
-	Sealer  Sealer
+	// Topics is the same log where streams are Kafka topics; nil for the embedded log.
+	Topics eventlog.Topics
+	Runner Runner
+	Sealer Sealer
 	// CheckOutput fills the defaults of an output and refuses what no layout
 	// or format can do, and what could make a key too long below the sink's
 	// prefix for a stream of this name and number of partitions.
@@ -63,6 +66,7 @@ type Deps struct {
 type Control struct {
 	catalog     Catalog
 	log         Log
+	topics      eventlog.Topics // nil for the embedded log
 	runner      Runner
 	sealer      Sealer
 	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
@@ -73,7 +77,7 @@ type Control struct {
 	keys        *Sources
 
 	// change serialises read-modify-write on the catalog. It is never held
-	// while a store is asked.
+	// while a store is asked, but while a topic is made or looked at.
 	change Locker
 }
 
@@ -118,6 +122,7 @@ func New(d Deps) *Control {
 	return &Control{
 		catalog:     d.Catalog,
 		log:         d.Log,
+		topics:      d.Topics,
 		runner:      d.Runner,
 		sealer:      d.Sealer,
 		checkOutput: d.CheckOutput,

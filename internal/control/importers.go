@@ -117,8 +117,8 @@ func (c *Control) streamForImporter(ctx context.Context, name string) (made bool
 	}
 	off := false
 	_, err = c.CreateStream(ctx, NewStream{Name: name, StrmMeta: &off})
-	if problem.KindOf(err) == problem.Conflict {
-		return false, nil // somebody else was faster
+	if c.wasFaster(ctx, name, err) {
+		return false, nil
 	}
 	return err == nil, err
 }
@@ -151,6 +151,9 @@ func (c *Control) createImporterRow(ctx context.Context, i stream.Importer) (str
 
 // mayImport refuses a stream whose events have a form that imported ones lack.
 func (c *Control) mayImport(ctx context.Context, s stream.Stream) error {
+	if why := ownValues(s); why != "" {
+		return problem.New(problem.Conflict, "stream %q %s", s.Name, why)
+	}
 	if s.StrmMeta {
 		return problem.New(problem.Conflict, "stream %q adds strmMeta to its events, which imported events do not have; turn that off first "+
 			"(strm update stream %s --strm-meta=false), or choose another stream", s.Name, s.Name)

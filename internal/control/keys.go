@@ -41,7 +41,7 @@ type snapshot struct {
 	revision int64  // of the catalog, before it was read; 0 unless shared
 	changes  uint64 // how many there were when reading began; stale once there are more
 	byHash   map[string]keyed
-	closed   map[string]string // of a stream's id: why only a segment source may send to it
+	closed   map[string]string // of a stream's id: why events may not be sent to it, or by a segment source only
 }
 
 type keyed struct {
@@ -219,10 +219,13 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 		return nil, err
 	}
 	byID := make(map[string]stream.Stream, len(streams))
+	snap := &snapshot{revision: revision, byHash: make(map[string]keyed, len(sources)), closed: map[string]string{}}
 	for _, st := range streams {
 		byID[st.ID] = st
+		if why := ownValues(st); why != "" {
+			snap.closed[st.ID] = why
+		}
 	}
-	snap := &snapshot{revision: revision, byHash: make(map[string]keyed, len(sources)), closed: map[string]string{}}
 	for _, e := range exporters { // before the sources: if theirs is there, it says more
 		if id := e.Output.Source; id != "" {
 			snap.closed[e.StreamID] = fmt.Sprintf("is delivered by batch exporter %q as source id %s, which is gone: create it again "+

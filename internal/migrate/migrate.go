@@ -40,6 +40,8 @@ type Options struct {
 	// Catalog and Log are the new home. Both are the caller's to close, the log first.
 	Catalog *catalog.DB
 	Log     Log
+	// Agree notes in the new catalog which secrets its nodes must have.
+	Agree func(ctx context.Context) error
 	// TopicName returns the name of the topic that a stream gets.
 	TopicName func(s stream.Stream) string
 	Home      Moved // for people; At is set here
@@ -173,7 +175,7 @@ func (m *move) run(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"secrets", m.moveSecrets}, {"begin", m.begin}, {"catalog", m.moveCatalog}, {"events", m.moveEvents}, {"names", m.moveNames},
-		{"verify", m.verify}, {"mark", m.mark}, {"complete", m.Catalog.CompleteMigration},
+		{"fingerprints", m.Agree}, {"verify", m.verify}, {"mark", m.mark}, {"complete", m.Catalog.CompleteMigration},
 	} {
 		if err := m.step(ctx, s.name, s.do); err != nil {
 			return err
