@@ -137,6 +137,7 @@ type deaf struct{}
 func (deaf) BatchPlanned(*stream.Batch) {}
 func (deaf) BatchDone(*stream.Batch)    {}
 func (deaf) Lost(string, int64, int64)  {}
+func (deaf) Dropped(string, int64)      {}
 func (deaf) Put(string)                 {}
 
 // strike counts a place where the process may die, and lets it.
