@@ -29,6 +29,8 @@ const (
 	answerLost               // takes effect, then fails
 	killedBefore             // the process dies before it
 	killedAfter              // it takes effect, then the process dies
+	pausedBefore             // the process stands still before it, and goes on when another has taken over
+	pausedAfter              // it takes effect; then the same
 )
 
 var whats = map[what]string{requestLost: "request lost", answerLost: "answer lost", killedBefore: "killed before", killedAfter: "killed after"}
@@ -42,6 +44,7 @@ type gate struct {
 	at     int64
 	calls  atomic.Int64
 	struck chan struct{}
+	goOn   chan struct{} // for those that pause
 }
 
 // pass runs act under the gate.
@@ -68,6 +71,12 @@ func (g *gate) pass(act func() error, lost, ambiguous error) error {
 		_ = act()
 		g.p.die()
 		return ambiguous
+	case pausedBefore:
+		<-g.goOn
+	case pausedAfter:
+		err := act()
+		<-g.goOn
+		return err
 	}
 	return act()
 }
