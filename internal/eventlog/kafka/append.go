@@ -166,16 +166,19 @@ func (l *Log) appendPlain(ctx context.Context, st *topic, part *partition, e eve
 	}
 	f := flights.Get().(*flight)
 	f.load(st.desc.Name, part.num, e.Data, e.Events)
-	f.after = func() { l.release(weight) }
+	// Not the caller's context: the client fails all records of a batch with that of the first.
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.AppendWait)
+	f.after = func() {
+		cancel()
+		l.release(weight)
+	}
 
 	part.append.Lock()
 	at := part.clock(e.Received)
 	f.stamp(l.stampOf(at))
 	n := len(f.recs)
 	for i := range n {
-		// The life of the process, not the caller's: the client would fail records of others,
-		// which are in the same batch, with the first one's context.
-		l.client.TryProduce(context.Background(), &f.recs[i], f.promise)
+		l.client.TryProduce(wait, &f.recs[i], f.promise)
 	}
 	part.append.Unlock()
 
@@ -230,7 +233,7 @@ func (l *Log) notStored(ctx context.Context, st *topic, f *flight) error {
 		return l.fault(ctx, st, "append to", err)
 	// The client fails a record with these only if it was never sent, or if the broker
 	// has answered that it did not take it.
-	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
 		errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.LeaderNotAvailable), errors.Is(err, kerr.NotLeaderForPartition):
 		return l.refuse("topic %s: no broker took the events in time: %v", st.desc.Name, err)
 	case errors.Is(err, kgo.ErrClientClosed):

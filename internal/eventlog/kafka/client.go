@@ -64,7 +64,9 @@ func (o Options) connection() []kgo.Opt {
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.DisableClientMetrics(),
 	}
-	if o.TLS != nil {
+	if o.dial != nil {
+		opts = append(opts, kgo.Dialer(o.dial))
+	} else if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS.Clone()))
 	}
 	if m := o.mechanism(); m != nil {
@@ -86,14 +88,15 @@ func (o Options) mechanism() sasl.Mechanism {
 }
 
 // producing is what every client that produces is made with beside connection. largest
-// says how many bytes a batch for a topic may have.
+// says how many bytes a batch for a topic may have. There is no RecordDeliveryTimeout,
+// because the client counts that from a record's timestamp, which is when the event was
+// received: a context with a deadline for each entry does the same.
 func (o Options) producing(largest func(topic string) int32) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(largest),
 		kgo.ProduceRequestTimeout(o.AppendWait),
-		kgo.RecordDeliveryTimeout(o.AppendWait),
 		kgo.MaxBufferedRecords(math.MaxInt32), // room is given out by bytes, before records are made
 	}
 }
