@@ -52,6 +52,8 @@ type Deps struct {
 	Changes Locker
 	// Shared says that other nodes change the configuration, too.
 	Shared bool
+	// Node is this process.
+	Node stream.Node
 	// WakeImporters makes what imports look at the catalog anew; it does not
 	// wait. Nil when nothing imports.
 	WakeImporters func()
@@ -70,6 +72,7 @@ type Control struct {
 	trimming    Locker
 	wake        func()
 	options     Options
+	node        stream.Node
 	keys        *Sources
 
 	// change serialises read-modify-write on the catalog. It is never held
@@ -127,6 +130,7 @@ func New(d Deps) *Control {
 		options:     d.Options,
 		keys:        newSources(d.Catalog, d.Shared),
 		change:      d.Changes,
+		node:        d.Node,
 	}
 }
 

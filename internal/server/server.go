@@ -141,8 +141,8 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	s.importer = s.newImporter(sealer)
 	s.control = control.New(control.Deps{
 		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming, Changes: s.catalog.Locker("configuration"),
-		WakeImporters: s.importer.Wake,
-		Options:       control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
+		WakeImporters: s.importer.Wake, Node: stream.Node{ID: "0", Name: s.cfg.Listen, Version: s.cfg.Version, StartedAt: time.Now()},
+		Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	})
 	s.metrics.watch(s)
 }
