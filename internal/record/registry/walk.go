@@ -220,7 +220,7 @@ func (w *walker) text(b []byte) error {
 // binary writes what is bytes in Avro.
 func (w *walker) binary(n *node, b []byte) error {
 	var err error
-	switch n.kind {
+	switch n.kind { //nolint:exhaustive // others are not bytes
 	case kindDecimalBytes, kindDecimalFixed:
 		w.out, err = appendDecimal(w.out, b, n.scale)
 	case kindUUIDFixed:
