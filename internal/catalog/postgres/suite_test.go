@@ -62,3 +62,5 @@ func open(ctx context.Context, place string) (*catalog.DB, error) {
 }
 
 func TestCatalog(t *testing.T) { catalogtest.Run(t, open) }
+
+func TestShared(t *testing.T) { catalogtest.RunShared(t, open, true) }
