@@ -74,7 +74,7 @@ func single(t *testing.T, data, bucket string) {
 			t.Fatalf("%d %s", status, out)
 		}
 	}
-	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","from":"earliest","pathPrefix":"wide"}`)
+	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","includeExistingEvents":true,"pathPrefix":"wide"}`)
 	r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
 	r.must("POST", "/v1/streams/demo/events", "{\"id\":10}\n{\"id\":11}\n")
 	// Nothing can be written any more: the next batch stays attempted.
@@ -206,7 +206,7 @@ func TestMoveAfterTheOldNodeServedAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r = start(t, server.Config{Data: to, Log: log})
-	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","from":"earliest","pathPrefix":"wide2"}`)
+	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","includeExistingEvents":true,"pathPrefix":"wide2"}`)
 	if out := r.must("POST", "/v1/batch-exporters/files-wide/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
 		t.Fatal(out)
 	}
