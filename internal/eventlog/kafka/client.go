@@ -64,7 +64,9 @@ func (o Options) connection() []kgo.Opt {
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.DisableClientMetrics(),
 	}
-	if o.TLS != nil {
+	if o.dial != nil {
+		opts = append(opts, kgo.Dialer(o.dial))
+	} else if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS.Clone()))
 	}
 	if m := o.mechanism(); m != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"time"
 
 	"strm/internal/stream"
@@ -35,6 +36,8 @@ type Options struct {
 	AppendWait  time.Duration // how long an append waits for room or for a leader before it is refused; 0: DefaultAppendWait
 	PollEvery   time.Duration // how often Run looks for growth by others; 0: a second
 	MaxEventLen int           // bytes of the largest event; the topics that are made take it; 0: DefaultMaxEventLen
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
 }
 
 // Defaults.

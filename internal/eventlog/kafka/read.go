@@ -230,6 +230,9 @@ func (rd *reader) add(ctx context.Context, r *kgo.Record) error {
 
 // yield hands over the block that ends before an offset.
 func (rd *reader) yield(ctx context.Context, end int64, yield func(stream.Block, error) bool) error {
+	if rd.log.life.Err() != nil {
+		return errClosed()
+	}
 	if err := ctx.Err(); err != nil {
 		return rd.log.ended(ctx, err)
 	}
