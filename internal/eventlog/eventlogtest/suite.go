@@ -51,6 +51,7 @@ func Run(t *testing.T, h Harness) {
 		{"IDsConcurrently", idsConcurrently},
 		{"IDsAcrossCrash", idsAcrossCrash},
 		{"Marks", marks},
+		{"MarksMoved", marksMoved},
 		{"MarksWhenFull", marksWhenFull},
 		{"MarksConcurrently", marksConcurrently},
 		{"MarksAcrossCrash", marksAcrossCrash},

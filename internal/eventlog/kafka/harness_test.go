@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"strm/internal/catalog"
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/eventlogtest"
 	"strm/internal/problem"
@@ -25,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, NoNames: true, TimesGo: true})
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, TimesGo: true})
 }
 
 // line is the network between one log and the cluster, which can be cut.
@@ -118,6 +120,8 @@ type store struct {
 	book    book
 	log     *Log
 	line    *line
+	ledger  *catalog.DB
+	opened  int
 	full    atomic.Bool
 	control sync.Once
 }
@@ -128,7 +132,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t)}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -139,7 +143,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 
 func (s *store) options() Options {
 	return Options{
-		Brokers: s.brokers, Topics: &s.book, Node: "test", Logger: slog.New(slog.DiscardHandler),
+		Brokers: s.brokers, Topics: &s.book, Node: fmt.Sprint("test-", s.opened), Names: s.line.behind(s.ledger), Logger: slog.New(slog.DiscardHandler),
 		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, dial: s.line.dial,
 	}
 }
@@ -168,10 +172,12 @@ func (c catalogued) Drop(ctx context.Context, id string) error {
 
 func (s *store) Open() (eventlog.Log, error) {
 	s.line = &line{}
+	s.opened++
 	l, err := Open(s.options())
 	if err != nil {
 		return nil, err
 	}
+	l.shift = 24 * 365 * 5 * time.Hour // the brokers' clock is ahead of the suite's
 	s.log = l
 	return catalogued{l, &s.book}, nil
 }
@@ -181,6 +187,7 @@ func (s *store) Open() (eventlog.Log, error) {
 func (s *store) Crash() {
 	s.line.set(true)
 	s.log.end()
+	s.log.names.end()
 	s.log.client.Close()
 	_ = s.log.Close()
 }

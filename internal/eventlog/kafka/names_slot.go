@@ -387,7 +387,7 @@ func (s *slot) refused(ctx context.Context, taken []*waiting, err error) {
 		case errors.Is(err, errLateGroup) && mine == nil:
 			back = append(back, w)
 			continue
-		case !w.alone && len(taken) > 1 && permanent(err):
+		case !w.alone && (len(taken) > 1 && permanent(err) || isUnknownTopic(err)): // a new producer looks at topics anew
 			w.alone = true
 			back = append(back, w)
 			continue
