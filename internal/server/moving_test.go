@@ -67,7 +67,12 @@ func moveTo(t *testing.T, from, to, log string, change func(*migrate.Options)) (
 func single(t *testing.T, data, bucket string) {
 	t.Helper()
 	r := start(t, server.Config{Data: data})
-	r.deliver(bucket, 10)
+	r.must("POST", "/v1/streams", `{"name":"demo"}`)
+	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
+	r.must("POST", "/v1/batch-exporters", `{"stream":"demo","sink":"files","interval":"1h","pathPrefix":"demo"}`)
+	for i := range 10 {
+		r.must("POST", "/v1/streams/demo/events", fmt.Sprintf("{\"id\":%d}\n", i))
+	}
 	r.must("POST", "/v1/streams", `{"name":"wide","partitions":3,"retention":{"maxBytes":1000000}}`)
 	for i := range 40 {
 		if status, out, _ := r.post("wide", fmt.Sprint("w", i), fmt.Sprintf("{\"w\":%d}\n{\"w2\":%d}\n", i, i)); status != 200 {
@@ -77,11 +82,9 @@ func single(t *testing.T, data, bucket string) {
 	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","includeExistingEvents":true,"pathPrefix":"wide"}`)
 	r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
 	r.must("POST", "/v1/streams/demo/events", "{\"id\":10}\n{\"id\":11}\n")
-	// Nothing can be written any more: the next batch stays attempted.
-	if err := os.Rename(bucket, bucket+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(bucket, nil, 0o600); err != nil {
+	// Nothing can be written any more: the next batch stays unfinished.
+	place := filepath.Join(bucket, "demo")
+	if err := errors.Join(os.Rename(place, place+".away"), os.WriteFile(place, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	r.do("POST", "/v1/batch-exporters/files-demo/flush?wait=2s", "")
@@ -92,7 +95,7 @@ func single(t *testing.T, data, bucket string) {
 		t.Fatalf("%d %s", status, out)
 	}
 	r.stop()
-	if err := errors.Join(os.Remove(bucket), os.Rename(bucket+".away", bucket)); err != nil {
+	if err := errors.Join(os.Remove(place), os.Rename(place+".away", place)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,7 +123,7 @@ func moved(t *testing.T, to, log, bucket string) {
 	}
 	r.stop()
 	var ids []string
-	for _, line := range delivered(t, bucket) {
+	for _, line := range delivered(t, filepath.Join(bucket, "demo")) {
 		_, rest, _ := strings.Cut(line, `"id":`)
 		id, _, _ := strings.Cut(rest, ",")
 		ids = append(ids, strings.TrimSuffix(id, "}"))
@@ -213,7 +216,7 @@ func TestMoveAfterTheOldNodeServedAgain(t *testing.T) {
 	if n := len(delivered(t, filepath.Join(bucket, "wide2"))); n != 81 {
 		t.Errorf("%d lines", n)
 	}
-	if n := len(delivered(t, bucket)); n != 14 {
+	if n := len(delivered(t, filepath.Join(bucket, "demo"))); n != 14 {
 		t.Errorf("%d lines of demo", n)
 	}
 }
