@@ -113,6 +113,7 @@ func moved(t *testing.T, to, log, bucket string) {
 	if status, out, _ := r.post("demo", "", "{\"id\":14}\n"); status != 200 {
 		t.Fatalf("%d %s", status, out)
 	}
+	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket)) // a blocked batch is tried at once
 	for _, name := range []string{"files-demo", "files-wide"} {
 		if out := r.must("POST", "/v1/batch-exporters/"+name+"/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
 			t.Fatalf("flush %s: %s", name, out)
