@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -114,6 +115,7 @@ func (b *book) set(id string, t *stream.Topic) {
 type store struct {
 	t       *testing.T
 	brokers []string
+	prefix  string         // of the names of topics
 	cluster *kfake.Cluster // nil: real brokers
 	book    book
 	log     *Log
@@ -140,7 +142,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 func (s *store) options() Options {
 	return Options{
 		Brokers: s.brokers, Topics: &s.book, Node: "test", Logger: slog.New(slog.DiscardHandler),
-		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, dial: s.line.dial,
+		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}
 }
 
@@ -188,6 +190,9 @@ func (s *store) Crash() {
 func (s *store) Full(full bool) {
 	s.full.Store(full)
 	s.control.Do(func() {
+		if s.cluster == nil {
+			s.t.Fatal("real brokers are never full")
+		}
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			s.cluster.KeepControl()
 			if !s.full.Load() {
@@ -225,4 +230,38 @@ func (s *store) produce(opts []kgo.Opt, rs ...*kgo.Record) {
 	if err := c.ProduceSync(context.Background(), rs...).FirstErr(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// admin is a client of others that administer the cluster.
+func (s *store) admin(do func(*kadm.Client) error) {
+	s.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := do(kadm.NewClient(c)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// make makes a topic as others do.
+func (s *store) make(topic string, partitions int32, config map[string]*string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		r, err := c.CreateTopic(context.Background(), partitions, -1, config, topic)
+		return errors.Join(err, r.Err)
+	})
+}
+
+func (s *store) alter(topic string, config map[string]string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		var as []kadm.AlterConfig
+		for k, v := range config {
+			as = append(as, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+		}
+		_, err := c.AlterTopicConfigs(context.Background(), as, topic)
+		return err
+	})
 }
