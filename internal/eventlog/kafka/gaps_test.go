@@ -174,6 +174,25 @@ func TestOpenTransactionHoldsTheEnd(t *testing.T) {
 	}
 }
 
+// Whoever reads up to an offset is not told that there is nothing where something was.
+func TestReadBeyondTheEnd(t *testing.T) {
+	s := newStore(t)
+	s.make("t", 1, nil)
+	s.produce(nil, record("t", 0, 0, noon), record("t", 0, 1, noon))
+	l := openTopic(t, s, stream.Topic{Name: "t"})
+	for start, want := range []int64{2, 1, 0, 0} {
+		var n int64
+		var err error
+		for b, e := range l.Read(context.Background(), testID, stream.Range{Start: stream.Offset(start), End: 5}) {
+			n += b.Events
+			err = e
+		}
+		if n != want || problem.KindOf(err) != problem.Unavailable {
+			t.Fatalf("from %d: %d events, %v", start, n, err)
+		}
+	}
+}
+
 // A topic that is compacted after it was adopted has gaps where records were.
 func TestCompactionLeavesGaps(t *testing.T) {
 	s := newStore(t)
