@@ -45,6 +45,7 @@ func isFull(err error) bool {
 // all goes on by itself, and what was refused is not there.
 func TestBrokersAway(t *testing.T) {
 	s := newStore(t)
+	s.wait = time.Second
 	l := made(t, s, 1)
 	ctx := context.Background()
 	if _, err := l.Append(ctx, testID, plainEntry(0, "{\"n\":0}\n")); err != nil {
@@ -97,6 +98,7 @@ func TestBrokersAway(t *testing.T) {
 // An answer that is lost for good leaves the outcome unknown, and says so.
 func TestAnswersLost(t *testing.T) {
 	s := newStore(t)
+	s.wait = time.Second
 	l := made(t, s, 1)
 	s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		s.cluster.KeepControl()
@@ -111,6 +113,7 @@ func TestAnswersLost(t *testing.T) {
 // What does not fit waits, is refused, and goes when there is room.
 func TestBufferIsBounded(t *testing.T) {
 	s := newStore(t)
+	s.wait = time.Second
 	l := made(t, s, 1)
 	ctx := context.Background()
 	if err := l.reserve(ctx, l.opts.Buffer-100); err != nil {

@@ -121,6 +121,7 @@ type store struct {
 	log     *Log
 	line    *line
 	full    atomic.Bool
+	wait    time.Duration // AppendWait; newStore and the like set it
 	control sync.Once
 }
 
@@ -130,7 +131,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, wait: 3 * time.Second}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -142,7 +143,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 func (s *store) options() Options {
 	return Options{
 		Brokers: s.brokers, Topics: &s.book, Node: "test", Logger: slog.New(slog.DiscardHandler),
-		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
+		AppendWait: s.wait, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}
 }
 

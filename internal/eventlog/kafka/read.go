@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -45,7 +46,7 @@ func (l *Log) Read(ctx context.Context, streamID string, r stream.Range) iter.Se
 		if err == nil && rs.end < rs.want && !r.Empty() {
 			err = rs.short()
 		}
-		if err != nil && err != errStopped {
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(stream.Block{}, err)
 		}
 	}

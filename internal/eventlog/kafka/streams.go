@@ -16,8 +16,6 @@ type topic struct {
 	desc     stream.Topic
 	parts    []*partition // by number
 
-	largest int32 // bytes of a batch that the topic takes
-
 	// What is known of the size of its lines, to estimate blocks.
 	lines     atomic.Int64
 	lineBytes atomic.Int64
