@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"eventlog", "format", "layout", "objstore", "policy", "notice", "airbyte/config", "eventfile"},
 	{"catalog", "ingest", "exporter", "retention", "format/envelope", "airbyte", "importer"},
 	{
-		"eventlog/embedded", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
+		"eventlog/embedded", "eventlog/kafka", "format/jsonl", "format/csv", "format/parquet", "catalog/sqlite",
 		"objstore/s3", "objstore/gcs", "objstore/dir", "objstore/mem", "objstore/faulty", "objstore/s3server",
 		"notice/sns", "notice/sqs",
 		"collect/body", "collect/split/flags",
@@ -39,6 +39,7 @@ var layers = [][]string{
 // adapters may use their own port and the vocabulary, nothing else of ours.
 var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
+	"eventlog/kafka":    {"eventlog", "stream", "problem"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
 	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},
