@@ -39,7 +39,7 @@ var layers = [][]string{
 // adapters may use their own port and the vocabulary, nothing else of ours.
 var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
-	"eventlog/kafka":    {"eventlog", "stream", "problem"},
+	"eventlog/kafka":    {"eventlog", "jsontoken", "stream", "problem"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
 	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},
@@ -92,6 +92,7 @@ var owners = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2":        {"objstore/s3", "awsauth", "notice/sqs"},
 	"cloud.google.com/go/storage":         {"objstore/gcs"},
 	"github.com/cockroachdb/pebble/v2":    {"eventlog/embedded"},
+	"github.com/twmb/franz-go":            {"eventlog/kafka"},
 	"database/sql":                        {"catalog", "catalog/sqlite", "catalog/catalogtest"},
 	"modernc.org/sqlite":                  {"catalog/sqlite"},
 	"github.com/johannesboyne/gofakes3":   {"objstore/s3server"},

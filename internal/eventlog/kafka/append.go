@@ -33,7 +33,7 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	if err := check(e); err != nil {
 		return eventlog.Appended{}, err
 	}
-	st, err := l.stream(c, streamID)
+	st, err := l.streamToAppend(c, streamID)
 	if err != nil {
 		return eventlog.Appended{}, l.ended(c, err)
 	}
@@ -160,22 +160,32 @@ func (f *flight) recycle() {
 }
 
 func (l *Log) appendPlain(ctx context.Context, st *topic, part *partition, e eventlog.Entry) (eventlog.Appended, error) {
+	if err := l.unstuck(ctx, st, part); err != nil {
+		return eventlog.Appended{}, l.ended(ctx, err)
+	}
 	weight := l.weigh(len(e.Data), e.Events)
 	if err := l.reserve(ctx, weight); err != nil {
 		return eventlog.Appended{}, l.ended(ctx, err)
 	}
 	f := flights.Get().(*flight)
 	f.load(st.desc.Name, part.num, e.Data, e.Events)
-	f.after = func() { l.release(weight) }
+	// Not the caller's context: the client fails all records of a batch with that of the first.
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.AppendWait)
+	late := context.AfterFunc(wait, part.stuck.enter)
+	f.after = func() {
+		if !late() { // before cancel, which would make it late
+			part.stuck.leave()
+		}
+		cancel()
+		l.release(weight)
+	}
 
 	part.append.Lock()
 	at := part.clock(e.Received)
 	f.stamp(l.stampOf(at))
 	n := len(f.recs)
 	for i := range n {
-		// The life of the process, not the caller's: the client would fail records of others,
-		// which are in the same batch, with the first one's context.
-		l.client.TryProduce(context.Background(), &f.recs[i], f.promise)
+		l.client.TryProduce(wait, &f.recs[i], f.promise)
 	}
 	part.append.Unlock()
 
@@ -230,7 +240,7 @@ func (l *Log) notStored(ctx context.Context, st *topic, f *flight) error {
 		return l.fault(ctx, st, "append to", err)
 	// The client fails a record with these only if it was never sent, or if the broker
 	// has answered that it did not take it.
-	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
 		errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.LeaderNotAvailable), errors.Is(err, kerr.NotLeaderForPartition):
 		return l.refuse("topic %s: no broker took the events in time: %v", st.desc.Name, err)
 	case errors.Is(err, kgo.ErrClientClosed):

@@ -19,7 +19,6 @@ const (
 	dialTimeout    = 3 * time.Second
 	requestTimeout = 10 * time.Second // beyond what the broker is told to take
 	retryTimeout   = 8 * time.Second  // of requests that are no produce requests, retries included
-	settleTimeout  = 10 * time.Second // how much longer than AppendWait an append waits for an answer
 	linger         = time.Millisecond
 )
 
@@ -88,14 +87,15 @@ func (o Options) mechanism() sasl.Mechanism {
 }
 
 // producing is what every client that produces is made with beside connection. largest
-// says how many bytes a batch for a topic may have.
+// says how many bytes a batch for a topic may have. There is no RecordDeliveryTimeout,
+// because the client counts that from a record's timestamp, which is when the event was
+// received: a context with a deadline for each entry does the same.
 func (o Options) producing(largest func(topic string) int32) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(largest),
 		kgo.ProduceRequestTimeout(o.AppendWait),
-		kgo.RecordDeliveryTimeout(o.AppendWait),
 		kgo.MaxBufferedRecords(math.MaxInt32), // room is given out by bytes, before records are made
 	}
 }

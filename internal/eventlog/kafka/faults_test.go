@@ -47,8 +47,8 @@ func withKey(key string, n int) eventlog.Entry {
 	return e
 }
 
-// all reads everything of partition 0.
-func all(t *testing.T, l *Log) string {
+// everything reads everything of partition 0.
+func everything(t *testing.T, l *Log) string {
 	t.Helper()
 	bs, err := l.Bounds(context.Background(), faultStream)
 	if err != nil {
@@ -154,7 +154,7 @@ func namesFault(t *testing.T, step, when string, dies bool) {
 		t.Fatalf("the key again: %+v, %v; want %+v", kb, err, want)
 	}
 	want := string(withIDs("a", "b", "c").Data) + string(k.Data)
-	if got := all(t, next); got != want {
+	if got := everything(t, next); got != want {
 		t.Fatalf("the log holds %q, want %q", got, want)
 	}
 }
@@ -194,7 +194,7 @@ func TestNodePaused(t *testing.T) {
 	if a, err := first.Append(context.Background(), faultStream, withIDs("c")); err != nil || a.Events != 1 {
 		t.Fatalf("the node that woke up: %+v, %v", a, err)
 	}
-	if got, want := all(t, first), string(withIDs("a", "b", "c").Data); got != want {
+	if got, want := everything(t, first), string(withIDs("a", "b", "c").Data); got != want {
 		t.Fatalf("the log holds %q, want %q", got, want)
 	}
 }
@@ -233,7 +233,7 @@ func TestNodesRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	got := strings.SplitAfter(all(t, nodes[1]), "\n")
+	got := strings.SplitAfter(everything(t, nodes[1]), "\n")
 	seen := map[string]bool{}
 	for _, line := range got[:len(got)-1] {
 		if seen[line] {

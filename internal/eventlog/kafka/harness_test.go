@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -116,6 +117,7 @@ func (b *book) set(id string, t *stream.Topic) {
 type store struct {
 	t       *testing.T
 	brokers []string
+	prefix  string         // of the names of topics
 	cluster *kfake.Cluster // nil: real brokers
 	book    book
 	log     *Log
@@ -123,6 +125,7 @@ type store struct {
 	ledger  *catalog.DB
 	opened  int
 	full    atomic.Bool
+	wait    time.Duration // AppendWait; newStore and the like set it
 	control sync.Once
 }
 
@@ -132,7 +135,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t)}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: 3 * time.Second}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -144,7 +147,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 func (s *store) options() Options {
 	return Options{
 		Brokers: s.brokers, Topics: &s.book, Node: fmt.Sprint("test-", s.opened), Names: s.line.behind(s.ledger), Logger: slog.New(slog.DiscardHandler),
-		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, dial: s.line.dial,
+		AppendWait: s.wait, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}
 }
 
@@ -195,6 +198,9 @@ func (s *store) Crash() {
 func (s *store) Full(full bool) {
 	s.full.Store(full)
 	s.control.Do(func() {
+		if s.cluster == nil {
+			s.t.Fatal("real brokers are never full")
+		}
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			s.cluster.KeepControl()
 			if !s.full.Load() {
@@ -232,4 +238,38 @@ func (s *store) produce(opts []kgo.Opt, rs ...*kgo.Record) {
 	if err := c.ProduceSync(context.Background(), rs...).FirstErr(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// admin is a client of others that administer the cluster.
+func (s *store) admin(do func(*kadm.Client) error) {
+	s.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := do(kadm.NewClient(c)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// make makes a topic as others do.
+func (s *store) make(topic string, partitions int32, config map[string]*string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		r, err := c.CreateTopic(context.Background(), partitions, -1, config, topic)
+		return errors.Join(err, r.Err)
+	})
+}
+
+func (s *store) alter(topic string, config map[string]string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		var as []kadm.AlterConfig
+		for k, v := range config {
+			as = append(as, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+		}
+		_, err := c.AlterTopicConfigs(context.Background(), as, topic)
+		return err
+	})
 }
