@@ -74,12 +74,18 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	_, out, _ := strings.Cut(one.must("POST", "/v1/sources", `{"name":"web","stream":"demo"}`), `"writeKey":"`)
+	key, _, _ := strings.Cut(out, `"`)
+	if status, out, _ := one.postAs(key, "demo", "", "{\"id\":99}\n"); status != 200 {
+		t.Fatalf("with a write key: %d %s", status, out)
+	}
+
 	// PostgreSQL goes: events without a key are taken on, others are told to come again.
 	pg.Stop(servers.Immediate)
-	if status, out, _ := one.post("demo", "", "{\"id\":12}\n"); status != 200 {
+	if status, out, _ := one.postAs(key, "demo", "", "{\"id\":12}\n"); status != 200 {
 		t.Errorf("without a key: %d %s", status, out)
 	}
-	status, out, h := one.post("demo", "other", "{\"id\":13}\n")
+	status, out, h := one.postAs(key, "demo", "other", "{\"id\":13}\n")
 	if status != 503 && status != 429 || h.Get("Retry-After") == "" {
 		t.Errorf("with a key: %d %s, Retry-After %q", status, out, h.Get("Retry-After"))
 	}
@@ -101,7 +107,7 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	one.stop()
 	until(t, "delivery by the other node", func() bool {
 		_, out := two.do("POST", "/v1/batch-exporters/files-demo/flush?wait=5s", "")
-		return strings.Contains(out, `"done":true`) && len(delivered(t, bucket)) == 14
+		return strings.Contains(out, `"done":true`) && len(delivered(t, bucket)) == 15
 	})
 	for _, r := range []*running{one, two} {
 		for _, secret := range []string{one.s.AdminToken()} {
