@@ -21,7 +21,7 @@ type helper struct {
 // that have more than one, as that is who has too much to do. It costs one query a second
 // while other nodes live.
 func (r *Runner) assist(ctx, work context.Context, wg *sync.WaitGroup) {
-	tick := time.NewTicker(heldPoll)
+	tick := time.NewTicker(r.poll)
 	defer tick.Stop()
 	fresh := r.now()
 	for {

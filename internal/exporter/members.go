@@ -33,7 +33,7 @@ func (alone) Owns(string) bool       { return true }
 func (alone) Live() int              { return 1 }
 func (alone) Watch() <-chan struct{} { return nil }
 
-// heldPoll is how soon a lane looks again at batches that others work on, and how often
+// heldPoll is, unless told otherwise, how soon a lane looks again at batches that others work on, and how often
 // a node looks for batches that nobody works on.
 const heldPoll = time.Second
 
