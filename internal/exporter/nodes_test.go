@@ -185,6 +185,9 @@ func TestANodeThatWakesUpAfterItsLeaseHarmsNothing(t *testing.T) {
 						continue
 					}
 					for _, theirs := range []string{"all well", "an answer lost", "a request lost"} {
+						if output.Layout == "hive" && theirs != "an answer lost" {
+							continue // the worst suffices where there are many steps
+						}
 						t.Run(fmt.Sprintf("%s/%s %d %s/%s", output.Layout, step, at, when, theirs), func(t *testing.T) {
 							t.Parallel()
 							w := newWorld(t, output, 2)

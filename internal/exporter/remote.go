@@ -132,10 +132,10 @@ const oldNews = 4
 // waitRemote is one look of WaitDelivered at an exporter of another node.
 func (r *Runner) waitRemote(ctx context.Context, exporterID string, target stream.Position, since time.Time) (done, over bool, err error) {
 	is, err := r.remote(ctx, exporterID)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, true, nil
-		}
+	switch {
+	case ctx.Err() != nil:
+		return false, true, nil
+	case err != nil:
 		return false, true, err
 	}
 	switch {

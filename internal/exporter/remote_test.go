@@ -98,7 +98,9 @@ func TestAnyNodeTellsWhyAnExporterDoesNotDeliver(t *testing.T) {
 				broken.Store(true)
 			}
 			w.append(3, time.Now())
-			blocked := func(st exporter.Status) bool { return st.State == exporter.StateBlocked && strings.Contains(st.Reason, "told so") && !st.Since.IsZero() }
+			blocked := func(st exporter.Status) bool {
+				return st.State == exporter.StateBlocked && strings.Contains(st.Reason, "told so") && !st.Since.IsZero()
+			}
 			w.flushUntil(other, blocked)
 			target, err := other.runner.Flush(t.Context(), w.exp.ID)
 			w.must(err)
