@@ -63,9 +63,10 @@ func (r *Runner) attempt(ctx context.Context, i *stream.Import) error {
 	if err != nil {
 		return fmt.Errorf("look up how far the file is in: %w", err)
 	}
-	if mark == 0 && !deleted {
+	if mark == 0 && !deleted && (!r.shared || i.State == stream.ImportNoticed) {
 		// Nothing of it is in, so it goes by the settings of today, also where it was tried
-		// before in vain. Of a deleted importer those of the first attempt hold.
+		// before in vain. Of a deleted importer those of the first attempt hold; and so they do where
+		// another process may still be at that one, and append by them.
 		i.Environments = slices.Clone(im.Environments)
 	}
 	if i.State == stream.ImportNoticed {

@@ -24,6 +24,11 @@
 //	after an append         the mark says how far the file is in
 //	after FinishImport      it is done; the mark is left behind, a record of some 60 bytes
 //
+// Where several processes share ledger and log, another one takes over from one that is
+// not alive, which may only have stood still and go on at any step. What it says to the ledger then is
+// refused by the number of its attempt, what it appends by the mark; so marks stay there for good,
+// and what the first attempt has fixed holds for all.
+//
 // A version that cannot be had any more when its import must be begun again, but of
 // which rows are in already, ends as INVALID_SCHEMA with how many rows had been read:
 // what became of each of them is not known.

@@ -106,6 +106,37 @@ func TestNodeThatWakesUpHarmsNothing(t *testing.T) {
 	}
 }
 
+// What the first attempt has fixed holds for its successor, on another node, also
+// if nothing was appended: the first may go on at any time.
+func TestSuccessorGoesByTheSettingsOfThePredecessor(t *testing.T) {
+	w := newWorld(t, true)
+	first := &process{done: make(chan struct{}), died: make(chan struct{})}
+	paused := &gate{p: first, what: pausedBefore, struck: make(chan struct{}), goOn: make(chan struct{})}
+	never := &gate{p: first, at: -1}
+	w.beat("first", true)
+	w.begin(first, gates{members: &node{id: "first"}, log: func(l eventlog.Log) eventlog.Log {
+		return gatedLog{l, map[string]*gate{"append": paused, "mark": never, "unmark": never}}
+	}})
+	f := content{file: w.store.put("in/a.rows", fileOf("e1 one", "e2 two", "e3 three", "e1 four"))}
+	f.rows = []string{"e1 one", "e2 two", "e3 three", "e1 four"}
+	w.tell([]content{f})
+	waitFor(t, paused.struck)
+	w.imp.Environments = []string{"e3"}
+	w.must(w.db.UpdateImporter(t.Context(), w.imp))
+	w.beat("first", false)
+	w.beat("second", true)
+	second := w.start(gates{members: &node{id: "second"}})
+	w.settled()
+	w.beat("first", true)
+	close(paused.goOn)
+	w.idle(first)
+	w.idle(second)
+	first.cancel()
+	<-first.done
+	w.stop()
+	w.check(f) // by e1 and e2
+}
+
 // putting decides what becomes of PUTs.
 type putting struct {
 	*store

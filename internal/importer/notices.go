@@ -91,7 +91,7 @@ func (r *Runner) startNotices(ctx context.Context) (next time.Time, err error) {
 }
 
 // hearing returns what is known of an importer. Trouble that an earlier process
-// has noted is looked into at once.
+// has noted is looked into at once. What is noted twice does no harm.
 func (r *Runner) hearing(i stream.Importer) *hearing {
 	r.notices.mu.Lock()
 	defer r.notices.mu.Unlock()
@@ -102,6 +102,8 @@ func (r *Runner) hearing(i stream.Importer) *hearing {
 			h.listAt = time.Now()
 		}
 		r.notices.of[i.ID] = h
+	} else if r.shared {
+		h.told = i.Problem // who had the duty before may have noted something since
 	}
 	return h
 }

@@ -63,7 +63,7 @@ func (s *Server) pollQueue(sealer *seal.Sealer) importer.Poll {
 // newNotices assembles what takes notices from topics.
 func (s *Server) newNotices() *notices.Handler {
 	return notices.New(notices.Deps{
-		Ledger: s.catalog, Verifier: sns.New(sns.Options{}), Wake: s.importer.Wake, Logger: s.cfg.Logger,
+		Ledger: s.catalog, Subscribing: s.catalog.Locker("subscriptions"), Verifier: sns.New(sns.Options{}), Wake: s.importer.Wake, Logger: s.cfg.Logger,
 		Bucket: func(ctx context.Context, i stream.Importer) (string, error) {
 			sink, err := s.catalog.Sink(ctx, i.Sink)
 			return sink.Bucket, err

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"strm/internal/collect/body"
@@ -56,6 +55,9 @@ type Deps struct {
 	Verifier Verifier
 	// Bucket returns the name of the bucket of the importer's sink.
 	Bucket func(ctx context.Context, i stream.Importer) (string, error)
+	// Subscribing is held while a subscription is read, changed and stored. Nil
+	// where there is one node.
+	Subscribing Locker
 	// Wake is called when files were recorded that were not known. It must not block.
 	Wake func()
 	// Observe is told what became of each request; importer is a name, empty if
@@ -76,8 +78,24 @@ const (
 type Handler struct {
 	Deps
 	room chan struct{} // one for each running request
+}
 
-	subscribing sync.Mutex // held while a subscription is read, changed and stored
+// Locker is a lock that holds among all nodes, and that somebody may wait for as
+// long as his context.
+type Locker interface {
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// memoryLock is a Locker of one process.
+type memoryLock chan struct{}
+
+func (l memoryLock) Lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // New returns a Handler.
@@ -87,6 +105,9 @@ func New(d Deps) *Handler {
 	}
 	if d.Observe == nil {
 		d.Observe = func(string, Outcome) {}
+	}
+	if d.Subscribing == nil {
+		d.Subscribing = make(memoryLock, 1)
 	}
 	return &Handler{Deps: d, room: make(chan struct{}, atOnce)}
 }

@@ -18,8 +18,11 @@ import (
 // anything. It reads the newest state first, under a lock, since its state is
 // stored whole. Repeating it changes nothing.
 func (h *Handler) change(ctx context.Context, i stream.Importer, to func(*stream.Subscription)) error {
-	h.subscribing.Lock()
-	defer h.subscribing.Unlock()
+	unlock, err := h.Subscribing.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	now, err := h.Ledger.ImporterByToken(ctx, i.Token)
 	if err != nil {
 		return err
