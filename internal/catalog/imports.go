@@ -213,6 +213,7 @@ const (
 	sqlTakenEntries = `SELECT coalesce(max(e.entry_id), 0) FROM import_file me CROSS JOIN importer i CROSS JOIN import_file f CROSS JOIN status_entry e
 		WHERE me.id = $1 AND f.importer_id = i.id AND f.object_key = me.object_key AND f.object_at >= me.object_at - me.object_at % 1000
 			AND f.object_at < me.object_at - me.object_at % 1000 + 1000 AND f.place = me.place AND f.id <> me.id AND e.import_id = f.id`
+	sqlImporterOf = `SELECT id FROM importer WHERE id = (SELECT importer_id FROM import_file WHERE id = $1)`
 	// Where writers run side by side, those are kept that would give out the same numbers.
 	sqlSameEntries = `SELECT f.id FROM import_file me CROSS JOIN importer i CROSS JOIN import_file f
 		WHERE me.id = $1 AND f.importer_id = i.id AND f.object_key = me.object_key AND f.object_at >= me.object_at - me.object_at % 1000
@@ -314,10 +315,8 @@ func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []strea
 		report = noReport
 	}
 	return db.change(ctx, "finish an import", func(ctx context.Context, t tx) error {
-		if lock := db.dialect.Lock; lock != "" && len(entries) > 0 {
-			if _, err := list(ctx, t, scanInt, sqlSameEntries+lock+` OF f`, i.ID); err != nil {
-				return err
-			}
+		if err := t.keepEntries(ctx, i.ID, len(entries) > 0); err != nil {
+			return err
 		}
 		of, ok, err := one(ctx, t, scanText, sqlFinishImport, i.ID, environments, int64(i.Partition), i.Rows, i.Accepted, int64(i.Attempts),
 			micros(i.StartedAt), micros(i.DoneAt), report, i.Owner)
@@ -343,6 +342,20 @@ func (db *DB) FinishImport(ctx context.Context, i stream.Import, entries []strea
 		_, err = t.exec(ctx, sqlDoneImport, of, i.Rows, i.Accepted, micros(i.DoneAt))
 		return err
 	})
+}
+
+// keepEntries locks what the end of an import changes, where writers run side
+// by side: the importer first, as everybody does who locks its files.
+func (t tx) keepEntries(ctx context.Context, importID int64, entries bool) error {
+	lock := t.db.dialect.Lock
+	if lock == "" {
+		return nil
+	}
+	if _, err := list(ctx, t, scanText, sqlImporterOf+lock, importID); err != nil || !entries {
+		return err
+	}
+	_, err := list(ctx, t, scanInt, sqlSameEntries+lock+` OF f`, importID)
+	return err
 }
 
 // insertEntry stores an entry with its number above those that are taken.

@@ -12,34 +12,15 @@ import (
 	"strm/internal/stream"
 )
 
-// The ledger keeps every batch for ever, so no query may read all of a table,
-// or sort what it found among done batches.
-func TestQueriesUseIndexes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "catalog.db")
-	db, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	raw, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := raw.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	type query struct {
-		name  string
-		index string // that must appear in the plan
-		text  string
-		args  []any
-	}
+// query is one that must not become dearer as tables grow.
+type query struct {
+	name  string
+	index string // that must appear in SQLite's plan
+	text  string
+	args  []any
+}
+
+func ledgerQueries() []query {
 	queries := []query{
 		{"unfinished", "batch_unfinished", catalog.SQLUnfinished, []any{"e"}},
 		{"one batch", "sqlite_autoindex_batch_1", catalog.SQLBatch, []any{"e", 1}},
@@ -87,6 +68,32 @@ func TestQueriesUseIndexes(t *testing.T) {
 		text, args := q.Text("e")
 		queries = append(queries, query{"page by " + index, index, text, args})
 	}
+	return queries
+}
+
+// The ledger keeps every batch for ever, so no query may read all of a table,
+// or sort what it found among done batches.
+func TestQueriesUseIndexes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := raw.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	queries := ledgerQueries()
 	for _, q := range queries {
 		plan := explain(t, raw, strings.ReplaceAll(q.text, "{now}", "0"), q.args)
 		if !strings.Contains(plan, q.index) {

@@ -31,12 +31,6 @@ func (t tx) importsOf(ctx context.Context, sink string) (int64, error) {
 
 // noImportsOf refuses while importers use the sink, or gives up what they have.
 func (t tx) noImportsOf(ctx context.Context, sink string, recursive bool, now time.Time) error {
-	if lock := t.db.dialect.Lock; lock != "" && recursive {
-		// The files before their importers, in the order in which one that is finished locks the two.
-		if _, err := list(ctx, t, scanInt, sqlWaitingFiles+lock+` OF f`, sink); err != nil {
-			return err
-		}
-	}
 	waiting, err := t.importsOf(ctx, sink)
 	if err != nil {
 		return err
@@ -60,6 +54,11 @@ func (t tx) noImportsOf(ctx context.Context, sink string, recursive bool, now ti
 	}
 	if waiting == 0 {
 		return nil
+	}
+	if lock := t.db.dialect.Lock; lock != "" { // in the order in which others lock several
+		if _, err := list(ctx, t, scanInt, sqlWaitingFiles+lock+` OF f`, sink); err != nil {
+			return err
+		}
 	}
 	all, err := list(ctx, t, scanText, `SELECT id FROM importer WHERE sink = $1`, sink)
 	if err != nil {
