@@ -146,6 +146,7 @@ func (t *Tail) round(ctx context.Context, event func(TailEvent) error) error {
 			}
 			t.next[i], t.begun[i] = line.Offset+1, true
 		}
+		t.next[i] = b.End // behind the last event there may be a gap
 	}
 	return nil
 }
