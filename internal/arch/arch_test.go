@@ -59,7 +59,7 @@ var adapterPorts = map[string][]string{
 	"exporter":          {"eventlog", "format", "layout", "objstore", "stream", "problem"},
 	"ingest":            {"eventlog", "stream", "problem", "jsontoken"},
 	"retention":         {"eventlog", "stream", "problem"},
-	"catalog":           {"notice", "stream", "problem", "durable"},
+	"catalog":           {"eventlog", "notice", "stream", "problem", "durable"},
 	"apiclient":         {"api/apiv1", "problem"},
 	"policy":            {"stream", "problem"},
 	"notice":            {"problem"},

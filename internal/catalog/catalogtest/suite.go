@@ -53,6 +53,12 @@ func Run(t *testing.T, open Opener) {
 		"import pages":       testImportPages,
 		"reports":            testReports,
 		"import machine":     testImportMachine,
+		"append ids":         testAppendIDs,
+		"append keys":        testAppendKeys,
+		"append marks":       testAppendMarks,
+		"append claims":      testAppendClaims,
+		"append race":        testAppendRace,
+		"appends forgotten":  testAppendsForgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, open: open, place: t.TempDir()}

@@ -336,6 +336,9 @@ func (l *Log) Trim(ctx context.Context, streamID string, p stream.Partition, bef
 	if err != nil || st.desc.Adopted {
 		return err
 	}
+	if before, err = l.holdBack(ctx, streamID, p, before); err != nil {
+		return l.ended(ctx, err)
+	}
 	end, err := l.stableEnd(ctx, st, part)
 	if err != nil {
 		return err

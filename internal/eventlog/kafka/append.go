@@ -182,7 +182,7 @@ func (l *Log) appendPlain(ctx context.Context, st *topic, part *partition, e eve
 
 	part.append.Lock()
 	at := part.clock(e.Received)
-	f.stamp(at)
+	f.stamp(l.stampOf(at))
 	n := len(f.recs)
 	for i := range n {
 		l.client.TryProduce(wait, &f.recs[i], f.promise)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -75,7 +76,8 @@ func (l *Log) fetch(ctx context.Context, st *topic, part *partition, from int64,
 
 func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *partition, from int64, size int32) (fetched, error) {
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, size, readCommitted
+	// The partition's size is the limit; kfake forgets what was aborted where the request's is reached.
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, math.MaxInt32, readCommitted
 	rt := kmsg.NewFetchRequestTopic()
 	rt.Topic, rt.TopicID = st.desc.Name, st.id
 	rp := kmsg.NewFetchRequestTopicPartition()
@@ -103,6 +105,11 @@ func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *part
 	}, answer, l.decompressor, nil)
 	if fp.Err != nil && len(fp.Records) == 0 {
 		return fetched{}, problem.New(problem.Corrupt, "kafka: topic %s, partition %d, offset %d: the batch of records cannot be read: %w", st.desc.Name, part.num, next, fp.Err)
+	}
+	if l.shift != 0 {
+		for _, r := range fp.Records {
+			r.Timestamp = r.Timestamp.Add(-l.shift)
+		}
 	}
 	return fetched{records: fp.Records, next: next}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,7 +35,9 @@ type Log struct {
 	calls   sync.WaitGroup // of methods that run
 	streams map[string]*topic
 	ids     map[string][16]byte // of the topics that streams were bound to, ever
-	largest sync.Map            // of bytes in a batch (int32), by topic
+	names   *names
+	shift   time.Duration // of the times in records, whole hours; other than 0 in tests only
+	largest sync.Map      // of bytes in a batch (int32), by topic
 
 	appends, events, refused, buffered atomic.Int64
 }
@@ -59,6 +62,7 @@ func Open(o Options) (*Log, error) {
 	l.adm = kadm.NewClient(l.client)
 	l.decompressor = kgo.DefaultDecompressor(&l.memory)
 	l.life, l.end = context.WithCancel(context.Background())
+	l.names = newNames(l)
 	return l, nil
 }
 

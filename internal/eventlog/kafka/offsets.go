@@ -110,9 +110,18 @@ func listOffsetsPartition(p int32, when int64) kmsg.ListOffsetsRequestTopicParti
 	return rp
 }
 
-// offsetAt asks the leader of one partition.
+// offsetAt asks the leader of one partition for committed records.
 func (l *Log) offsetAt(ctx context.Context, st *topic, part *partition, when int64) (found, error) {
+	return l.offsetOf(ctx, st, part, when, readCommitted)
+}
+
+// offsetOf is offsetAt at an isolation of one's own.
+func (l *Log) offsetOf(ctx context.Context, st *topic, part *partition, when int64, isolation int8) (found, error) {
+	if when >= 0 {
+		when = max(0, when+l.shift.Milliseconds())
+	}
 	req := newListOffsets()
+	req.IsolationLevel = isolation
 	rt := kmsg.NewListOffsetsRequestTopic()
 	rt.Topic = st.desc.Name
 	rt.Partitions = append(rt.Partitions, listOffsetsPartition(part.num, when))
@@ -127,7 +136,7 @@ func (l *Log) offsetAt(ctx context.Context, st *topic, part *partition, when int
 			return kerr.UnknownServerError
 		}
 		p := resp.Topics[0].Partitions[0]
-		f = found{offset: p.Offset, time: p.Timestamp}
+		f = found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}
 		return kerr.ErrorForCode(p.ErrorCode)
 	})
 	if err != nil {

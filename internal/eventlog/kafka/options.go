@@ -23,8 +23,8 @@ type Options struct {
 	Replication int    // of topics that are made; 0: 3, or as many as there are brokers if fewer
 	Partitions  int    // of topics that are made, if nobody says; 0: the brokers' default
 
-	Topics Topics // which stream has which topic; nil: only those that Make has bound
-	Names  Names  // settles names; nil: entries with names are refused
+	Topics Topics     // which stream has which topic; nil: only those that Make has bound
+	Names  Settlement // settles names; nil: entries with names are refused
 
 	// Node names this start of the process: no other, past or present, has it.
 	Node string

@@ -72,6 +72,9 @@ func (g *growth) reach(end int64) int64 {
 // Run watches the ends of the streams that this log knows and tells subscribers of growth
 // by others, until ctx ends.
 func (l *Log) Run(ctx context.Context) error {
+	var settling sync.WaitGroup
+	defer settling.Wait()
+	settling.Go(func() { l.runNames(ctx) })
 	t := time.NewTicker(l.opts.PollEvery)
 	defer t.Stop()
 	for {
