@@ -146,5 +146,6 @@ fi
 
 bash "$here/install-airbyte.sh"
 bash "$here/install-fme.sh"
+bash "$here/install-scale.sh"
 
 echo "integration tools ready in $dest"
