@@ -41,3 +41,9 @@ var (
 
 // Text is the SQL of a page of batches.
 func (q BatchQuery) Text(exporterID string) (string, []any) { return q.text(exporterID) }
+
+// Tables for the test that none is forgotten when a catalog moves.
+var (
+	CopiedTables = copiedTables
+	NameTables   = nameTables
+)

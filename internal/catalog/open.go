@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -23,6 +24,25 @@ type Dialect struct {
 	// Lock is added to a SELECT in a writing transaction to keep the row as it
 	// is until the end; empty where writers exclude each other anyway.
 	Lock string
+	// Skip is Lock, but leaves out the rows that other transactions keep.
+	Skip string
+	// Now is an expression for the database's clock: the present instant, not
+	// that of the transaction's beginning, in microseconds since 1970.
+	Now string
+	// Text is the type of a column of text that compares byte by byte, whatever
+	// the database's own order is; empty for TEXT, as the migrations have it.
+	Text string
+	// Caches says that the driver keeps statements prepared by itself.
+	Caches bool
+	// Patience bounds a writing transaction, once it has begun: 0 for no bound.
+	Patience time.Duration
+	// Exclusive takes the lock of that name among all processes of the catalog,
+	// and returns what gives it back; nil where a catalog has one process. No
+	// two calls with one name run at once in a process.
+	Exclusive func(ctx context.Context, name string) (release func(), err error)
+	// Again reports whether err has ended a transaction that has done nothing
+	// and may succeed if it is made again; nil for never.
+	Again func(err error) bool
 	// Snapshot is the isolation at which a transaction that only reads sees one
 	// state of the database.
 	Snapshot sql.IsolationLevel
@@ -42,6 +62,7 @@ type DB struct {
 	read    *sql.DB
 	dialect Dialect
 	hot     map[string]*sql.Stmt // prepared on write; not changed after Open
+	locks   names
 }
 
 // Open brings the schema up to date and returns the database, which owns both

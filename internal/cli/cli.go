@@ -93,7 +93,7 @@ func commands(a *app) []*cobra.Command {
 		a.flush(), a.pause(), a.resume(), a.replay(), a.verify(), a.policy(), a.download(),
 		a.send(), a.simulate(), a.tail(), a.version(),
 		a.gen1Sinks(), a.gen1Exporters(), a.gen1Streams(),
-		a.serve(), a.demo(), a.airbyte(),
+		a.serve(), a.initialise(), a.migrate(), a.demo(), a.airbyte(),
 	}
 }
 

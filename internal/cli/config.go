@@ -254,6 +254,10 @@ func (a *app) findToken() error {
 
 // dataDirs returns where a local server's data may be.
 func (a *app) dataDirs() []string {
+	// A node of several has its token beside its data.
+	if secrets := a.settings.rest.String("secrets"); secrets != "" {
+		return []string{secrets}
+	}
 	if a.settings.Data != "" {
 		return []string{a.settings.Data}
 	}

@@ -21,6 +21,7 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, *bench){
 		"installation":       testInstallation,
 		"streams":            testStreams,
+		"topics":             testTopics,
 		"drop stream":        testDropStream,
 		"sources":            testSources,
 		"split sources":      testSplitSources,
@@ -53,6 +54,7 @@ func Run(t *testing.T, open Opener) {
 		"import pages":       testImportPages,
 		"reports":            testReports,
 		"import machine":     testImportMachine,
+		"copy":               testCopy,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, open: open, place: t.TempDir()}

@@ -104,7 +104,10 @@ func narrow(path string) error {
 }
 
 func dialect() catalog.Dialect {
-	return catalog.Dialect{Goose: goose.DialectSQLite3, Duplicate: duplicate, Fault: fault, Finish: finish}
+	return catalog.Dialect{
+		Goose: goose.DialectSQLite3, Now: `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+		Duplicate: duplicate, Fault: fault, Finish: finish,
+	}
 }
 
 // finish moves the write-ahead log into the main file, so that a copy of that
