@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strm/test/harness"
+	"strm/test/traffic"
 )
 
 // chaos ends the server again and again and starts it on the same data.
@@ -26,10 +27,10 @@ const stopWithin = 45 * time.Second
 // brings it back. It returns once the server is ready again.
 func (c *chaos) round(ctx context.Context) error {
 	if pause := time.Duration(50+c.rng.IntN(750)) * time.Millisecond; c.rng.IntN(2) == 0 {
-		wait(ctx, pause)
+		traffic.Wait(ctx, pause)
 	} else {
 		c.busy(ctx)
-		wait(ctx, pause/10)
+		traffic.Wait(ctx, pause/10)
 	}
 	how, moment := c.rng.IntN(20), time.Duration(c.rng.IntN(150))*time.Millisecond
 	switch {
@@ -42,7 +43,7 @@ func (c *chaos) round(ctx context.Context) error {
 		c.terms++
 	case how < 4: // killed in the middle of a graceful stop
 		c.srv.Process().Terminate()
-		wait(ctx, moment)
+		traffic.Wait(ctx, moment)
 		c.kill()
 	case how < 7: // killed again while it recovers, once or several times
 		c.kill()
@@ -50,7 +51,7 @@ func (c *chaos) round(ctx context.Context) error {
 			if err := c.srv.Start(); err != nil {
 				return err
 			}
-			wait(ctx, time.Duration(c.rng.IntN(150))*time.Millisecond)
+			traffic.Wait(ctx, time.Duration(c.rng.IntN(150))*time.Millisecond)
 			c.early++
 			c.kill()
 		}
@@ -85,7 +86,7 @@ func meddle(ctx context.Context, cli *harness.CLI, rng *rand.Rand) int64 {
 			done++
 		}
 		cancel()
-		wait(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
+		traffic.Wait(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
 	}
 	return done
 }

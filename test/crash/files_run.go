@@ -9,6 +9,7 @@ import (
 
 	"strm/internal/api/apiv1"
 	"strm/test/harness"
+	"strm/test/traffic"
 )
 
 // settleFiles waits until the last version of every file is imported, and all
@@ -96,5 +97,5 @@ func (r *crashRun) judgeFiles(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	return errors.Join(append(errs, compareLedger(ofFiles.name, batches, objects, v.events))...)
+	return errors.Join(append(errs, traffic.CompareLedger(ofFiles.name, batches, objects, v.events))...)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"strm/test/harness"
+	"strm/test/traffic"
 )
 
 const (
@@ -17,20 +18,11 @@ const (
 	accessKey = "AKIACRASHCRASHCRASH0"
 )
 
-// streamSpec is a stream of the run and the number of senders that feed it.
-type streamSpec struct {
-	name       string
-	partitions int
-	meta       bool
-	segment    bool // fed by Segment's tracking API
-	senders    int
-}
-
-var streams = []streamSpec{
-	{"one", 1, true, false, 2},
-	{"four", 4, true, false, 3},
-	{"bare", 1, false, false, 1},
-	{"web", 2, false, true, 2},
+var streams = []traffic.Stream{
+	{Name: "one", Partitions: 1, Meta: true, Senders: 2},
+	{Name: "four", Partitions: 4, Meta: true, Senders: 3},
+	{Name: "bare", Partitions: 1, Senders: 1},
+	{Name: "web", Partitions: 2, Segment: true, Senders: 2},
 }
 
 // exporterSpec is an exporter of the run. Its prefix is its name.
@@ -65,13 +57,13 @@ func (e exporterSpec) create(ctx context.Context, cli *harness.CLI) error {
 }
 
 // of returns the exporter's stream.
-func (e exporterSpec) of() streamSpec {
+func (e exporterSpec) of() traffic.Stream {
 	for _, s := range streams {
-		if s.name == e.stream {
+		if s.Name == e.stream {
 			return s
 		}
 	}
-	return streamSpec{}
+	return traffic.Stream{}
 }
 
 // setUp makes streams, sources, the sink and the exporters, and returns the
@@ -94,18 +86,18 @@ func setUp(ctx context.Context, cli *harness.CLI, dir, endpoint string) (map[str
 	}
 	keys := map[string]string{}
 	for _, s := range streams {
-		args := []string{"create", "stream", s.name, "--partitions", strconv.Itoa(s.partitions)}
-		if !s.meta {
+		args := []string{"create", "stream", s.Name, "--partitions", strconv.Itoa(s.Partitions)}
+		if !s.Meta {
 			args = append(args, "--strm-meta=false")
 		}
 		if _, err := cli.Run(ctx, args...); err != nil {
 			return nil, err
 		}
 		var flags []string
-		if s.segment {
+		if s.Segment {
 			flags = []string{"--kind", "segment"}
 		}
-		if keys[s.name], err = cli.Source(ctx, s.name+"-in", s.name, flags...); err != nil {
+		if keys[s.Name], err = cli.Source(ctx, s.Name+"-in", s.Name, flags...); err != nil {
 			return nil, err
 		}
 	}
