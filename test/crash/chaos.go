@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -79,7 +78,7 @@ func (c *chaos) kill() {
 func meddle(ctx context.Context, cli *harness.CLI, rng *rand.Rand) int64 {
 	var done int64
 	for ctx.Err() == nil {
-		e := exporters[rng.IntN(len(exporters))].name
+		e := exporters[rng.IntN(len(exporters))].Name
 		verb := []string{"pause", "resume", "flush", "resume", "flush"}[rng.IntN(5)]
 		cctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if _, err := cli.Run(cctx, verb, e); err == nil {
@@ -89,35 +88,6 @@ func meddle(ctx context.Context, cli *harness.CLI, rng *rand.Rand) int64 {
 		traffic.Wait(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
 	}
 	return done
-}
-
-// settle brings every exporter to its end: nothing paused, everything
-// delivered.
-func settle(ctx context.Context, cli *harness.CLI, all []exporterSpec) error {
-	for _, e := range all {
-		got, err := cli.Exporter(ctx, e.name)
-		if err != nil {
-			return err
-		}
-		if got.Status.State == "paused" {
-			if _, err := cli.Run(ctx, "resume", e.name); err != nil {
-				return err
-			}
-		}
-	}
-	for _, e := range all {
-		cctx, cancel := context.WithTimeout(ctx, settleWithin)
-		_, err := cli.Run(cctx, "flush", e.name, "--wait")
-		cancel()
-		if err != nil {
-			state, serr := cli.Run(ctx, "get", "batch-exporter", e.name, "-o", "json")
-			if serr != nil {
-				state = serr.Error()
-			}
-			return fmt.Errorf("%w\nits state: %s", err, state)
-		}
-	}
-	return nil
 }
 
 // settleWithin bounds the delivery of what is left once the faults are over:

@@ -82,7 +82,8 @@ func (r *crashRun) all(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.faulty = s3double.NewFaults(&s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: r.store}, r.seed, r.faults)
+	double := &s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: r.store}
+	r.faulty = s3double.NewFaults(double, r.seed, r.faults)
 	r.faulty.Off()
 	s3, err := s3double.Listen(ctx, r.faulty)
 	if err != nil {
@@ -99,7 +100,7 @@ func (r *crashRun) all(ctx context.Context) (err error) {
 	if r.cli, err = r.srv.CLI(); err != nil {
 		return err
 	}
-	keys, err := setUp(ctx, r.cli, r.dir, s3.URL)
+	keys, err := setUp(ctx, r.cli, double, r.dir, s3.URL)
 	if err != nil {
 		return err
 	}
@@ -178,11 +179,11 @@ func (r *crashRun) count() {
 // calm delivers what is left without faults and asks the three judges: the
 // oracle over the bucket, strm verify, and the ledger beside the bucket.
 func (r *crashRun) calm(ctx context.Context) error {
-	all := append(append([]exporterSpec(nil), exporters...), late)
-	if err := late.create(ctx, r.cli); err != nil {
+	all := append(append([]traffic.Exporter(nil), exporters...), late)
+	if err := late.Create(ctx, r.cli); err != nil {
 		return err
 	}
-	if err := settle(ctx, r.cli, all); err != nil {
+	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
 		return err
 	}
 	if err := r.settleFiles(ctx); err != nil {
@@ -196,7 +197,7 @@ func (r *crashRun) calm(ctx context.Context) error {
 	if err := r.srv.Run(ctx); err != nil {
 		return err
 	}
-	if err := settle(ctx, r.cli, all); err != nil {
+	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
 		return err
 	}
 	var errs []error
@@ -218,31 +219,31 @@ func (r *crashRun) calm(ctx context.Context) error {
 }
 
 // judge compares one exporter's objects with what was sent and with its ledger.
-func (r *crashRun) judge(ctx context.Context, e exporterSpec) error {
-	objects := r.store.List(e.name + "/")
+func (r *crashRun) judge(ctx context.Context, e traffic.Exporter) error {
+	objects := r.store.List(e.Name + "/")
 	var sent []*traffic.Log
 	for _, l := range r.sent {
-		if l.Stream == e.stream {
+		if l.Stream == e.Stream {
 			sent = append(sent, l)
 		}
 	}
-	v := traffic.Judge(objects, sent, e.of())
+	v := traffic.Judge(objects, sent, of(e))
 	r.result.objects += int64(v.Objects)
 	r.result.missing += v.Missing
 	r.result.duplicates += v.Duplicate
 	r.result.halves += v.Halves
 	var errs []error
 	for _, p := range v.Problems {
-		errs = append(errs, fmt.Errorf("%s: %s", e.name, p))
+		errs = append(errs, fmt.Errorf("%s: %s", e.Name, p))
 	}
-	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", e.name); err != nil {
+	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", e.Name); err != nil {
 		errs = append(errs, err)
 	}
-	batches, err := r.cli.Batches(ctx, e.name)
+	batches, err := r.cli.Batches(ctx, e.Name)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	return errors.Join(append(errs, traffic.CompareLedger(e.name, batches, objects, v.Events))...)
+	return errors.Join(append(errs, traffic.CompareLedger(e.Name, batches, objects, v.Events))...)
 }
 
 // dump writes the bucket below the run's directory, to look at afterwards.
