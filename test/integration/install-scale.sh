@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests of several nodes need, pinned, into .integration/ at
 # the root of the repository: Apache Kafka with its own tools, from Maven
-# Central (the versions are in kafka/pom.xml). Quick when it is there already.
+# Central (the versions are in kafka/pom.xml), and librdkafka's Python client. Quick when it is there already.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,6 +37,9 @@ kafka() {
   # Maven compares the checksums (-C: a wrong one is an error).
   mvn --quiet --batch-mode -C --file "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dest/kafka/libs"
   cp "$here/kafka/log4j.properties" "$dest/kafka/"
+  command -v python3 >/dev/null || system python3 python3-venv
+  python3 -m venv "$dest/kafka/venv" 2>/dev/null || { rm -rf "$dest/kafka/venv"; system python3-venv; python3 -m venv "$dest/kafka/venv"; }
+  "$dest/kafka/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/kafka/requirements.txt"
   mark kafka "$wanted"
 }
 
