@@ -24,7 +24,7 @@ var copiedTables = []string{
 
 // nameTables hold names of appends, which a move carries from elsewhere; they are
 // emptied with the rest.
-var nameTables []string
+var nameTables = []string{"append_id", "append_key", "append_mark"}
 
 // Migration tells of a move into this catalog; the zero value of none.
 type Migration struct {
@@ -32,6 +32,7 @@ type Migration struct {
 	Done   bool                    `json:"done"`   // false: begun, and to be gone on with
 	Began  time.Time               `json:"began"`  // when the first try began
 	Topics map[string]stream.Topic `json:"topics"` // of each stream, by id: where its events go
+	Made   map[string]bool         `json:"made"`   // streams whose topic was made for the move
 }
 
 const metaMigration = "migration"
@@ -119,6 +120,21 @@ func (db *DB) BeginMigration(ctx context.Context, from *DB, m Migration) error {
 	})
 }
 
+// MayMigrate tells what BeginMigration would refuse, and changes nothing.
+func (db *DB) MayMigrate(ctx context.Context, from *DB) error {
+	installation, err := from.Installation(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := db.Migration(ctx)
+	if err != nil {
+		return err
+	}
+	return db.change(ctx, "look at the new catalog", func(ctx context.Context, t tx) error {
+		return t.mayMigrate(ctx, before, installation)
+	})
+}
+
 // mayMigrate checks that the catalog may be overwritten.
 func (t tx) mayMigrate(ctx context.Context, before Migration, installation string) error {
 	alive, err := t.othersAlive(ctx, "")
@@ -181,17 +197,27 @@ func (db *DB) CopyFrom(ctx context.Context, from *DB, told func(table string, ro
 	}
 	return db.change(ctx, "note the topics", func(ctx context.Context, t tx) error {
 		for _, id := range slices.Sorted(maps.Keys(m.Topics)) {
-			topic := m.Topics[id]
-			n, err := t.exec(ctx, `UPDATE stream SET topic = $1, topic_adopted = $2, topic_values = $3, topic_invalid = $4, topic_base = $5 WHERE id = $6`,
-				topic.Name, topic.Adopted, string(topic.Values), string(topic.Invalid), encodeBase(topic.Base), id)
-			if err != nil {
+			if err := t.setTopic(ctx, id, m.Topics[id]); err != nil {
 				return err
-			}
-			if n != 1 {
-				return noStream(id)
 			}
 		}
 		return nil
+	})
+}
+
+func (t tx) setTopic(ctx context.Context, id string, topic stream.Topic) error {
+	n, err := t.exec(ctx, `UPDATE stream SET topic = $1, topic_adopted = $2, topic_values = $3, topic_invalid = $4, topic_base = $5 WHERE id = $6`,
+		topic.Name, topic.Adopted, string(topic.Values), string(topic.Invalid), encodeBase(topic.Base), id)
+	if err == nil && n != 1 {
+		err = noStream(id)
+	}
+	return err
+}
+
+// SetTopic gives a stream that is being moved here another topic.
+func (db *DB) SetTopic(ctx context.Context, streamID string, topic stream.Topic) error {
+	return db.configure(ctx, "note the topic of stream "+streamID, func(ctx context.Context, t tx) error {
+		return t.setTopic(ctx, streamID, topic)
 	})
 }
 

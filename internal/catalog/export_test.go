@@ -12,6 +12,9 @@ var (
 
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
+	SQLSpare      = sqlSpare
+	SQLRelease    = sqlRelease
+	SQLClaimed    = sqlClaimed
 
 	SQLTakenEntries    = sqlTakenEntries
 	SQLKnownVersion    = sqlKnownVersion

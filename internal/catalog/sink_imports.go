@@ -20,7 +20,7 @@ const (
 // importsOf counts the files to import and to report, and the reports to store,
 // that wait at a sink, and keeps its importers as they are.
 func (t tx) importsOf(ctx context.Context, sink string) (int64, error) {
-	if _, err := list(ctx, t, scanText, `SELECT id FROM importer WHERE sink = $1`+t.db.dialect.Lock, sink); err != nil {
+	if _, err := list(ctx, t, scanText, `SELECT id FROM importer WHERE sink = $1 ORDER BY id`+t.db.dialect.Lock, sink); err != nil {
 		return 0, err
 	}
 	n, _, err := one(ctx, t, scanInt, sqlImportsOf, sink)

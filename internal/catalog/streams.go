@@ -54,7 +54,7 @@ func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {
 	if s.CreatedAt.IsZero() {
 		s.CreatedAt = time.Now()
 	}
-	return db.change(ctx, "create stream "+s.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create stream "+s.Name, func(ctx context.Context, t tx) error {
 		if err := t.topicFree(ctx, s.Topic.Name); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (db *DB) UpdateStream(ctx context.Context, s stream.Stream) error {
 	if err != nil {
 		return problem.New(problem.Invalid, "tags of stream %s: %w", s.Name, err)
 	}
-	return db.change(ctx, "update stream "+s.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update stream "+s.Name, func(ctx context.Context, t tx) error {
 		old, err := t.stream(ctx, s.ID, s.Name)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (t tx) stream(ctx context.Context, id, name string) (stream.Stream, error) 
 func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
 	var s stream.Stream
 	var linked []stream.Exporter
-	err := db.change(ctx, "delete stream "+name, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "delete stream "+name, func(ctx context.Context, t tx) error {
 		var err error
 		if s, err = t.stream(ctx, "", name); err != nil {
 			return err

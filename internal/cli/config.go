@@ -117,7 +117,7 @@ func checkKeys(cmd *cobra.Command, path string, file *koanf.Koanf) error {
 	note := func(f *pflag.Flag) { known[f.Name] = true }
 	cmd.Root().PersistentFlags().VisitAll(note)
 	for _, c := range cmd.Root().Commands() {
-		if c.Name() == "serve" {
+		if c.Name() == "serve" || c.Name() == "migrate" {
 			c.LocalNonPersistentFlags().VisitAll(note)
 		}
 	}

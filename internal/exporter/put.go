@@ -12,11 +12,11 @@ import (
 	"strm/internal/stream"
 )
 
-// put stores one object, and adds to lost what it does not hold. It returns false
+// put stores one object, and adds to left what it does not hold. It returns false
 // if it is not stored, with the batch saved and its retry scheduled. Where others
 // may have its key, and do, the batch gets other keys if it may move: then nothing
 // is scheduled and put must be called again.
-func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool, lost *format.Losses) (stored, moved bool, err error) {
+func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool, left *leftOut) (stored, moved bool, err error) {
 	o := &b.Objects[i]
 	no := func(err error) (bool, bool, error) { return false, false, err }
 	f, lay, err := r.shape(sink, b)
@@ -39,6 +39,15 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 			r.logger.Warn("close spool", slog.Any("error", err))
 		}
 	}()
+	if o.Estimated {
+		// Counted: from the next Save on it is as if it had been planned so.
+		o.Events, o.Estimated = c.events, false
+		if c.events == 0 {
+			o.Stored = true // without a PUT, as there is nothing to store
+			left.add(&c)
+			return true, false, nil
+		}
+	}
 	c.Overwrite = sink.Conditional == stream.SupportNo
 
 	maybe := o.MaybeStored
@@ -69,7 +78,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if err == nil {
 			o.Bytes, o.CRC32 = c.Size, c.CRC32
 		}
-		lost.Add(&c.lost)
+		left.add(&c)
 		return true, false, nil
 	}
 	if ctx.Err() != nil {

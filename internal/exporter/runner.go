@@ -26,6 +26,9 @@ type Observer interface {
 	// of their events: members that the declared schema has no place for, values
 	// that did not fit their column.
 	Lost(stream string, undeclared, nulled int64)
+	// Dropped is called with the number of values of the stream that are no events and
+	// were left out of objects that were stored, as the stream says.
+	Dropped(stream string, values int64)
 	// Put is called after each PUT: "stored" or an objstore.Outcome.
 	Put(outcome string)
 }

@@ -49,8 +49,7 @@ type Config struct {
 	Lease          time.Duration // after which others take over from a node that is silent; 15 s if 0
 	StartTimeout   time.Duration // how long to wait for Kafka and PostgreSQL at the start; 60 s if 0, not at all if negative
 	SchemaRegistry string        // URL of a Confluent-compatible schema registry; none if empty
-	RegistryUser   string
-	RegistryKey    string // password of RegistryUser
+	RegistryKey    string        // password of the user in SchemaRegistry
 
 	AllowShortIntervals bool          // intervals down to 1 s, for tests and demonstrations
 	MaxBody             int64         // bytes of one intake request, decompressed; 16 MiB if 0

@@ -26,7 +26,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	plane, err := api.New(api.Deps{
-		Control: s.control, AdminToken: s.token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping, Unknown: s.unseen.Of,
+		Control: s.control, AdminToken: s.secrets.Token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping, Unknown: s.unseen.Of,
 	})
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.Handle("/openapi.yaml", plane)
 	mux.Handle("/debug/pprof/", plane)
 	events.New(events.Deps{
-		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.secrets.Token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
 	s.newNotices().Register(mux)

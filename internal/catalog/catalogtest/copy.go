@@ -3,9 +3,12 @@ package catalogtest
 import (
 	"context"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"strm/internal/catalog"
+	"strm/internal/eventlog"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -75,6 +78,26 @@ func testCopy(t *testing.T, b *bench) {
 			t.Fatalf("copied\n%+v, want\n%+v", got, want)
 		}
 	}
+	until := time.Now().Add(time.Hour)
+	for range 2 {
+		ok(t, to.CarryKeys(ctx, "id-demo", []catalog.CarriedKey{{Key: "k", Digest: 1<<64 - 3, Range: span(1, 7, 9), Until: until}, {Key: "over", Until: time.Now().Add(-time.Hour)}}))
+		ok(t, to.CarryIDs(ctx, "id-demo", []catalog.CarriedID{{ID: eventlog.NewID([]byte("a")), Until: until}}))
+		ok(t, to.CarryMark(ctx, "id-demo", "m", 5))
+	}
+	entries := []eventlog.ClaimEntry{
+		{StreamID: "id-demo", Key: "k", Digest: 1<<64 - 3, Events: 2, Until: until},
+		{StreamID: "id-demo", Key: "over", Events: 1, Until: until},
+		{StreamID: "id-demo", IDs: []eventlog.ID{eventlog.NewID([]byte("a")), eventlog.NewID([]byte("b"))}, Events: 2, Until: until},
+		{StreamID: "id-demo", Mark: "m", MarkAt: 5, Events: 1},
+	}
+	n := must(to.ClaimNumbers(ctx, 1))(t)
+	verdicts := must(to.ClaimNames(ctx, eventlog.Claim{ID: n, Node: "n", Producer: "p"}, entries, time.Now()))(t)
+	if v := verdicts[0]; v.Take || !v.First.Duplicate || v.First.Events != 2 || v.First.Range != span(1, 7, 9) {
+		t.Fatalf("a carried key: %+v", v)
+	}
+	if !verdicts[1].Take || !verdicts[2].Take || !reflect.DeepEqual(verdicts[2].Repeated, []bool{true, false}) || verdicts[3].Take || !verdicts[3].First.Duplicate {
+		t.Fatalf("verdicts %+v", verdicts)
+	}
 	ok(t, to.CompleteMigration(ctx))
 	wantKind(t, to.BeginMigration(ctx, b.db, m), problem.Conflict)
 	wantKind(t, to.CopyFrom(ctx, b.db, told), problem.Internal)
@@ -89,3 +112,26 @@ func testCopy(t *testing.T, b *bench) {
 	wantKind(t, b.db.CompleteMigration(ctx), problem.Conflict)
 }
 
+// testSecrets compares fingerprints of nodes.
+func testSecrets(t *testing.T, b *bench) {
+	ctx := t.Context()
+	ok(t, b.db.AgreeOnKeys(ctx, []string{"1:a"}))
+	ok(t, b.db.AgreeOnKeys(ctx, []string{"1:a"}))
+	err := b.db.AgreeOnKeys(ctx, []string{"2:b"})
+	wantKind(t, err, problem.Conflict)
+	if !strings.Contains(err.Error(), "lacks the key 1") {
+		t.Fatalf("%v", err)
+	}
+	ok(t, b.db.AgreeOnKeys(ctx, []string{"2:b", "1:a"})) // a rotation
+	wantKind(t, b.db.AgreeOnKeys(ctx, []string{"1:a"}), problem.Conflict)
+
+	ok(t, b.db.AgreeOnToken(ctx, "n1", "x"))
+	must(b.db.Beat(ctx, stream.Node{ID: "n1", Name: "one"}, 30*time.Second))(t)
+	ok(t, b.db.AgreeOnToken(ctx, "n2", "x"))
+	wantKind(t, b.db.AgreeOnToken(ctx, "n2", "y"), problem.Conflict)
+	wantKind(t, b.db.BeginMigration(ctx, b.db, catalog.Migration{}), problem.Conflict) // a node lives
+	ok(t, b.db.AgreeOnToken(ctx, "n1", "y"))                                           // nobody else lives
+	wantKind(t, b.db.AgreeOnToken(ctx, "n2", "x"), problem.Conflict)
+	ok(t, b.db.Leave(ctx, "n1"))
+	ok(t, b.db.AgreeOnToken(ctx, "n2", "x"))
+}

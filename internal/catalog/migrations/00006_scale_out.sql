@@ -23,6 +23,7 @@ CREATE TABLE node (
 -- one was chosen, and refuses what an earlier one still says.
 ALTER TABLE batch ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE batch ADD COLUMN claim BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX batch_claimed ON batch (owner) WHERE owner <> '';
 ALTER TABLE batch_object ADD COLUMN estimated BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE import_file ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 

@@ -171,7 +171,11 @@ func views() map[string]render.View {
 	}
 	d := render.StreamDetail{Stream: s, Sources: []apiv1.Source{{Name: "web", Stream: "demo", Kind: "events", CreatedAt: since}}, Exporters: []apiv1.Exporter{x}}
 	return map[string]render.View{
-		"stream":         render.Stream(inst, s),
+		"stream": render.Stream(inst, s),
+		"stream-topic": render.StreamTree(inst, render.StreamDetail{Stream: apiv1.Stream{Name: "clicks", Partitions: 3, CreatedAt: since,
+			Topic: &apiv1.Topic{Name: "clicks", Values: "json", Invalid: "block", Repeats: apiv1.ExactAcrossNodes}}}),
+		"streams-adopted": render.Streams(inst, []render.StreamDetail{{Stream: apiv1.Stream{Name: "orders", Partitions: 5, CreatedAt: since,
+			Topic: &apiv1.Topic{Name: "shop.orders.v1", Adopted: true, Values: "registry", Invalid: "drop"}}}}),
 		"stream-tree":    render.StreamTree(inst, d),
 		"streams":        render.Streams(inst, []render.StreamDetail{d, {Stream: apiv1.Stream{Name: "other", Partitions: 1, CreatedAt: since}}}),
 		"stream-deleted": render.StreamDeleted(inst, render.StreamDetail{Stream: s}, false),

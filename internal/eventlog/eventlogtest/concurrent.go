@@ -38,7 +38,7 @@ func listen(l eventlog.Log) (*told, func()) {
 		if a.At.After(d.last) {
 			d.last = a.At
 		}
-		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.Packed < 1 || a.At.Before(noon) || a.First.Before(noon) || a.First.After(a.At) {
+		if a.StreamID != id || a.Events < 1 || a.Raw < 1 || a.Packed < 0 || a.At.Before(noon) || a.First.Before(noon) || a.First.After(a.At) {
 			d.bad = fmt.Sprintf("%+v", a)
 		}
 		d.mu.Unlock()

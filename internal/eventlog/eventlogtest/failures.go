@@ -203,7 +203,7 @@ func cancelled(t *testing.T, s Store) {
 // middle; Close afterwards must not wait for it.
 func stopReading(t *testing.T, s Store) {
 	l := openStream(t, s, 1)
-	fill(t, l, 80)
+	fillBlocks(t, l, 5)
 	r := whole(t, l, 0)
 	for range l.Read(context.Background(), id, r) {
 		break

@@ -104,8 +104,7 @@ func whole(t tb, l eventlog.Log, p stream.Partition) stream.Range {
 }
 
 // text is the events of a range as newline-delimited JSON; every block is
-// checked on the way. A range that cuts a block is cut by counting offsets,
-// which only a block without gaps allows.
+// checked on the way.
 func text(t tb, l eventlog.Log, r stream.Range) []byte {
 	t.Helper()
 	out, err := tryText(l, r)
@@ -131,11 +130,13 @@ func tryText(l eventlog.Log, r stream.Range) ([]byte, error) {
 		}
 		from, to := max(r.Start, b.Range.Start), min(r.End, b.Range.End)
 		if from != b.Range.Start || to != b.Range.End {
-			if b.Events != int64(b.Range.End-b.Range.Start) {
-				return out, fmt.Errorf("range %v cuts block %v, which has gaps", r, b.Range)
+			var cut []byte
+			for i, line := range bytes.SplitAfter(raw, []byte("\n"))[:b.Events] {
+				if o := offsetOf(b, i); o >= from && o < to {
+					cut = append(cut, line...)
+				}
 			}
-			ls := bytes.SplitAfter(raw, []byte("\n"))
-			raw = bytes.Join(ls[from-b.Range.Start:to-b.Range.Start], nil)
+			raw = cut
 		}
 		out = append(out, raw...)
 		at = b.Range.End
@@ -146,17 +147,53 @@ func tryText(l eventlog.Log, r stream.Range) ([]byte, error) {
 	return out, nil
 }
 
+// offsetOf returns the offset of event number i of a block.
+func offsetOf(b stream.Block, i int) stream.Offset {
+	if b.Offsets != nil {
+		return b.Offsets[i]
+	}
+	return b.Range.Start + stream.Offset(i)
+}
+
+// checkOffsets holds the offsets of a block's events to its range.
+func checkOffsets(b stream.Block) error {
+	if b.Offsets == nil && b.Events != int64(b.Range.End-b.Range.Start) || b.Offsets != nil && int64(len(b.Offsets)) != b.Events {
+		return fmt.Errorf("block %v has %d events and %d offsets", b.Range, b.Events, len(b.Offsets))
+	}
+	at := b.Range.Start
+	for _, o := range b.Offsets {
+		if o < at || o >= b.Range.End {
+			return fmt.Errorf("block %v: offset %d is outside or out of order", b.Range, o)
+		}
+		at = o + 1
+	}
+	return nil
+}
+
 // checkBlock holds a block to its header and returns its events.
 func checkBlock(b stream.Block) ([]byte, error) {
-	raw, err := gunzip(b.Gzip)
+	raw := b.Lines
+	if b.Gzip != nil {
+		var err error
+		if raw, err = gunzip(b.Gzip); err != nil {
+			return nil, fmt.Errorf("block %v: %w", b.Range, err)
+		}
+	}
+	if err := checkOffsets(b); err != nil {
+		return nil, err
+	}
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("block %v: %w", b.Range, err)
-	case int64(len(b.Gzip)) != b.Packed || crc32.ChecksumIEEE(b.Gzip) != b.CRC32:
+	case b.Estimated:
+		return nil, fmt.Errorf("block %v was read, and its header is an estimate", b.Range)
+	case (b.Gzip != nil) == (b.Lines != nil) && b.Events > 0:
+		return nil, fmt.Errorf("block %v has both kinds of text, or none", b.Range)
+	case b.Range.Empty():
+		return nil, fmt.Errorf("block %v covers no offsets", b.Range)
+	case int64(len(b.Gzip)) != b.Packed || b.Gzip != nil && crc32.ChecksumIEEE(b.Gzip) != b.CRC32 || b.Gzip == nil && b.CRC32 != 0:
 		return nil, fmt.Errorf("block %v: size or checksum does not match its header", b.Range)
 	case int64(len(raw)) != b.Raw || int64(bytes.Count(raw, []byte("\n"))) != b.Events:
 		return nil, fmt.Errorf("block %v: %d bytes, header says %d bytes and %d events", b.Range, len(raw), b.Raw, b.Events)
-	case len(raw) == 0 || raw[len(raw)-1] != '\n':
+	case b.Gzip != nil && len(raw) == 0 || len(raw) > 0 && raw[len(raw)-1] != '\n':
 		return nil, fmt.Errorf("block %v does not end with a newline", b.Range)
 	case b.LastAt.Before(b.FirstAt) || !b.FirstAt.Truncate(time.Hour).Equal(b.LastAt.Truncate(time.Hour)):
 		return nil, fmt.Errorf("block %v received %v to %v: not within one hour", b.Range, b.FirstAt, b.LastAt)

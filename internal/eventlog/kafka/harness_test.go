@@ -1,0 +1,228 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"strm/internal/eventlog"
+	"strm/internal/eventlog/eventlogtest"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, NoNames: true, TimesGo: true})
+}
+
+// line is the network between one log and the cluster, which can be cut.
+type line struct {
+	mu    sync.Mutex
+	cut   bool
+	conns map[net.Conn]bool
+}
+
+var errCut = errors.New("the line is cut")
+
+func (n *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n.mu.Lock()
+	cut := n.cut
+	n.mu.Unlock()
+	if cut {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errCut}
+	}
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		_ = c.Close()
+		return nil, errCut
+	}
+	if n.conns == nil {
+		n.conns = map[net.Conn]bool{}
+	}
+	n.conns[c] = true
+	return c, nil
+}
+
+func (n *line) set(cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut = cut
+	if cut {
+		for c := range n.conns {
+			_ = c.Close()
+		}
+		clear(n.conns)
+	}
+}
+
+// book is the catalog of a test.
+type book struct {
+	mu sync.Mutex
+	of map[string]stream.Topic
+}
+
+func (b *book) Topic(_ context.Context, id string) (stream.Topic, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t, ok := b.of[id]
+	if !ok {
+		return t, problem.New(problem.NotFound, "no stream %s", id)
+	}
+	return t, nil
+}
+
+func (b *book) TopicIDs(context.Context) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []string
+	for id := range b.of {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+func (b *book) set(id string, t *stream.Topic) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of == nil {
+		b.of = map[string]stream.Topic{}
+	}
+	if delete(b.of, id); t != nil {
+		b.of[id] = *t
+	}
+}
+
+// store is a cluster, what the catalog knows of it, and the node that is open.
+type store struct {
+	t       *testing.T
+	brokers []string
+	cluster *kfake.Cluster // nil: real brokers
+	book    book
+	log     *Log
+	line    *line
+	full    atomic.Bool
+	control sync.Once
+}
+
+func newStore(t *testing.T, opts ...kfake.Opt) *store {
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.DefaultNumPartitions(2)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c}
+	t.Cleanup(func() {
+		if s.log != nil {
+			_ = s.log.Close()
+		}
+	})
+	return s
+}
+
+func (s *store) options() Options {
+	return Options{
+		Brokers: s.brokers, Topics: &s.book, Node: "test", Logger: slog.New(slog.DiscardHandler),
+		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, dial: s.line.dial,
+	}
+}
+
+// catalogued writes what Create and Drop do into the book, as whoever calls them does.
+type catalogued struct {
+	*Log
+	book *book
+}
+
+func (c catalogued) Create(ctx context.Context, id string, partitions int) error {
+	if err := c.Log.Create(ctx, id, partitions); err != nil {
+		return err
+	}
+	c.book.set(id, &stream.Topic{Name: c.opts.Prefix + id, Values: stream.ValuesJSON})
+	return nil
+}
+
+func (c catalogued) Drop(ctx context.Context, id string) error {
+	if err := c.Log.Drop(ctx, id); err != nil {
+		return err
+	}
+	c.book.set(id, nil)
+	return nil
+}
+
+func (s *store) Open() (eventlog.Log, error) {
+	s.line = &line{}
+	l, err := Open(s.options())
+	if err != nil {
+		return nil, err
+	}
+	s.log = l
+	return catalogued{l, &s.book}, nil
+}
+
+// Crash cuts the line; what is on its way may have come through. The client ends without
+// saying anything to anybody.
+func (s *store) Crash() {
+	s.line.set(true)
+	s.log.end()
+	s.log.client.Close()
+	_ = s.log.Close()
+}
+
+func (s *store) Full(full bool) {
+	s.full.Store(full)
+	s.control.Do(func() {
+		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			s.cluster.KeepControl()
+			if !s.full.Load() {
+				return nil, nil, false
+			}
+			return refuse(r.(*kmsg.ProduceRequest), kerr.NotEnoughReplicas.Code), nil, true
+		})
+	})
+}
+
+// refuse answers a produce request with one error for all.
+func refuse(req *kmsg.ProduceRequest, code int16) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	for _, rt := range req.Topics {
+		st := kmsg.NewProduceResponseTopic()
+		st.Topic, st.TopicID = rt.Topic, rt.TopicID
+		for _, rp := range rt.Partitions {
+			sp := kmsg.NewProduceResponseTopicPartition()
+			sp.Partition, sp.ErrorCode = rp.Partition, code
+			st.Partitions = append(st.Partitions, sp)
+		}
+		resp.Topics = append(resp.Topics, st)
+	}
+	return resp
+}
+
+// produce puts records into a topic as others do.
+func (s *store) produce(opts []kgo.Opt, rs ...*kgo.Record) {
+	s.t.Helper()
+	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.ProduceSync(context.Background(), rs...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}

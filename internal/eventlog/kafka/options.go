@@ -1,0 +1,73 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"strm/internal/stream"
+)
+
+// Options say where the cluster is and how to use it.
+type Options struct {
+	Brokers []string    // host:port, at least one
+	TLS     *tls.Config // nil: without TLS
+	SASL    string      // one of the SASL constants; empty: without, or SCRAM-SHA-512 where User is set
+
+	User     string
+	Password string // never shown
+
+	Prefix      string // of the names of topics that Create makes; DefaultPrefix if empty
+	Replication int    // of topics that are made; 0: 3, or as many as there are brokers if fewer
+	Partitions  int    // of topics that are made, if nobody says; 0: the brokers' default
+
+	Topics Topics     // which stream has which topic; nil: only those that Make has bound
+	Names  Settlement // settles names; nil: entries with names are refused
+
+	// Node names this start of the process: no other, past or present, has it.
+	Node string
+	// Values makes what turns the records of a topic into lines. nil: JSON objects only.
+	Values func(t stream.Topic) (Values, error)
+	Logger *slog.Logger // nil: none
+
+	Buffer      int64         // bytes of events that may be on their way to brokers; 0: DefaultBuffer
+	AppendWait  time.Duration // how long an append waits for room or for a leader before it is refused; 0: DefaultAppendWait
+	PollEvery   time.Duration // how often Run looks for growth by others; 0: a second
+	MaxEventLen int           // bytes of the largest event; the topics that are made take it; 0: DefaultMaxEventLen
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
+}
+
+// Defaults.
+const (
+	DefaultPrefix      = "strm."
+	DefaultBuffer      = 64 << 20
+	DefaultAppendWait  = 5 * time.Second
+	DefaultMaxEventLen = 4 << 20
+)
+
+// The SASL mechanisms, as Parse takes them.
+const (
+	SASLPlain       = "plain"
+	SASLScramSHA256 = "scram-sha-256"
+	SASLScramSHA512 = "scram-sha-512"
+)
+
+// Topics says which topic a stream has: the catalog does.
+type Topics interface {
+	// Topic returns the topic of a stream; kind NotFound if there is no such stream.
+	Topic(ctx context.Context, streamID string) (stream.Topic, error)
+	// TopicIDs returns the ids of all streams, in no order.
+	TopicIDs(ctx context.Context) ([]string, error)
+}
+
+// Values turns the values of records into events.
+type Values interface {
+	// AppendLine appends the event in value to dst, as one line of JSON that ends with
+	// '\n' and holds no other, and returns the extended slice. It may be called from
+	// several goroutines at once. An error of kind Corrupt says what is wrong with the
+	// value; the log adds where it is. Errors of other kinds end the reading as they are.
+	AppendLine(ctx context.Context, dst, value []byte) ([]byte, error)
+}

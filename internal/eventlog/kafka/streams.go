@@ -1,0 +1,155 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// topic is a stream that is bound to its topic.
+type topic struct {
+	streamID string
+	id       [16]byte // of the topic, which a topic made anew under its name has not
+	desc     stream.Topic
+	parts    []*partition // by number
+
+	largest int32 // bytes of a batch that the topic takes
+
+	// What is known of the size of its lines, to estimate blocks.
+	lines     atomic.Int64
+	lineBytes atomic.Int64
+}
+
+// partition is what is known of one partition.
+type partition struct {
+	num    int32
+	append sync.Mutex   // held while an entry's records are handed to the producer, so that they stay together
+	latest int64        // time of the newest record that this log has handed to the producer, in ms; with append
+	leader atomic.Int32 // node, -1 if unknown
+	stable atomic.Int64 // last stable offset as seen: what is below stays
+	times  times
+	seen   growth
+}
+
+// base is by how much the stream's offsets are above the topic's.
+func (st *topic) base(p stream.Partition) stream.Offset {
+	if int(p) < len(st.desc.Base) {
+		return st.desc.Base[p]
+	}
+	return 0
+}
+
+func (st *topic) partition(p stream.Partition) (*partition, error) {
+	if p < 0 || int(p) >= len(st.parts) {
+		return nil, problem.New(problem.Invalid, "kafka: stream %s has no partition %d", st.streamID, p)
+	}
+	return st.parts[p], nil
+}
+
+// guessedLine is the size of a line of a topic of which no line was seen yet.
+const guessedLine = 400
+
+// learn counts lines that were seen.
+func (st *topic) learn(lines, bytes int64) {
+	if st.lines.Add(lines) > 1<<20 { // what is new weighs more than what is old
+		st.lines.Add(-st.lines.Load() / 2)
+		st.lineBytes.Add(-st.lineBytes.Load() / 2)
+	}
+	st.lineBytes.Add(bytes)
+}
+
+// rawOf estimates the bytes of lines.
+func (st *topic) rawOf(events int64) int64 {
+	n, b := st.lines.Load(), st.lineBytes.Load()
+	if n < 1 || b < n {
+		return events * guessedLine
+	}
+	return int64(float64(events) * float64(b) / float64(n))
+}
+
+// stream returns the topic of a stream, bound since or looked up now.
+func (l *Log) stream(ctx context.Context, streamID string) (*topic, error) {
+	l.mu.RLock()
+	st := l.streams[streamID]
+	l.mu.RUnlock()
+	if st != nil {
+		return st, nil
+	}
+	if l.opts.Topics == nil {
+		return nil, errNoStream(streamID)
+	}
+	desc, err := l.opts.Topics.Topic(ctx, streamID)
+	if err != nil {
+		if problem.KindOf(err) == problem.NotFound {
+			return nil, errNoStream(streamID)
+		}
+		return nil, err
+	}
+	return l.bind(ctx, streamID, desc)
+}
+
+// bind looks at a topic and remembers it as that of the stream.
+func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic) (*topic, error) {
+	st, err := l.look(ctx, streamID, desc)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have := l.streams[streamID]; have != nil && have.id == st.id {
+		return have, nil
+	}
+	l.streams[streamID] = st
+	return st, nil
+}
+
+// forget looks the stream's topic up anew when it is needed next.
+func (l *Log) forget(st *topic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streams[st.streamID] == st {
+		delete(l.streams, st.streamID)
+	}
+}
+
+// Forget reads the topic of a stream anew when it is needed next: the catalog
+// has changed what it says of it. It does not forget what only Make has bound.
+func (l *Log) Forget(streamID string) {
+	if l.opts.Topics == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.streams, streamID)
+}
+
+// Streams implements eventlog.Log: the streams of Topics, and those bound by Make of
+// which it does not know yet.
+func (l *Log) Streams(ctx context.Context) ([]string, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var ids []string
+	if l.opts.Topics != nil {
+		if ids, err = l.opts.Topics.TopicIDs(ctx); err != nil {
+			return nil, err
+		}
+	}
+	known := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		known[id] = true
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for id := range l.streams {
+		if !known[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
