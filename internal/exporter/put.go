@@ -5,12 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"strm/internal/format"
 	"strm/internal/layout"
 	"strm/internal/objstore"
 	"strm/internal/stream"
 )
+
+// asleepAfter is how long the write before a PUT may take until it counts as a sign
+// that the process was stopped. It is less than a lease.
+const asleepAfter = 10 * time.Second
+
+var errAsleep = errors.New("the process stood still just before the upload, which it did not begin")
 
 // put stores one object, and adds to left what it does not hold. It returns false
 // if it is not stored, with the batch saved and its retry scheduled. Where others
@@ -57,11 +64,17 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		o.Bytes, o.CRC32 = c.Size, c.CRC32
 	}
 	o.MaybeStored = true
+	began := r.now()
 	// Durable before the PUT: whatever happens from here on, the next attempt
 	// knows that this one may have stored the object.
 	if err := r.ledger.Save(ctx, b); err != nil {
 		o.MaybeStored = maybe
 		return no(fmt.Errorf("note the attempt of batch %s: %w", b.ID, err))
+	}
+	if r.shared && r.now().Sub(began) > asleepAfter {
+		// This process stood still, its claim may be another's, and what that one has stored
+		// may have been taken away already. Nothing was sent: begin again with a claim.
+		return no(fmt.Errorf("put %s: %w", o.Key, errAsleep))
 	}
 	v, err := r.send(ctx, l, sink, lay, o, &c, maybe)
 	if v.unfit {
