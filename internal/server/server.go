@@ -50,7 +50,7 @@ var (
 	_ exporter.Members  = (*node.Member)(nil)
 	_ importer.Members  = (*node.Member)(nil)
 	_ kafka.Topics      = (*catalog.DB)(nil)
-	_ kafka.Names       = (*catalog.DB)(nil)
+	_ kafka.Settlement  = (*catalog.DB)(nil)
 	_ migrate.Log       = (*kafka.Log)(nil)
 	_ control.Catalog   = (*catalog.DB)(nil)
 	_ control.Runner    = (*exporter.Runner)(nil)
