@@ -2,6 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,6 +27,11 @@ type found struct {
 	offset int64 // -1: there is none
 	time   int64 // of the record there, in ms; where a time was asked for
 	err    error
+}
+
+// early reports whether a broker may only not have heard of the topic, or of its leaders, yet.
+func (f found) early() bool {
+	return isUnknownTopic(f.err) || errors.Is(f.err, kerr.NotLeaderForPartition) || errors.Is(f.err, kerr.LeaderNotAvailable)
 }
 
 // offsets asks the leaders of all partitions of the topics, each once, and returns what
@@ -90,18 +98,22 @@ func (l *Log) offsetOf(ctx context.Context, st *topic, part *partition, when int
 	rt.Topic = st.desc.Name
 	rt.Partitions = append(rt.Partitions, listOffsetsPartition(part.num, when))
 	req.Topics = append(req.Topics, rt)
-	resp, err := req.RequestWith(ctx, l.client)
-	if err == nil {
-		err = kerr.UnknownServerError // until somebody says something
-		for _, t := range resp.Topics {
-			for _, p := range t.Partitions {
-				if err = kerr.ErrorForCode(p.ErrorCode); err == nil {
-					return found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}, nil
+	for began := time.Now(); ; {
+		resp, err := req.RequestWith(ctx, l.client)
+		if err == nil {
+			err = kerr.UnknownServerError // until somebody says something
+			for _, t := range resp.Topics {
+				for _, p := range t.Partitions {
+					if err = kerr.ErrorForCode(p.ErrorCode); err == nil {
+						return found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}, nil
+					}
 				}
 			}
 		}
+		if f := (found{err: err}); !f.early() || time.Since(began) >= newsWithin || pause(ctx, 50*time.Millisecond) != nil {
+			return found{}, l.fault(ctx, st, "list offsets of", err)
+		}
 	}
-	return found{}, l.fault(ctx, st, "list offsets of", err)
 }
 
 // stableEnd asks for the last stable offset of a partition.
@@ -137,10 +149,15 @@ func (l *Log) Bounds(ctx context.Context, streamID string) ([]eventlog.Bound, er
 		return nil, l.ended(c, err)
 	}
 	var starts, ends []found
-	var g errgroup.Group
-	g.Go(func() error { starts = l.offsets(c, []*topic{st}, atStart)[st.desc.Name]; return nil })
-	ends = l.offsets(c, []*topic{st}, atEnd)[st.desc.Name]
-	_ = g.Wait() // it returns nil only
+	for began := time.Now(); ; {
+		var g errgroup.Group
+		g.Go(func() error { starts = l.offsets(c, []*topic{st}, atStart)[st.desc.Name]; return nil })
+		ends = l.offsets(c, []*topic{st}, atEnd)[st.desc.Name]
+		_ = g.Wait() // it returns nil only
+		if !slices.ContainsFunc(slices.Concat(starts, ends), found.early) || time.Since(began) >= newsWithin || pause(c, 50*time.Millisecond) != nil {
+			break
+		}
+	}
 	out := make([]eventlog.Bound, len(st.parts))
 	for i, part := range st.parts {
 		for _, f := range []found{starts[i], ends[i]} {
