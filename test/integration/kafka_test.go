@@ -101,7 +101,7 @@ func (s *scaled) consoleProducer(t *testing.T) {
 	for i := range 300 {
 		lines = append(lines, fmt.Sprintf(`{"id":"console-%d","text":"één → 日本 \" \\ 1.50"}`, i))
 	}
-	s.tool(t, strings.Join(lines, "\n")+"\n", "org.apache.kafka.tools.ConsoleProducer", "--topic", "console")
+	s.tool(t, strings.Join(lines, "\n")+"\n", "kafka.tools.ConsoleProducer", "--topic", "console")
 	s.run(t, "create", "stream", "console", "--topic", "console")
 	s.exporter(t, "console", "--compression", "gzip")
 	s.flush(t, "console")
