@@ -90,7 +90,10 @@ func importerTexts(i *stream.Importer) (environments, suffixes string, err error
 	return environments, suffixes, nil
 }
 
-const sqlTryAgain = `UPDATE import_file SET next_try_at = 0 WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0`
+const (
+	sqlTryLater = `SELECT id FROM import_file WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0 ORDER BY id`
+	sqlTryAgain = `UPDATE import_file SET next_try_at = 0 WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0`
+)
 
 // UpdateImporter stores Sink, Environments, Prefix, Suffixes, StatusPrefix,
 // TopicARN, QueueURL, ListEvery, ReportEvery and Paused of the importer with
@@ -108,6 +111,12 @@ func (db *DB) UpdateImporter(ctx context.Context, i stream.Importer) error {
 		i.UpdatedAt = time.Now()
 	}
 	return db.configure(ctx, "update batch importer "+i.Name, func(ctx context.Context, t tx) error {
+		// The files before their importer, as where one is finished.
+		if lock := db.dialect.Lock; lock != "" {
+			if _, err := list(ctx, t, scanInt, sqlTryLater+lock, i.ID); err != nil {
+				return err
+			}
+		}
 		old, err := t.importer(ctx, i.ID)
 		if err != nil {
 			return err

@@ -131,7 +131,10 @@ func (t tx) fillReport(ctx context.Context, r *stream.Report, of []reporting, ma
 		files = append(files, some...)
 	}
 	slices.SortFunc(files, func(a, b unreported) int { return cmp.Or(cmp.Compare(a.doneAt, b.doneAt), cmp.Compare(a.id, b.id)) })
-	for _, f := range files[:min(len(files), maxFiles)] {
+	files = files[:min(len(files), maxFiles)]
+	// In the order in which others lock them.
+	slices.SortFunc(files, func(a, b unreported) int { return cmp.Compare(a.id, b.id) })
+	for _, f := range files {
 		n, err := t.exec(ctx, sqlInReport, r.ID, f.id)
 		if err != nil {
 			return err

@@ -55,6 +55,8 @@ type Deps struct {
 	Changes Locker
 	// Shared says that other nodes change the configuration, too.
 	Shared bool
+	// Node is this process.
+	Node stream.Node
 	// WakeImporters makes what imports look at the catalog anew; it does not
 	// wait. Nil when nothing imports.
 	WakeImporters func()
@@ -74,6 +76,7 @@ type Control struct {
 	trimming    Locker
 	wake        func()
 	options     Options
+	node        stream.Node
 	keys        *Sources
 
 	// change serialises read-modify-write on the catalog. It is never held
@@ -132,6 +135,7 @@ func New(d Deps) *Control {
 		options:     d.Options,
 		keys:        newSources(d.Catalog, d.Shared),
 		change:      d.Changes,
+		node:        d.Node,
 	}
 }
 

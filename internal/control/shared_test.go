@@ -141,3 +141,50 @@ func TestChangesWaitForEachOther(t *testing.T) {
 	unlock()
 	mustStream(t, w, "demo", 1)
 }
+
+// Every duty is one live node's; the dead are shown without any.
+func TestNodes(t *testing.T) {
+	w := controltest.New(t)
+	w.Deps.Node = stream.Node{ID: "a", Name: "here"}
+	w.Control = control.New(w.Deps)
+	mustStream(t, w, "demo", 1)
+	mustSink(t, w, "s3")
+	for _, name := range []string{"x", "y", "z"} {
+		mustExporter(t, w, control.NewExporter{Stream: "demo", Name: name})
+	}
+	list := func(want int) []control.Node {
+		t.Helper()
+		all, err := w.Nodes(t.Context())
+		if err != nil || len(all) != want {
+			t.Fatalf("nodes %+v, %v", all, err)
+		}
+		exporters, duties := 0, 0
+		for _, n := range all {
+			exporters += n.Exporters
+			duties += len(n.Duties)
+			if n.This != (n.ID == "a") {
+				t.Errorf("%+v", n)
+			}
+			if !n.Alive && (n.Exporters > 0 || len(n.Duties) > 0) {
+				t.Errorf("a dead node has duties: %+v", n)
+			}
+		}
+		if exporters != 3 || duties != 3 {
+			t.Errorf("%d exporters and %d duties of 3 and 3: %+v", exporters, duties, all)
+		}
+		return all
+	}
+	if one := list(1)[0]; one.Name != "here" || !one.Alive || one.Exporters != 3 {
+		t.Errorf("the only node: %+v", one)
+	}
+	for _, id := range []string{"a", "b", "dead"} {
+		lease := time.Minute
+		if id == "dead" {
+			lease = time.Microsecond
+		}
+		if _, err := w.DB.Beat(t.Context(), stream.Node{ID: id, Name: "at " + id, Version: "v"}, lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list(3)
+}

@@ -55,7 +55,7 @@ func (c *Control) topicOf(n NewStream, s *stream.Stream) error {
 // checkTopicName holds a name to Kafka's rules.
 func checkTopicName(name string) error {
 	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 	}
 	if name == "." || name == ".." || len(name) > maxTopicName || strings.ContainsFunc(name, odd) {
 		return problem.New(problem.Invalid, "topic %q: names of topics have at most %d letters, digits, dots, dashes and underscores", name, maxTopicName)

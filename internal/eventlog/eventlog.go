@@ -1,5 +1,5 @@
 // Package eventlog is the port to the durable log: streams of partitions of
-// blocks. Implementations live below it (embedded; kafka later) and must all
+// blocks. Implementations live below it (embedded, kafka) and must all
 // pass eventlogtest.
 //
 // What an implementation owes its callers:

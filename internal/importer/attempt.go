@@ -144,7 +144,11 @@ func (r *Runner) read(ctx context.Context, i *stream.Import, st *stream.Stream, 
 		if c.Accepted == 0 {
 			continue // the mark may stay behind: these rows are only read again
 		}
-		if err := r.append(ctx, i, st, c); err != nil {
+		err = r.append(ctx, i, st, c)
+		if errors.Is(err, eventlog.ErrMarkMoved) {
+			return nil // another node reads the file; the next look says how far it is
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -157,7 +161,7 @@ func (r *Runner) read(ctx context.Context, i *stream.Import, st *stream.Stream, 
 
 // append stores the accepted rows of a chunk, and waits a while for room.
 func (r *Runner) append(ctx context.Context, i *stream.Import, st *stream.Stream, c Chunk) error {
-	e := eventlog.Entry{Partition: i.Partition, Events: c.Accepted, Data: c.Data, Mark: markOf(i), MarkAt: uint64(c.To)}
+	e := eventlog.Entry{Partition: i.Partition, Events: c.Accepted, Data: c.Data, Mark: markOf(i), MarkFrom: uint64(c.From), MarkAt: uint64(c.To)}
 	until := time.Now().Add(patience)
 	for n := 1; ; n++ {
 		err := r.room(ctx, st)

@@ -106,6 +106,72 @@ func TestNodeThatWakesUpHarmsNothing(t *testing.T) {
 	}
 }
 
+// putting decides what becomes of PUTs.
+type putting struct {
+	*store
+	put func(store func() error) error
+}
+
+func (b putting) Create(ctx context.Context, key string, c objstore.Content) error {
+	return b.put(func() error { return b.store.Create(ctx, key, c) })
+}
+
+// A node whose PUT of a report was refused stands still before it notes that. Its
+// successor stores the report and loses the answer. What the first one notes then must not
+// make the report look as if it had never been sent: its own object would be taken for another's.
+func TestRefusalThatIsNotedLateUndoesNothing(t *testing.T) {
+	w := newWorld(t, true)
+	struck, goOn := make(chan struct{}), make(chan struct{})
+	one := &node{id: "first"}
+	w.beat("first", true)
+	first := w.start(gates{members: one, bucket: func(objstore.Bucket) objstore.Bucket {
+		return putting{w.store, func(func() error) error {
+			close(struck)
+			<-goOn
+			return &objstore.Error{Op: "put", Outcome: objstore.Rejected, Status: 503, Err: errFault}
+		}}
+	}})
+	f := content{file: w.store.put("in/a.rows", fileOf("e1 one")), rows: []string{"e1 one"}}
+	w.tell([]content{f})
+	waitFor(t, struck)
+	w.beat("first", false)
+
+	w.beat("second", true)
+	again := &gate{what: pausedBefore, at: 1, struck: make(chan struct{}), goOn: make(chan struct{})}
+	lost := false
+	second := &process{done: make(chan struct{}), died: make(chan struct{})}
+	again.p = second
+	never := &gate{p: second, at: -1}
+	w.begin(second, gates{
+		members: &node{id: "second"},
+		ledger: func(l importer.Ledger) importer.Ledger {
+			return gatedLedger{l, map[string]*gate{"begin report": again, "noticed": never, "due": never, "save": never, "finish": never, "plan": never, "report": never}}
+		},
+		bucket: func(objstore.Bucket) objstore.Bucket {
+			return putting{w.store, func(store func() error) error {
+				err := store()
+				if !lost {
+					lost = true
+					err = &objstore.Error{Op: "put", Outcome: objstore.Ambiguous, Err: errFault}
+				}
+				return err
+			}}
+		},
+	})
+	waitFor(t, again.struck) // it is about to try again
+	one.none.Store(true)
+	w.beat("first", true)
+	close(goOn)
+	w.idle(first)
+	close(again.goOn)
+	w.settled()
+	w.idle(second)
+	first.cancel()
+	<-first.done
+	w.stop()
+	w.check(f)
+}
+
 func waitFor(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {

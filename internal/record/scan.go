@@ -27,8 +27,8 @@ func (o *object) scan(b []byte, i int) *flaw {
 	for {
 		// b[i] begins a value; what follows it is looked at below.
 		open := false
-		switch c := b[i]; {
-		case c == '{' || c == '[':
+		switch c := b[i]; c {
+		case '{', '[':
 			if depth == MaxDepth {
 				return &flaw{i, wantShallow}
 			}
@@ -40,7 +40,7 @@ func (o *object) scan(b []byte, i int) *flaw {
 				arrays[depth>>6] &^= bit
 			}
 			i, open = o.space(b, i+1), true
-		case c == '"':
+		case '"':
 			var f jsontoken.Flags
 			if i, f = jsontoken.Text(b, i+1); f&jsontoken.Flaw != 0 {
 				return &flaw{i, f.Want()}

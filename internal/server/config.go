@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"strm/internal/catalog"
 	"strm/internal/exporter"
 	"strm/internal/importer"
 	"strm/internal/problem"
@@ -106,6 +107,9 @@ func (c *Config) check() error {
 	}
 	if c.Lease < MinLease {
 		return problem.New(problem.Invalid, "a lease of %s is too short: use %s or more (--lease)", c.Lease, MinLease)
+	}
+	if c.Lease > catalog.MaxLease {
+		return problem.New(problem.Invalid, "with a lease of %s a dead node would hold its work up for as long: use %s or less (--lease)", c.Lease, catalog.MaxLease)
 	}
 	if c.Catalog != "" && c.Log == "" {
 		return problem.New(problem.Invalid, "a catalog in PostgreSQL needs a log that all its nodes reach: give --log kafka://... too. "+

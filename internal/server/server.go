@@ -155,6 +155,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	deps := control.Deps{
 		Catalog: s.catalog, Log: s.log, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes,
 		Trimming: trimming, Changes: s.catalog.Locker("configuration"), Shared: s.cfg.Catalog != "",
+		Node:    stream.Node{ID: "0", Name: s.cfg.NodeName, Version: s.cfg.Version, StartedAt: time.Now(), Alive: true},
 		Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
 	}
 	if s.embedded != nil {
@@ -163,7 +164,7 @@ func (s *Server) assemble(sealer *seal.Sealer) {
 	if s.kafka != nil {
 		exports.Members, exports.Commit = s.member, s.kafka.Commit
 		s.keeper.Owns = func() bool { return s.member.Owns(retention.Duty) }
-		deps.Topics = s.kafka
+		deps.Topics, deps.Node.ID = s.kafka, s.member.Self()
 	}
 	s.runner = exporter.New(exports)
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
@@ -323,11 +324,23 @@ func (s *Server) runners() []func(context.Context) error {
 	return append(all, s.kafka.Run, news.Run)
 }
 
-// reconfigured reads anew what is remembered of the configuration.
+// reconfigured reads anew what is remembered of the configuration. It does not
+// give up: the news comes once.
 func (s *Server) reconfigured(ctx context.Context) {
-	s.control.ConfigurationChanged()
-	if err := s.runner.Refresh(ctx); err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Warn("batch exporters that changed on another node are looked at again with the next change", slog.Any("error", err))
+	for told := false; ; told = true {
+		s.control.ConfigurationChanged()
+		err := s.runner.Refresh(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !told {
+			s.cfg.Logger.Warn("batch exporters that were changed cannot be read", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(node.DefaultEvery):
+		}
 	}
 }
 

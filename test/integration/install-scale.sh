@@ -43,4 +43,47 @@ kafka() {
   mark kafka "$wanted"
 }
 
+# registry: Apicurio Registry, whose API Confluent's clients speak, and Confluent's
+# client with its serializers.
+registry() {
+  local version=2.6.13.Final sum=3cda1b34aa020fb4ac4dd6a66018d757e81e437f97e20a1f92d366b70091c6ba
+  local root=$dest/registry wanted
+  if ! have apicurio "$version" || [ ! -d "$root/apicurio/lib" ]; then
+    echo "installing Apicurio Registry $version"
+    rm -rf "$root/apicurio" "$root/download"
+    mkdir -p "$root/apicurio" "$root/download"
+    mvn --quiet --batch-mode org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+      -Dartifact="io.apicurio:apicurio-registry-app:$version:tar.gz:all" -DoutputDirectory="$root/download"
+    echo "$sum  $root/download/apicurio-registry-app-$version-all.tar.gz" | sha256sum --check --quiet
+    tar -xzf "$root/download/apicurio-registry-app-$version-all.tar.gz" -C "$root/apicurio"
+    rm -rf "$root/download"
+    mark apicurio "$version"
+  fi
+  wanted=$(cksum <"$here/requirements-registry.txt")
+  if ! have confluent-kafka "$wanted" || [ ! -x "$root/venv/bin/python" ]; then
+    echo "installing Confluent's Kafka client"
+    rm -rf "$root/venv"
+    python3 -m venv "$root/venv"
+    # Without looking dependencies up: the client asks for a later certifi than there is everywhere.
+    "$root/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/requirements-registry.txt"
+    mark confluent-kafka "$wanted"
+  fi
+}
+
+# postgres: Debian's server, any version that strm works with. Tests start
+# servers of their own from it (test/servers); Debian's own is not needed.
+postgres() {
+  if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return; fi
+  if command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ]; then return; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "missing: please install postgresql (the server, 13 or later), then run this again" >&2
+    exit 1
+  fi
+  echo "installing PostgreSQL"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+}
+
 kafka
+registry
+postgres

@@ -22,6 +22,8 @@ const (
 	invalidAuthorization = "28000"
 	noDatabase           = "3D000"
 	noSchema             = "3F000"
+	unknownSetting       = "42704"
+	badSetting           = "22023"
 	noPrivilege          = "42501"
 	readOnly             = "25006"
 	diskFull             = "53100"
@@ -113,6 +115,8 @@ func refusal(err error) (problem.Kind, string) {
 		return problem.Invalid, "create it: CREATE DATABASE strm ENCODING 'UTF8' TEMPLATE template0"
 	case noPrivilege:
 		return problem.Forbidden, "let the user make tables: GRANT CREATE, USAGE ON SCHEMA public TO the user, or make the user the database's owner"
+	case unknownSetting, badSetting:
+		return problem.Invalid, "check the settings after the question mark in the URL"
 	case noSchema:
 		return problem.Invalid, "create the schema that search_path names, or leave search_path out"
 	case tooManyConnections, readOnly, diskFull:

@@ -13,7 +13,10 @@ import (
 const beat = idleLimit / 4
 
 // locker takes locks by name, each on a connection of its own.
-type locker struct{ db *sql.DB }
+type locker struct {
+	db   *sql.DB
+	beat time.Duration
+}
 
 // take waits for the lock. It is one of a transaction, which the server ends
 // with the lock if the connection is lost or the process stands still; a lock
@@ -31,7 +34,7 @@ func (l *locker) take(ctx context.Context, name string) (func(), error) {
 	}
 	stop := make(chan struct{})
 	var beating sync.WaitGroup
-	beating.Go(func() { keep(conn, stop) })
+	beating.Go(func() { l.keep(conn, stop) })
 	return func() {
 		close(stop)
 		beating.Wait()
@@ -65,8 +68,8 @@ func (l *locker) begin(ctx context.Context) (*sql.Conn, error) {
 
 // keep shows the server that this process goes on, until stop. A connection
 // that is lost stays so: the lock is gone.
-func keep(conn *sql.Conn, stop <-chan struct{}) {
-	t := time.NewTicker(beat)
+func (l *locker) keep(conn *sql.Conn, stop <-chan struct{}) {
+	t := time.NewTicker(l.beat)
 	defer t.Stop()
 	for {
 		select {

@@ -44,6 +44,10 @@ const patience = 30 * time.Second
 // that will not do Conflict, one that does not let us in Forbidden, and
 // a url that is wrong has kind Invalid.
 func Open(ctx context.Context, url string, o Options) (*catalog.DB, error) {
+	return open(ctx, url, o, beat)
+}
+
+func open(ctx context.Context, url string, o Options, beat time.Duration) (*catalog.DB, error) {
 	config, err := parse(url)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func Open(ctx context.Context, url string, o Options) (*catalog.DB, error) {
 	if err := check(ctx, write); err != nil {
 		return nil, errors.Join(opening(ctx, err), write.Close(), read.Close(), locks.Close())
 	}
-	db, err := catalog.Open(ctx, write, read, dialect(locks))
+	db, err := catalog.Open(ctx, write, read, dialect(&locker{locks, beat}))
 	if err != nil {
 		return nil, errors.Join(opening(ctx, err), locks.Close())
 	}
@@ -84,7 +88,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-func dialect(locks *sql.DB) catalog.Dialect {
+func dialect(locks *locker) catalog.Dialect {
 	return catalog.Dialect{
 		Goose: goose.DialectPostgres,
 		// Not FOR UPDATE: rows that refer to this one may be added meanwhile.
@@ -96,14 +100,14 @@ func dialect(locks *sql.DB) catalog.Dialect {
 		Caches:   true,
 		Patience: patience,
 
-		Exclusive: (&locker{locks}).take,
+		Exclusive: locks.take,
 		Duplicate: func(err error) bool { return code(err) == uniqueViolation },
 		Again: func(err error) bool {
 			c := code(err)
 			return c == serializationFailure || c == deadlockDetected
 		},
 		Fault:  fault,
-		Finish: func(*sql.DB) error { return locks.Close() },
+		Finish: func(*sql.DB) error { return locks.db.Close() },
 	}
 }
 

@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"strm/internal/catalog"
@@ -53,7 +55,7 @@ func at(ctx context.Context, place string) (string, error) {
 	return shared.URL() + "&search_path=" + schema, nil
 }
 
-func open(ctx context.Context, place string) (*catalog.DB, error) {
+func openAt(ctx context.Context, place string) (*catalog.DB, error) {
 	url, err := at(ctx, place)
 	if err != nil {
 		return nil, err
@@ -61,4 +63,48 @@ func open(ctx context.Context, place string) (*catalog.DB, error) {
 	return Open(ctx, url, Options{})
 }
 
-func TestCatalog(t *testing.T) { catalogtest.Run(t, open) }
+func TestCatalog(t *testing.T) { catalogtest.Run(t, openAt) }
+
+// upgrade does to a catalog what a later strm does: it adds, with defaults.
+func upgrade(ctx context.Context, url, floor string) error {
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"stream", "source", "sink", "exporter", "batch", "batch_object", "importer", "import_file", "status_entry", "report", "node"} {
+		_, err = c.Exec(ctx, `ALTER TABLE `+table+` ADD COLUMN later TEXT NOT NULL DEFAULT 'x'`)
+		if err != nil {
+			break
+		}
+	}
+	if err == nil {
+		_, err = c.Exec(ctx, `CREATE TABLE later (n BIGINT); INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true);
+			UPDATE meta SET value = '`+floor+`' WHERE name = 'schema_floor'`)
+	}
+	return errors.Join(err, c.Close(ctx))
+}
+
+// Everything works on the schema of a later version.
+func TestCatalogOfLaterVersion(t *testing.T) {
+	upgraded := map[string]bool{}
+	catalogtest.Run(t, func(ctx context.Context, place string) (*catalog.DB, error) {
+		if upgraded[place] {
+			return openAt(ctx, place)
+		}
+		upgraded[place] = true
+		db, err := openAt(ctx, place)
+		if err != nil {
+			return nil, err
+		}
+		url, err := at(ctx, place)
+		if err := errors.Join(err, db.Close()); err != nil {
+			return nil, err
+		}
+		if err := upgrade(ctx, url, "6"); err != nil {
+			return nil, err
+		}
+		return openAt(ctx, place)
+	})
+}
+
+func TestShared(t *testing.T) { catalogtest.RunShared(t, openAt, true) }

@@ -38,7 +38,8 @@ func decodeMark(key, value []byte) (at uint64, err error) {
 }
 
 // claimMark takes the entry's mark. If the stream holds as much of it already,
-// again is true and no claim is kept; otherwise the caller must release it.
+// again is true and no claim is kept, as with an error (ErrMarkMoved among them);
+// otherwise the caller must release it.
 // Why what the look-up says is settled: see claim.
 func (l *Log) claimMark(ctx context.Context, s *streamState, e *eventlog.Entry) (again bool, err error) {
 	if err := s.marks.take(ctx, e.Mark); err != nil {
@@ -46,6 +47,9 @@ func (l *Log) claimMark(ctx context.Context, s *streamState, e *eventlog.Entry) 
 	}
 	at, err := l.lookupMark(s, e.Mark)
 	again = err == nil && at >= e.MarkAt
+	if err == nil && !again && at > e.MarkFrom {
+		err = problem.New(problem.Conflict, "stream %s mark %q at %d: %w", s.id, e.Mark, at, eventlog.ErrMarkMoved)
+	}
 	if err != nil || again {
 		s.marks.release(e.Mark)
 	}

@@ -12,9 +12,79 @@ import (
 	"strm/internal/stream"
 )
 
+// marked gives the entry a mark that goes on from wherever the source stands.
 func marked(e eventlog.Entry, mark string, at uint64) eventlog.Entry {
-	e.Mark, e.MarkAt = mark, at
+	return markedFrom(e, mark, at-1, at)
+}
+
+func markedFrom(e eventlog.Entry, mark string, from, at uint64) eventlog.Entry {
+	e.Mark, e.MarkFrom, e.MarkAt = mark, from, at
 	return e
+}
+
+// wantMoved wants the entry refused because its mark lies between MarkFrom and MarkAt.
+func wantMoved(t tb, l eventlog.Log, e eventlog.Entry) {
+	t.Helper()
+	before := bounds(t, l)[e.Partition]
+	a, err := l.Append(context.Background(), id, e)
+	if !isFault(err, eventlog.ErrMarkMoved, problem.Conflict) || a != (eventlog.Appended{}) {
+		t.Fatalf("append of %d to %d of mark %s: %+v, %v", e.MarkFrom, e.MarkAt, e.Mark, a, err)
+	}
+	if after := bounds(t, l)[e.Partition]; after != before {
+		t.Fatalf("a refused entry changed the bounds from %+v to %+v", before, after)
+	}
+}
+
+// marksMoved: two readers of a source that divide it otherwise never double anything.
+func marksMoved(t *testing.T, s Store) {
+	l := openStream(t, s, 1)
+	appendMarked(t, l, markedFrom(entry(0, "a", 3), "file", 0, 10), true)
+	wantMoved(t, l, markedFrom(entry(0, "b", 9), "file", 0, 15))
+	wantMoved(t, l, markedFrom(entry(0, "b", 9000), "file", 9, 11))
+	appendMarked(t, l, markedFrom(entry(0, "b", 2), "file", 0, 10), false)
+	appendMarked(t, l, markedFrom(entry(0, "b", 2), "file", 0, 4), false)
+	l = reopen(t, s, l)
+	wantMoved(t, l, markedFrom(entry(0, "b", 9), "file", 9, 15))
+	s.Crash()
+	l = open(t, s)
+	wantMoved(t, l, markedFrom(entry(0, "b", 9), "file", 9, 15))
+	wantMark(t, l, "file", 10)
+	appendMarked(t, l, markedFrom(entry(0, "b", 5), "file", 10, 15), true)
+	appendMarked(t, l, markedFrom(entry(0, "c", 5), "file", 20, 25), true) // a stretch without events has no entry
+	unmark(t, l, "file")
+	appendMarked(t, l, markedFrom(entry(0, "d", 5), "file", 20, 25), true)
+	want := append(append(lines("a", 3), lines("b", 5)...), append(lines("c", 5), lines("d", 5)...)...)
+	wantText(t, l, whole(t, l, 0), want)
+
+	// Racing from the same place, one wins each stretch.
+	for at := uint64(25); at < 65; at += 10 {
+		var wg sync.WaitGroup
+		won := make(chan int, 8)
+		for w := range 8 {
+			wg.Go(func() {
+				_, err := l.Append(context.Background(), id, markedFrom(entry(0, fmt.Sprintf("r%d-%d", at, w), 2), "file", at, at+2+uint64(w)))
+				if err == nil {
+					won <- w
+				} else if !errors.Is(err, eventlog.ErrMarkMoved) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		close(won)
+		stored := 0
+		for range won {
+			stored++
+		}
+		reached, err := l.Mark(context.Background(), id, "file")
+		if err != nil || reached < at+2 || stored == 0 {
+			t.Fatalf("mark at %d, %v; %d were stored or repeated", reached, err, stored)
+		}
+		want = append(want, lines(fmt.Sprintf("r%d-%d", at, reached-at-2), 2)...)
+		wantText(t, l, whole(t, l, 0), want)
+		at = reached - 10
+	}
+	closeLog(t, l)
 }
 
 // appendMarked appends and wants all of the events stored, or nothing.

@@ -47,7 +47,7 @@ func wantHour(t tb, l eventlog.Log, r stream.Range, at time.Time) {
 
 // stampedEntries: a clock that was set back moves entries within their hour, and
 // never out of it.
-func stampedEntries(t *testing.T, s Store) {
+func stampedEntries(t *testing.T, s Store, timesGo bool) {
 	l := openStream(t, s, 2)
 	ok := func(d time.Duration, n int) {
 		t.Helper()
@@ -83,6 +83,9 @@ func stampedEntries(t *testing.T, s Store) {
 	appendEntry(t, l, stamped(entry(1, "other", 1), noon))
 	if err := l.Trim(context.Background(), id, 0, whole(t, l, 0).End); err != nil {
 		t.Fatal(err)
+	}
+	if timesGo {
+		ok(time.Hour, 1)
 	}
 	late(0, time.Hour)
 

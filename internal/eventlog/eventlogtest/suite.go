@@ -51,10 +51,10 @@ func Run(t *testing.T, h Harness) {
 		{"IDsConcurrently", idsConcurrently},
 		{"IDsAcrossCrash", idsAcrossCrash},
 		{"Marks", marks},
+		{"MarksMoved", marksMoved},
 		{"MarksWhenFull", marksWhenFull},
 		{"MarksConcurrently", marksConcurrently},
 		{"MarksAcrossCrash", marksAcrossCrash},
-		{"StampedEntries", stampedEntries},
 		{"StampedConcurrently", stampedConcurrently},
 		{"Trim", trim},
 		{"TrimWhileReading", trimWhileReading},
@@ -74,6 +74,7 @@ func Run(t *testing.T, h Harness) {
 	}
 	t.Run("TrimAll", func(t *testing.T) { trimAll(t, h.New(t), h.TimesGo) })
 	if !h.NoNames {
+		t.Run("StampedEntries", func(t *testing.T) { stampedEntries(t, h.New(t), h.TimesGo) })
 		t.Run("Model", func(t *testing.T) { model(t, h) })
 	}
 }
@@ -82,7 +83,7 @@ func Run(t *testing.T, h Harness) {
 var needNames = map[string]bool{
 	"Streams": true, "Keys": true, "KeysConcurrently": true, "KeysAcrossCrash": true,
 	"IDs": true, "IDsWhenFull": true, "IDsConcurrently": true, "IDsAcrossCrash": true,
-	"Marks": true, "MarksWhenFull": true, "MarksConcurrently": true, "MarksAcrossCrash": true,
+	"Marks": true, "MarksMoved": true, "MarksWhenFull": true, "MarksConcurrently": true, "MarksAcrossCrash": true,
 	"StampedEntries": true, "StampedConcurrently": true,
 	"Errors": true, "BadEntries": true, "Full": true, "Cancelled": true, "Subscribe": true, "CrashWhileAppending": true,
 }

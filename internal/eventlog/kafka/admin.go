@@ -241,7 +241,7 @@ func (l *Log) settled(ctx context.Context, streamID string, t stream.Topic) (*to
 			}
 			if led {
 				l.mu.Lock()
-				l.streams[streamID] = st
+				l.streams[streamID], l.ids[streamID] = st, st.id
 				l.mu.Unlock()
 				return st, nil
 			}
@@ -302,6 +302,7 @@ func (l *Log) Drop(ctx context.Context, streamID string) error {
 	}
 	l.mu.Lock()
 	delete(l.streams, streamID)
+	delete(l.ids, streamID)
 	l.mu.Unlock()
 	return nil
 }

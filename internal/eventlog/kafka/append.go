@@ -33,7 +33,7 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	if err := check(e); err != nil {
 		return eventlog.Appended{}, err
 	}
-	st, err := l.stream(c, streamID)
+	st, err := l.streamToAppend(c, streamID)
 	if err != nil {
 		return eventlog.Appended{}, l.ended(c, err)
 	}
@@ -160,6 +160,9 @@ func (f *flight) recycle() {
 }
 
 func (l *Log) appendPlain(ctx context.Context, st *topic, part *partition, e eventlog.Entry) (eventlog.Appended, error) {
+	if err := l.unstuck(ctx, st, part); err != nil {
+		return eventlog.Appended{}, l.ended(ctx, err)
+	}
 	weight := l.weigh(len(e.Data), e.Events)
 	if err := l.reserve(ctx, weight); err != nil {
 		return eventlog.Appended{}, l.ended(ctx, err)
@@ -168,7 +171,11 @@ func (l *Log) appendPlain(ctx context.Context, st *topic, part *partition, e eve
 	f.load(st.desc.Name, part.num, e.Data, e.Events)
 	// Not the caller's context: the client fails all records of a batch with that of the first.
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.AppendWait)
+	late := context.AfterFunc(wait, part.stuck.enter)
 	f.after = func() {
+		if !late() { // before cancel, which would make it late
+			part.stuck.leave()
+		}
 		cancel()
 		l.release(weight)
 	}

@@ -19,7 +19,6 @@ const (
 	dialTimeout    = 3 * time.Second
 	requestTimeout = 10 * time.Second // beyond what the broker is told to take
 	retryTimeout   = 8 * time.Second  // of requests that are no produce requests, retries included
-	settleTimeout  = 10 * time.Second // how much longer than AppendWait an append waits for an answer
 	linger         = time.Millisecond
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"strm/internal/eventlog"
 	"strm/internal/problem"
@@ -20,6 +21,11 @@ func errNoStream(streamID string) error {
 // because that is no stream that is gone but one that has lost its events.
 func errDeleted(st *topic) error {
 	return problem.New(problem.Conflict, "kafka: topic %s of stream %s does not exist; it was deleted, or these are other brokers than those it was made on", st.desc.Name, st.streamID)
+}
+
+// errRemade: what is in the topic now are not the stream's events.
+func errRemade(st *topic) error {
+	return problem.New(problem.Conflict, "kafka: topic %s of stream %s was deleted and made anew; its offsets begin again, so nothing that was read or delivered before tells where to go on", st.desc.Name, st.streamID)
 }
 
 func isUnknownTopic(err error) bool {
@@ -58,6 +64,7 @@ func (l *Log) fault(ctx context.Context, st *topic, doing string, err error) err
 func classify(doing string, err error) error {
 	var ke *kerr.Error
 	var pe *problem.Error
+	var eof *kgo.ErrFirstReadEOF
 	switch {
 	case errors.As(err, &pe):
 		return err
@@ -67,6 +74,8 @@ func classify(doing string, err error) error {
 		return problem.New(problem.Unavailable, "kafka: %s: the brokers do not take this sasl mechanism; name another with sasl=: %w", doing, err)
 	case denied(err):
 		return problem.New(problem.Unavailable, "kafka: %s: the user may not do this until an ACL of the cluster allows it: %w", doing, err)
+	case errors.As(err, &eof):
+		return problem.New(problem.Unavailable, "kafka: %s: the broker hangs up at once; perhaps it wants tls=true or sasl=, or does not: %w", doing, err)
 	case errors.As(err, &ke) && !ke.Retriable:
 		return problem.New(problem.Internal, "kafka: %s: %w", doing, err)
 	}

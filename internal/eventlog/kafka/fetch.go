@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -75,7 +76,8 @@ func (l *Log) fetch(ctx context.Context, st *topic, part *partition, from int64,
 
 func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *partition, from int64, size int32) (fetched, error) {
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, size, readCommitted
+	// The partition's size is the limit; kfake forgets what was aborted where the request's is reached.
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, math.MaxInt32, readCommitted
 	rt := kmsg.NewFetchRequestTopic()
 	rt.Topic, rt.TopicID = st.desc.Name, st.id
 	rp := kmsg.NewFetchRequestTopicPartition()

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -10,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"strm/internal/catalog"
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/eventlogtest"
 	"strm/internal/problem"
@@ -25,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, NoNames: true, TimesGo: true})
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, TimesGo: true})
 }
 
 // line is the network between one log and the cluster, which can be cut.
@@ -114,11 +117,15 @@ func (b *book) set(id string, t *stream.Topic) {
 type store struct {
 	t       *testing.T
 	brokers []string
+	prefix  string         // of the names of topics
 	cluster *kfake.Cluster // nil: real brokers
 	book    book
 	log     *Log
 	line    *line
+	ledger  *catalog.DB
+	opened  int
 	full    atomic.Bool
+	wait    time.Duration // AppendWait; newStore and the like set it
 	control sync.Once
 }
 
@@ -128,7 +135,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: 3 * time.Second}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -139,8 +146,8 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 
 func (s *store) options() Options {
 	return Options{
-		Brokers: s.brokers, Topics: &s.book, Node: "test", Logger: slog.New(slog.DiscardHandler),
-		AppendWait: time.Second, PollEvery: 10 * time.Millisecond, dial: s.line.dial,
+		Brokers: s.brokers, Topics: &s.book, Node: fmt.Sprint("test-", s.opened), Names: s.line.behind(s.ledger), Logger: slog.New(slog.DiscardHandler),
+		AppendWait: s.wait, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}
 }
 
@@ -168,10 +175,12 @@ func (c catalogued) Drop(ctx context.Context, id string) error {
 
 func (s *store) Open() (eventlog.Log, error) {
 	s.line = &line{}
+	s.opened++
 	l, err := Open(s.options())
 	if err != nil {
 		return nil, err
 	}
+	l.shift = 24 * 365 * 5 * time.Hour // the brokers' clock is ahead of the suite's
 	s.log = l
 	return catalogued{l, &s.book}, nil
 }
@@ -181,6 +190,7 @@ func (s *store) Open() (eventlog.Log, error) {
 func (s *store) Crash() {
 	s.line.set(true)
 	s.log.end()
+	s.log.names.end()
 	s.log.client.Close()
 	_ = s.log.Close()
 }
@@ -188,6 +198,9 @@ func (s *store) Crash() {
 func (s *store) Full(full bool) {
 	s.full.Store(full)
 	s.control.Do(func() {
+		if s.cluster == nil {
+			s.t.Fatal("real brokers are never full")
+		}
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			s.cluster.KeepControl()
 			if !s.full.Load() {
@@ -225,4 +238,38 @@ func (s *store) produce(opts []kgo.Opt, rs ...*kgo.Record) {
 	if err := c.ProduceSync(context.Background(), rs...).FirstErr(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// admin is a client of others that administer the cluster.
+func (s *store) admin(do func(*kadm.Client) error) {
+	s.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := do(kadm.NewClient(c)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// make makes a topic as others do.
+func (s *store) make(topic string, partitions int32, config map[string]*string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		r, err := c.CreateTopic(context.Background(), partitions, -1, config, topic)
+		return errors.Join(err, r.Err)
+	})
+}
+
+func (s *store) alter(topic string, config map[string]string) {
+	s.t.Helper()
+	s.admin(func(c *kadm.Client) error {
+		var as []kadm.AlterConfig
+		for k, v := range config {
+			as = append(as, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+		}
+		_, err := c.AlterTopicConfigs(context.Background(), as, topic)
+		return err
+	})
 }

@@ -21,6 +21,7 @@ type runs struct {
 	part *partition
 	end  int64
 	at   int64 // where the next one begins
+	want int64 // the end that was asked for; over end where the topic ends before
 
 	hour  int64 // of the offsets from at on
 	first int64 // the time of what is at at, or of an event before it in its hour, in ms
@@ -132,7 +133,7 @@ func (l *Log) open(ctx context.Context, streamID string, r stream.Range) (*runs,
 		return nil, err
 	}
 	base := st.base(r.Partition)
-	rs := &runs{log: l, st: st, part: part, at: int64(r.Start - base), end: int64(r.End - base)}
+	rs := &runs{log: l, st: st, part: part, at: int64(r.Start - base), end: int64(r.End - base), want: int64(r.End - base)}
 	if r.Empty() {
 		rs.end = rs.at
 		return rs, nil

@@ -35,8 +35,9 @@ type Log struct {
 	calls   sync.WaitGroup // of methods that run
 	streams map[string]*topic
 	names   *names
-	shift   time.Duration // of the times in records, whole hours; other than 0 in tests only
-	largest sync.Map      // of bytes in a batch (int32), by topic
+	shift   time.Duration       // of the times in records, whole hours; other than 0 in tests only
+	ids     map[string][16]byte // of the topics that streams were bound to, ever
+	largest sync.Map            // of bytes in a batch (int32), by topic
 
 	appends, events, refused, buffered atomic.Int64
 }
@@ -53,7 +54,7 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, logger: o.Logger, room: semaphore.NewWeighted(o.Buffer), streams: map[string]*topic{}}
+	l := &Log{opts: o, logger: o.Logger, room: semaphore.NewWeighted(o.Buffer), streams: map[string]*topic{}, ids: map[string][16]byte{}}
 	opts := append(o.connection(), o.producing(l.largestBatch)...)
 	if l.client, err = kgo.NewClient(append(opts, kgo.ProducerLinger(linger))...); err != nil {
 		return nil, problem.New(problem.Invalid, "kafka: %w", err)

@@ -282,18 +282,23 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 	s.recover(ctx, c, taken, err)
 }
 
-var errLateGroup = errors.New("an entry of the group is late")
+var (
+	errLateGroup = errors.New("an entry of the group is late")
+	errTooLong   = errors.New("no broker took the events in time")
+)
 
 // produce writes the records and looks that all of them carry the epoch of the claim.
 func (s *slot) produce(ctx context.Context, c *claimed, taken []*waiting) error {
 	if err := s.client.BeginTransaction(); err != nil {
 		return err
 	}
-	var all sync.WaitGroup
 	var mu sync.Mutex
 	var fault error
+	left, all := 0, make(chan struct{})
 	for _, w := range taken {
-		all.Add(len(w.recs))
+		left += len(w.recs)
+	}
+	for _, w := range taken {
 		promise := func(r *kgo.Record, err error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -312,7 +317,9 @@ func (s *slot) produce(ctx context.Context, c *claimed, taken []*waiting) error 
 				w.first = r.Offset
 			}
 			w.last = max(w.last, r.Offset)
-			all.Done()
+			if left--; left == 0 {
+				close(all)
+			}
 		}
 		w.part.append.Lock()
 		at := w.entry.Received
@@ -325,11 +332,24 @@ func (s *slot) produce(ctx context.Context, c *claimed, taken []*waiting) error 
 		}
 		w.part.append.Unlock()
 	}
-	all.Wait()
+	// The client itself waits without end for the answer to what it has sent.
+	timer := time.NewTimer(s.names.log.opts.AppendWait)
+	defer timer.Stop()
+	select {
+	case <-all:
+	case <-timer.C:
+		s.close()
+	case <-ctx.Done():
+		s.close()
+	}
+	<-all
 	mu.Lock()
 	defer mu.Unlock()
 	if fault != nil {
 		return fault
+	}
+	if s.client == nil { // and yet all were answered
+		return errTooLong
 	}
 	pid, epoch, err := s.client.ProducerID(ctx)
 	if err == nil && (pid != c.pid || epoch != c.epoch) {
@@ -387,7 +407,7 @@ func (s *slot) refused(ctx context.Context, taken []*waiting, err error) {
 		case errors.Is(err, errLateGroup) && mine == nil:
 			back = append(back, w)
 			continue
-		case !w.alone && len(taken) > 1 && permanent(err):
+		case !w.alone && (len(taken) > 1 && permanent(err) || isUnknownTopic(err)): // a new producer looks at topics anew
 			w.alone = true
 			back = append(back, w)
 			continue

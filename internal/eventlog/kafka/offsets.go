@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -29,9 +28,39 @@ type found struct {
 	err    error
 }
 
-// early reports whether a broker may only not have heard of the topic, or of its leaders, yet.
-func (f found) early() bool {
-	return isUnknownTopic(f.err) || errors.Is(f.err, kerr.NotLeaderForPartition) || errors.Is(f.err, kerr.LeaderNotAvailable)
+// offsetsOf is offsets for one topic, again while leaders move.
+func (l *Log) offsetsOf(ctx context.Context, st *topic, when int64) ([]found, error) {
+	var at []found
+	err := patiently(ctx, func() (err error) {
+		at = l.offsets(ctx, []*topic{st}, when)[st.desc.Name]
+		for i := range at {
+			if err == nil {
+				err = at[i].err
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, l.fault(ctx, st, "list offsets of", err)
+	}
+	return at, nil
+}
+
+// patiently tries again while brokers say that others should be asked, or they later: for
+// retryTimeout; that there is no such topic, for newsWithin. The client does so itself where no
+// broker can be reached.
+func patiently(ctx context.Context, try func() error) error {
+	deadline := time.Now().Add(retryTimeout)
+	for n := 1; ; n++ {
+		err := try()
+		var ke *kerr.Error
+		if !errors.As(err, &ke) || !ke.Retriable || isUnknownTopic(err) && n > 12 || time.Now().After(deadline) {
+			return err
+		}
+		if pause(ctx, min(time.Duration(n)*25*time.Millisecond, 500*time.Millisecond)) != nil {
+			return err
+		}
+	}
 }
 
 // offsets asks the leaders of all partitions of the topics, each once, and returns what
@@ -98,22 +127,23 @@ func (l *Log) offsetOf(ctx context.Context, st *topic, part *partition, when int
 	rt.Topic = st.desc.Name
 	rt.Partitions = append(rt.Partitions, listOffsetsPartition(part.num, when))
 	req.Topics = append(req.Topics, rt)
-	for began := time.Now(); ; {
+	var f found
+	err := patiently(ctx, func() error {
 		resp, err := req.RequestWith(ctx, l.client)
-		if err == nil {
-			err = kerr.UnknownServerError // until somebody says something
-			for _, t := range resp.Topics {
-				for _, p := range t.Partitions {
-					if err = kerr.ErrorForCode(p.ErrorCode); err == nil {
-						return found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}, nil
-					}
-				}
-			}
+		if err != nil {
+			return err
 		}
-		if f := (found{err: err}); !f.early() || time.Since(began) >= newsWithin || pause(ctx, 50*time.Millisecond) != nil {
-			return found{}, l.fault(ctx, st, "list offsets of", err)
+		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return kerr.UnknownServerError
 		}
+		p := resp.Topics[0].Partitions[0]
+		f = found{offset: p.Offset, time: p.Timestamp - l.shift.Milliseconds()}
+		return kerr.ErrorForCode(p.ErrorCode)
+	})
+	if err != nil {
+		return found{}, l.fault(ctx, st, "list offsets of", err)
 	}
+	return f, nil
 }
 
 // stableEnd asks for the last stable offset of a partition.
@@ -149,22 +179,17 @@ func (l *Log) Bounds(ctx context.Context, streamID string) ([]eventlog.Bound, er
 		return nil, l.ended(c, err)
 	}
 	var starts, ends []found
-	for began := time.Now(); ; {
-		var g errgroup.Group
-		g.Go(func() error { starts = l.offsets(c, []*topic{st}, atStart)[st.desc.Name]; return nil })
-		ends = l.offsets(c, []*topic{st}, atEnd)[st.desc.Name]
-		_ = g.Wait() // it returns nil only
-		if !slices.ContainsFunc(slices.Concat(starts, ends), found.early) || time.Since(began) >= newsWithin || pause(c, 50*time.Millisecond) != nil {
-			break
-		}
+	var g errgroup.Group
+	g.Go(func() (err error) { starts, err = l.offsetsOf(c, st, atStart); return err })
+	ends, err = l.offsetsOf(c, st, atEnd)
+	if other := g.Wait(); err == nil {
+		err = other
+	}
+	if err != nil {
+		return nil, err
 	}
 	out := make([]eventlog.Bound, len(st.parts))
 	for i, part := range st.parts {
-		for _, f := range []found{starts[i], ends[i]} {
-			if f.err != nil {
-				return nil, l.fault(c, st, "list offsets of", f.err)
-			}
-		}
 		part.reached(ends[i].offset)
 		base := st.base(stream.Partition(i))
 		// The floor may have moved on between the two answers.

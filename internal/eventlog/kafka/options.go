@@ -33,7 +33,7 @@ type Options struct {
 	Logger *slog.Logger // nil: none
 
 	Buffer      int64         // bytes of events that may be on their way to brokers; 0: DefaultBuffer
-	AppendWait  time.Duration // how long an append waits for room or for a leader before it is refused; 0: DefaultAppendWait
+	AppendWait  time.Duration // how long an append waits for room or for a leader before it is refused, and as long again for an answer; 0: DefaultAppendWait
 	PollEvery   time.Duration // how often Run looks for growth by others; 0: a second
 	MaxEventLen int           // bytes of the largest event; the topics that are made take it; 0: DefaultMaxEventLen
 

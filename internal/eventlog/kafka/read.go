@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -16,7 +17,8 @@ import (
 // depends on the range and the events alone.
 const maxLines = 16 << 20
 
-// Read implements eventlog.Log. Blocks are those of Index for the same range, but that one
+// Read implements eventlog.Log. A range that goes beyond the last stable offset ends with an
+// error of kind Unavailable, after what is there. Blocks are those of Index for the same range, but that one
 // whose text is over 16 MiB is divided further. The next fetch is under way while the
 // caller works on a block: two of about a megabyte, as the brokers keep it, are in memory.
 func (l *Log) Read(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.Block, error] {
@@ -41,10 +43,20 @@ func (l *Log) Read(ctx context.Context, streamID string, r stream.Range) iter.Se
 			defer ahead.stop()
 			err = rd.read(ctx, ahead, yield)
 		}
-		if err != nil && err != errStopped {
+		if err == nil && rs.end < rs.want && !r.Empty() {
+			err = rs.short()
+		}
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(stream.Block{}, err)
 		}
 	}
+}
+
+// short: who reads up to an offset has seen that it is there, so what is missing must not
+// be taken for nothing. It may come back: the leader was elected a moment ago.
+func (r *runs) short() error {
+	return problem.New(problem.Unavailable, "kafka: topic %s, partition %d ends at offset %d, and was to be read up to %d: its leader is behind, or the brokers have lost events",
+		r.st.desc.Name, r.part.num, r.end, r.want)
 }
 
 // buffer is the memory of a block.

@@ -47,5 +47,6 @@ func (l *Log) refuse(format string, args ...any) error {
 	return problem.New(problem.Busy, "kafka: %w: %w", eventlog.ErrFull, problem.New(problem.Busy, format, args...))
 }
 
-// giveUp bounds how long an append waits for the answer to what was sent.
-func (l *Log) giveUp() *time.Timer { return time.NewTimer(l.opts.AppendWait + settleTimeout) }
+// giveUp bounds how long an append waits for the answer to what was sent: as long again
+// as it may wait to be sent.
+func (l *Log) giveUp() *time.Timer { return time.NewTimer(2 * l.opts.AppendWait) }

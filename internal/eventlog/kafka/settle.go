@@ -57,9 +57,10 @@ func (s *slot) settle(ctx context.Context, c *claimed, done bool, taken []*waiti
 func (s *slot) abort(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(ctx, s.names.log.opts.AppendWait)
 	defer cancel()
-	err := s.client.EndTransaction(ctx, kgo.TryAbort)
-	if err == nil && errors.Is(cause, errLateGroup) {
-		return
+	if s.client != nil {
+		if err := s.client.EndTransaction(ctx, kgo.TryAbort); err == nil && errors.Is(cause, errLateGroup) {
+			return
+		}
 	}
 	s.close()
 	if _, _, err := s.ready(ctx); err != nil {

@@ -16,8 +16,6 @@ type topic struct {
 	desc     stream.Topic
 	parts    []*partition // by number
 
-	largest int32 // bytes of a batch that the topic takes
-
 	// What is known of the size of its lines, to estimate blocks.
 	lines     atomic.Int64
 	lineBytes atomic.Int64
@@ -29,6 +27,7 @@ type partition struct {
 	append sync.Mutex   // held while an entry's records are handed to the producer, so that they stay together
 	latest int64        // time of the newest record that this log has handed to the producer, in ms; with append
 	leader atomic.Int32 // node, -1 if unknown
+	stuck  stuck
 	stable atomic.Int64 // last stable offset as seen: what is below stays
 	times  times
 	seen   growth
@@ -102,7 +101,10 @@ func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic) (*to
 	if have := l.streams[streamID]; have != nil && have.id == st.id {
 		return have, nil
 	}
-	l.streams[streamID] = st
+	if id, ok := l.ids[streamID]; ok && id != st.id {
+		return nil, errRemade(st)
+	}
+	l.streams[streamID], l.ids[streamID] = st, st.id
 	return st, nil
 }
 

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -97,11 +98,11 @@ func (l *Log) poll(ctx context.Context) {
 	if l.opts.Topics != nil {
 		ids, err := l.opts.Topics.TopicIDs(ctx)
 		if err != nil {
-			l.logger.Debug("kafka: streams to watch", "err", err)
+			l.logger.Debug("kafka: streams to watch", slog.Any("err", err))
 		}
 		for _, id := range ids {
 			if _, err := l.stream(ctx, id); err != nil {
-				l.logger.Debug("kafka: a stream to watch", "stream", id, "err", err)
+				l.logger.Debug("kafka: a stream to watch", slog.String("stream", id), slog.Any("err", err))
 			}
 		}
 	}

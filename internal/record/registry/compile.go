@@ -182,19 +182,14 @@ func (n *node) primitive(s *avro.PrimitiveSchema) error {
 		return fmt.Errorf("a type %.40q", s.Type())
 	}
 	l := logical(s.Logical(), s.Prop)
-	switch n.kind {
-	case kindBytes:
-		if l == avro.Decimal && s.Logical() != nil {
-			return n.decimal(s.Logical(), kindDecimalBytes)
-		}
-	case kindInt:
-		switch l {
-		case avro.Date:
-			n.kind = kindDate
-		case avro.TimeMillis:
-			n.kind, n.units, n.digits = kindTime, 1e3, 3
-		}
-	case kindLong:
+	switch {
+	case n.kind == kindBytes && l == avro.Decimal && s.Logical() != nil:
+		return n.decimal(s.Logical(), kindDecimalBytes)
+	case n.kind == kindInt && l == avro.Date:
+		n.kind = kindDate
+	case n.kind == kindInt && l == avro.TimeMillis:
+		n.kind, n.units, n.digits = kindTime, 1e3, 3
+	case n.kind == kindLong:
 		n.long(l)
 	}
 	return nil
@@ -205,7 +200,7 @@ func (n *node) long(l avro.LogicalType) {
 		n.kind, n.units, n.digits = kindTime, 1e6, 6
 		return
 	}
-	switch l {
+	switch l { //nolint:exhaustive // what is no type of long is none
 	case avro.TimestampMillis, avro.LocalTimestampMillis:
 		n.units, n.digits = 1e3, 3
 	case avro.TimestampMicros, avro.LocalTimestampMicros:

@@ -59,7 +59,7 @@ func (r *Registry) fetch(ctx context.Context, id uint32) (*schema, error) {
 	}
 	c := collector{registry: r, names: &avro.SchemaCache{}, seen: map[string]bool{}}
 	if err := c.collect(ctx, what, a); err != nil {
-		if errors.Is(err, record.ErrInvalid) {
+		if problem.KindOf(err) == problem.Corrupt {
 			s.refused = err
 			return s, nil
 		}
@@ -139,8 +139,9 @@ func (r *Registry) ask(ctx context.Context, path, what string) (answer, error) {
 	case !errors.As(err, &no):
 		return a, problem.New(problem.Unavailable, "the schema registry does not answer: %s", err.Error()) // a time limit of ours is not the caller's
 	case no.StatusCode == http.StatusNotFound && sr.IsNotFoundError(no.ErrorCode):
-		// Not an invalid value: somebody may still restore the registry.
-		return a, problem.New(problem.Corrupt, "the schema registry knows no %s: %.200s", what, no.Error())
+		// Not an invalid value, which could be left out: somebody may still restore the
+		// registry, and what becomes of a value must not depend on when.
+		return a, problem.New(problem.Unavailable, "the schema registry knows no %s: %.200s", what, no.Error())
 	case no.StatusCode == http.StatusNotFound:
 		return a, problem.New(problem.Unavailable, "schema registry: 404 for %s: is the path of its address right?", what)
 	case no.StatusCode == http.StatusUnauthorized || no.StatusCode == http.StatusForbidden:

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"strm/internal/problem"
-	"strm/internal/record"
 )
 
 // double answers as a schema registry does.
@@ -117,10 +116,10 @@ func (d *double) registry(t *testing.T, password string) *Registry {
 // framed puts the id of a schema before a payload.
 func framed(id byte, payload ...byte) []byte { return append([]byte{0, 0, 0, 0, id}, payload...) }
 
-func wantError(t *testing.T, err error, kind problem.Kind, invalid bool, text string) {
+func wantError(t *testing.T, err error, kind problem.Kind, text string) {
 	t.Helper()
-	if err == nil || problem.KindOf(err) != kind || errors.Is(err, record.ErrInvalid) != invalid || !strings.Contains(err.Error(), text) {
-		t.Errorf("error %v (%v, invalid %v), want %v with %q", err, problem.KindOf(err), errors.Is(err, record.ErrInvalid), kind, text)
+	if err == nil || problem.KindOf(err) != kind || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v (%v), want %v with %q", err, problem.KindOf(err), kind, text)
 	}
 	if err != nil && strings.Contains(err.Error(), "secret-word") {
 		t.Errorf("the password is in %v", err)
@@ -174,10 +173,10 @@ func TestReferencesAreResolved(t *testing.T) {
 	d.has("/schemas/ids/2", "", one(`"Two"`), "Two two 1")
 	d.has("/subjects/two/versions/1", "", `{"type":"record","name":"Two","fields":[{"name":"y","type":"Three"}]}`, "Two two 1")
 	_, err = r.AppendLine(t.Context(), nil, framed(2, 0))
-	wantError(t, err, problem.Corrupt, true, "two version 1, to which schema 2 refers: avro: unknown type: Three")
+	wantError(t, err, problem.Corrupt, "two version 1, to which schema 2 refers: avro: unknown type: Three")
 	d.has("/schemas/ids/3", "", one(`"Gone"`), "Gone gone 9")
 	_, err = r.AppendLine(t.Context(), nil, framed(3, 0))
-	wantError(t, err, problem.Corrupt, false, "knows no gone version 9, to which schema 3 refers")
+	wantError(t, err, problem.Unavailable, "knows no gone version 9, to which schema 3 refers")
 }
 
 func TestValuesThatCannotBeRead(t *testing.T) {
@@ -206,7 +205,7 @@ func TestValuesThatCannotBeRead(t *testing.T) {
 	} {
 		for range 2 {
 			got, err := r.AppendLine(t.Context(), []byte("x"), c.in)
-			wantError(t, err, problem.Corrupt, true, c.want)
+			wantError(t, err, problem.Corrupt, c.want)
 			if string(got) != "x" {
 				t.Errorf("%q is left", got)
 			}
@@ -221,22 +220,22 @@ func TestTroubleWithTheRegistry(t *testing.T) {
 	d := newDouble(t)
 	r := d.registry(t, "secret-word")
 	_, err := r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Corrupt, false, "the schema registry knows no schema 9: Schema not found")
+	wantError(t, err, problem.Unavailable, "the schema registry knows no schema 9: Schema not found")
 	d.set(func() { d.fail = 500 })
 	_, err = r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "schema registry: schema 9: 500")
+	wantError(t, err, problem.Unavailable, "schema registry: schema 9: 500")
 	d.set(func() { d.fail = 404 })
 	_, err = r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "is the path of its address right?")
+	wantError(t, err, problem.Unavailable, "is the path of its address right?")
 	d.set(func() { d.fail = 0; d.answers["/schemas/ids/9"] = "<html>" })
 	_, err = r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "does not answer")
+	wantError(t, err, problem.Unavailable, "does not answer")
 	d.set(func() { d.answers["/schemas/ids/9"] = `{}` })
 	_, err = r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "holds no schema")
+	wantError(t, err, problem.Unavailable, "holds no schema")
 	d.set(func() { d.answers["/schemas/ids/9"] = `{"schema":"` + strings.Repeat("x", maxAnswer) + `"}` })
 	_, err = r.AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "more than 4194304 bytes")
+	wantError(t, err, problem.Unavailable, "more than 4194304 bytes")
 
 	// It is tried again, and goes on by itself.
 	d.has("/schemas/ids/9", "", one(`"int"`))
@@ -244,13 +243,13 @@ func TestTroubleWithTheRegistry(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	_, err = d.registry(t, "wrong").AppendLine(t.Context(), nil, framed(9, 2))
-	wantError(t, err, problem.Unavailable, false, "refuses to show schema 9 (401): check the user")
+	wantError(t, err, problem.Unavailable, "refuses to show schema 9 (401): check the user")
 	d.Close()
 	if got, err := r.AppendLine(t.Context(), nil, framed(9, 2)); err != nil || string(got) != "{\"x\":1}\n" {
 		t.Errorf("a known schema needs no registry: %q, %v", got, err)
 	}
 	_, err = r.AppendLine(t.Context(), nil, framed(8, 2))
-	wantError(t, err, problem.Unavailable, false, "does not answer")
+	wantError(t, err, problem.Unavailable, "does not answer")
 }
 
 func TestSlowRegistry(t *testing.T) {
@@ -263,7 +262,7 @@ func TestSlowRegistry(t *testing.T) {
 	}
 	defer r.Close()
 	_, err = r.AppendLine(t.Context(), nil, framed(1, 2))
-	wantError(t, err, problem.Unavailable, false, "does not answer")
+	wantError(t, err, problem.Unavailable, "does not answer")
 	if errors.Is(err, context.DeadlineExceeded) {
 		t.Error("a time limit of ours looks like the caller's")
 	}
@@ -350,10 +349,10 @@ func TestAddresses(t *testing.T) {
 		"https://u:secret-word@ho st": "no URL",
 	} {
 		_, err := New(Options{URL: address})
-		wantError(t, err, problem.Invalid, false, want)
+		wantError(t, err, problem.Invalid, want)
 	}
 	_, err := New(Options{URL: "https://host", Password: "secret-word"})
-	wantError(t, err, problem.Invalid, false, "names no user")
+	wantError(t, err, problem.Invalid, "names no user")
 	for _, address := range []string{"http://localhost:8081", "https://u@host/apis/ccompat/v7/"} {
 		r, err := New(Options{URL: address})
 		if err != nil {

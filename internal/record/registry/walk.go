@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -27,8 +28,12 @@ type walker struct {
 	scratch []byte
 }
 
-// member is a member of a map, within walker.out.
-type member struct{ key, keyEnd, end int }
+// member is a member of a map: its key as the value has it, and where key and
+// value stand in walker.out.
+type member struct {
+	key       []byte
+	from, end int
+}
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
 
@@ -50,6 +55,7 @@ func (n *node) appendLine(dst, value []byte, limit int) ([]byte, error) {
 	out, left := w.out, len(w.in)
 	w.in, w.out = nil, nil
 	if cap(w.members) <= keep/32 && cap(w.scratch) <= keep {
+		clear(w.members[:cap(w.members)])
 		w.members, w.scratch = w.members[:0], w.scratch[:0]
 		walkers.Put(w)
 	}
@@ -214,7 +220,7 @@ func (w *walker) text(b []byte) error {
 // binary writes what is bytes in Avro.
 func (w *walker) binary(n *node, b []byte) error {
 	var err error
-	switch n.kind {
+	switch n.kind { //nolint:exhaustive // others are not bytes
 	case kindDecimalBytes, kindDecimalFixed:
 		w.out, err = appendDecimal(w.out, b, n.scale)
 	case kindUUIDFixed:
@@ -283,8 +289,8 @@ func (w *walker) array(n *node) error {
 	return nil
 }
 
-// mapping writes a map by its keys, in the order of their bytes as they are
-// written: writers do not agree on any other. Of a key that is there twice, the
+// mapping writes a map by its keys, in the order of their bytes: writers do not
+// agree on any other. Of a key that is there twice, the
 // last counts, as it does for Avro's own readers.
 func (w *walker) mapping(n *node) error {
 	w.out = append(w.out, '{')
@@ -299,22 +305,20 @@ func (w *walker) mapping(n *node) error {
 			break
 		}
 		for ; count > 0; count-- {
-			m := member{key: len(w.out)}
-			key, err := w.sized()
-			if err != nil {
+			m := member{from: len(w.out)}
+			if m.key, err = w.sized(); err != nil {
 				return err
 			}
-			if err := w.text(key); err != nil {
+			if err := w.text(m.key); err != nil {
 				return err
 			}
-			m.keyEnd = len(w.out)
 			w.out = append(w.out, ':')
 			if err := w.value(n.nodes[0]); err != nil {
 				return err
 			}
 			m.end = len(w.out)
 			w.out = append(w.out, ',')
-			if k := len(w.members); k > first && slices.Compare(w.key(w.members[k-1]), w.key(m)) >= 0 {
+			if k := len(w.members); k > first && bytes.Compare(w.members[k-1].key, m.key) >= 0 {
 				sorted = false
 			}
 			w.members = append(w.members, m)
@@ -331,17 +335,15 @@ func (w *walker) mapping(n *node) error {
 	return nil
 }
 
-func (w *walker) key(m member) []byte { return w.out[m.key:m.keyEnd] }
-
 // sort writes the members, which begin at start, anew.
 func (w *walker) sort(members []member, start int) {
-	slices.SortStableFunc(members, func(a, b member) int { return slices.Compare(w.key(a), w.key(b)) })
+	slices.SortStableFunc(members, func(a, b member) int { return bytes.Compare(a.key, b.key) })
 	w.scratch = w.scratch[:0]
 	for i, m := range members {
-		if i+1 < len(members) && slices.Equal(w.key(m), w.key(members[i+1])) {
+		if i+1 < len(members) && bytes.Equal(m.key, members[i+1].key) {
 			continue
 		}
-		w.scratch = append(append(w.scratch, w.out[m.key:m.end]...), ',')
+		w.scratch = append(append(w.scratch, w.out[m.from:m.end]...), ',')
 	}
 	w.out = append(w.out[:start], w.scratch...)
 }

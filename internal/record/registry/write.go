@@ -115,7 +115,7 @@ func (w *walker) number(n *node) error {
 	if err != nil {
 		return err
 	}
-	switch n.kind {
+	switch n.kind { //nolint:exhaustive // others are no numbers
 	case kindDate:
 		w.out = append(w.out, '"')
 		w.out = appendDay(w.out, time.Unix(v*24*60*60, 0).UTC())
