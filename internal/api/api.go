@@ -57,6 +57,7 @@ func New(d Deps) (http.Handler, error) {
 	s.batches(api)
 	s.importers(api)
 	s.imports(api)
+	s.nodes(api)
 	s.info(api)
 	mux.HandleFunc("GET "+eventsPath, s.events)
 	describeEvents(api.OpenAPI())

@@ -45,6 +45,39 @@ func TestStreams(t *testing.T) {
 	s.refused(400, "POST", "/v1/streams", `{"name":"x","retention":{"maxAge":"soon"}}`)
 }
 
+func TestStreamsOnTopics(t *testing.T) {
+	w, _ := controltest.NewOverKafka(t)
+	s := newSiteOver(t, w)
+	var st apiv1.Stream
+	s.want(201, "POST", "/v1/streams", `{"name":"clicks"}`, &st)
+	if st.Topic == nil || *st.Topic != (apiv1.Topic{Name: "clicks", Values: "json", Invalid: "block", Repeats: "exact across nodes"}) || st.Partitions != 3 {
+		t.Errorf("created %+v", st)
+	}
+	st = apiv1.Stream{}
+	s.want(201, "POST", "/v1/streams", `{"name":"in","topic":"orders","values":"registry","invalid":"drop"}`, &st)
+	want := apiv1.Topic{Name: "orders", Adopted: true, Values: "registry", Invalid: "drop"}
+	if st.Topic == nil || *st.Topic != want || st.Partitions != 5 || st.StrmMeta || st.Retention != (apiv1.Retention{}) {
+		t.Errorf("adopted %+v", st)
+	}
+	st = apiv1.Stream{}
+	s.want(200, "PATCH", "/v1/streams/in", `{"invalid":"block"}`, &st)
+	want.Invalid = "block"
+	if st.Topic == nil || *st.Topic != want {
+		t.Errorf("changed to %+v", st.Topic)
+	}
+	st = apiv1.Stream{}
+	if s.want(200, "GET", "/v1/streams/in", nil, &st); st.Topic == nil || *st.Topic != want || len(st.Bounds) != 5 {
+		t.Errorf("shown as %+v", st)
+	}
+	s.refused(404, "POST", "/v1/streams", `{"name":"x","topic":"nope"}`)
+	s.refused(409, "POST", "/v1/streams", `{"name":"x","topic":"orders"}`)
+	s.refused(400, "POST", "/v1/streams", `{"name":"x","topic":"orders","values":"avro"}`)
+	s.refused(400, "POST", "/v1/streams", `{"name":"x","retention":{"maxBytes":5}}`)
+	if p := newSite(t).refused(400, "POST", "/v1/streams", `{"name":"x","topic":"orders"}`); !strings.Contains(p.Detail, "--log kafka://") {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestSources(t *testing.T) {
 	s := newSite(t)
 	s.want(201, "POST", "/v1/streams", apiv1.CreateStream{Name: "demo"}, nil)

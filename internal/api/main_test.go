@@ -38,8 +38,10 @@ type site struct {
 	stop   context.CancelFunc
 }
 
-func newSite(t *testing.T) *site {
-	s := &site{World: controltest.New(t), t: t, logged: &lockedBuffer{}}
+func newSite(t *testing.T) *site { return newSiteOver(t, controltest.New(t)) }
+
+func newSiteOver(t *testing.T, w *controltest.World) *site {
+	s := &site{World: w, t: t, logged: &lockedBuffer{}}
 	stopping, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	s.stop = stop

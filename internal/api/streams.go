@@ -50,6 +50,7 @@ func (s *server) streams(api huma.API) {
 			st, err := s.Control.CreateStream(ctx, control.NewStream{
 				Name: b.Name, Partitions: b.Partitions, StrmMeta: b.StrmMeta,
 				Description: b.Description, Tags: b.Tags, Retention: retention,
+				Topic: control.NewTopic{Adopt: b.Topic, Values: stream.Values(b.Values), Invalid: stream.Invalid(b.Invalid)},
 			})
 			return &body[apiv1.Stream]{showStream(st)}, err
 		})
@@ -74,6 +75,7 @@ func (s *server) streams(api huma.API) {
 			}
 			st, err := s.Control.UpdateStream(ctx, in.Stream, control.StreamChange{
 				StrmMeta: b.StrmMeta, Description: b.Description, Tags: b.Tags, Retention: retention,
+				Invalid: (*stream.Invalid)(b.Invalid),
 			})
 			return &body[apiv1.Stream]{showStream(st)}, err
 		})
@@ -115,6 +117,12 @@ func showStream(s stream.Stream) apiv1.Stream {
 	}
 	if s.Retention.MaxAge > 0 {
 		out.Retention.MaxAge = s.Retention.MaxAge.String()
+	}
+	if t := s.Topic; t.Name != "" {
+		out.Topic = &apiv1.Topic{Name: t.Name, Adopted: t.Adopted, Values: string(t.Values), Invalid: string(t.Invalid)}
+		if t.Values == stream.ValuesJSON {
+			out.Topic.Repeats = apiv1.ExactAcrossNodes
+		}
 	}
 	return out
 }

@@ -16,8 +16,8 @@ import (
 // databases both are nothing. TestQueriesUseIndexes watches it.
 const (
 	batchesOpen = `SELECT b.exporter_id, b.seq, e.stream_id, b.stream, b.sink, b.place, b.replay, b.reason, b.cut_at, b.output, b.encoder, b.state,
-		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at,
-		o.object_key, o.ranges, o.events, o.received_at, o.maybe_stored, o.stored, o.bytes, o.crc32
+		b.attempts, b.problem, b.blocked, b.next_retry_at, b.planned_at, b.attempted_at, b.done_at, b.claim,
+		o.object_key, o.ranges, o.events, o.estimated, o.received_at, o.maybe_stored, o.stored, o.bytes, o.crc32
 		FROM (SELECT * FROM batch WHERE `
 	batchesClose = `) b CROSS JOIN exporter e CROSS JOIN batch_object o
 		WHERE e.id = b.exporter_id AND o.exporter_id = b.exporter_id AND o.seq = b.seq ORDER BY +b.seq`
@@ -58,8 +58,8 @@ func scanBatch(row scanner) (b stream.Batch, o stream.Object, err error) {
 	var cut, retry, planned, attempted, done, received int64
 	var output, ranges string
 	err = row.Scan(&b.ExporterID, &b.Seq, &b.StreamID, &b.Stream, &b.Sink, &b.Place, &b.Replay, &b.Reason, &cut, &output, &b.Encoder, &b.State,
-		&b.Attempts, &b.Problem, &b.Blocked, &retry, &planned, &attempted, &done,
-		&o.Key, &ranges, &o.Events, &received, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
+		&b.Attempts, &b.Problem, &b.Blocked, &retry, &planned, &attempted, &done, &b.Claim,
+		&o.Key, &ranges, &o.Events, &o.Estimated, &received, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
 	if err != nil {
 		return b, o, err
 	}
@@ -86,10 +86,8 @@ func (db *DB) Unfinished(ctx context.Context, exporterID string) ([]stream.Batch
 
 // Batch returns the batch with this id, also of a deleted exporter.
 func (db *DB) Batch(ctx context.Context, id string) (stream.Batch, error) {
-	cut := max(strings.LastIndexByte(id, '-'), 0)
-	exporter := id[:cut]
-	seq, err := strconv.ParseInt(strings.TrimPrefix(id[cut:], "-"), 10, 64)
-	if err != nil || stream.BatchID(exporter, seq) != id {
+	exporter, seq, ok := splitBatchID(id)
+	if !ok {
 		return stream.Batch{}, problem.New(problem.NotFound, "there is no batch %q; ids have the form 1a2b3c4d-000001", id)
 	}
 	found, err := collect(ctx, db.read, sqlBatch, exporter, seq)
@@ -100,6 +98,14 @@ func (db *DB) Batch(ctx context.Context, id string) (stream.Batch, error) {
 		return stream.Batch{}, problem.New(problem.NotFound, "there is no batch %s", id)
 	}
 	return found[0], nil
+}
+
+// splitBatchID is the reverse of stream.BatchID.
+func splitBatchID(id string) (exporterID string, seq int64, ok bool) {
+	cut := max(strings.LastIndexByte(id, '-'), 0)
+	exporterID = id[:cut]
+	seq, err := strconv.ParseInt(strings.TrimPrefix(id[cut:], "-"), 10, 64)
+	return exporterID, seq, err == nil && stream.BatchID(exporterID, seq) == id
 }
 
 // StoredObject returns the object that the exporter has stored under a key in a

@@ -30,3 +30,15 @@ func (db *DB) configure(ctx context.Context, what string, f func(ctx context.Con
 		return f(ctx, t)
 	})
 }
+
+// Revision returns a number that rises with every change of streams, sources,
+// sinks, exporters and importers, in the transaction of the change. Whoever read
+// it before he read the configuration knows by it whether what he read is old.
+// It may rise without a change; it never stays with one.
+func (db *DB) Revision(ctx context.Context) (int64, error) {
+	n, _, err := one(ctx, db.read, scanInt, `SELECT value FROM counter WHERE name = 'configuration'`)
+	if err != nil {
+		return 0, db.fault(ctx, err, "read the revision of the configuration")
+	}
+	return n, nil
+}

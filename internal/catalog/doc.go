@@ -22,5 +22,10 @@
 // same kind, so after Unavailable read again before acting on it. An error of a
 // context always means that nothing has changed.
 //
+// Several processes may share a database that is made for it, and need not have
+// the same version: migrations only add, with defaults, so that a program of
+// the version before reads and writes on; one that cannot is refused, by the
+// floor that a migration puts into meta (schema_floor).
+//
 // All methods are safe for concurrent use.
 package catalog

@@ -66,3 +66,17 @@ func (db *DB) Exclusive(ctx context.Context, name string) (unlock func(), err er
 		db.locks.unlock(name)
 	}), nil
 }
+
+// Locker is a lock of a catalog by its name.
+type Locker struct {
+	db   *DB
+	name string
+}
+
+// Locker returns the lock of that name.
+func (db *DB) Locker(name string) Locker { return Locker{db, name} }
+
+// Lock is DB.Exclusive.
+func (l Locker) Lock(ctx context.Context) (unlock func(), err error) {
+	return l.db.Exclusive(ctx, l.name)
+}

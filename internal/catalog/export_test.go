@@ -12,6 +12,9 @@ var (
 
 	SQLWaitingFor = sqlWaitingFor
 	SQLReplay     = sqlReplay
+	SQLSpare      = sqlSpare
+	SQLRelease    = sqlRelease
+	SQLClaimed    = sqlClaimed
 
 	SQLTakenEntries    = sqlTakenEntries
 	SQLKnownVersion    = sqlKnownVersion
@@ -41,3 +44,9 @@ var (
 
 // Text is the SQL of a page of batches.
 func (q BatchQuery) Text(exporterID string) (string, []any) { return q.text(exporterID) }
+
+// Tables for the test that none is forgotten when a catalog moves.
+var (
+	CopiedTables = copiedTables
+	NameTables   = nameTables
+)

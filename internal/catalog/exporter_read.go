@@ -9,16 +9,20 @@ import (
 	"strm/internal/stream"
 )
 
-const selectExporter = `SELECT e.id, e.name, s.name, e.stream_id, e.sink, e.cut_interval, e.cut_offset, e.cut_bytes, e.cut_packed, e.cut_events, e.output, e.paused,
-	e.test_id, e.start_at, e.next_at, e.last_seq, e.from_start, e.created_at, e.updated_at
-	FROM exporter e JOIN stream s ON s.id = e.stream_id`
+const exporterColumns = `e.id, e.name, s.name, e.stream_id, e.sink, e.cut_interval, e.cut_offset, e.cut_bytes, e.cut_packed, e.cut_events, e.output, e.paused,
+	e.test_id, e.start_at, e.next_at, e.last_seq, e.from_start, e.created_at, e.updated_at`
 
-func scanExporter(row scanner) (stream.Exporter, error) {
+const selectExporter = `SELECT ` + exporterColumns + ` FROM exporter e JOIN stream s ON s.id = e.stream_id`
+
+// scanExporter reads the columns of selectExporter, and those that follow them into more.
+func scanExporter(row scanner) (stream.Exporter, error) { return scanExporterAnd(row) }
+
+func scanExporterAnd(row scanner, more ...any) (stream.Exporter, error) {
 	var e stream.Exporter
 	var interval, offset, created, updated int64
 	var output, start, next string
-	err := row.Scan(&e.ID, &e.Name, &e.Stream, &e.StreamID, &e.Sink, &interval, &offset, &e.Cut.MaxBytes, &e.Cut.MaxPacked, &e.Cut.MaxEvents, &output, &e.Paused,
-		&e.TestID, &start, &next, &e.LastSeq, &e.FromStart, &created, &updated)
+	err := row.Scan(append([]any{&e.ID, &e.Name, &e.Stream, &e.StreamID, &e.Sink, &interval, &offset, &e.Cut.MaxBytes, &e.Cut.MaxPacked, &e.Cut.MaxEvents, &output, &e.Paused,
+		&e.TestID, &start, &next, &e.LastSeq, &e.FromStart, &created, &updated}, more...)...)
 	if err != nil {
 		return e, err
 	}

@@ -33,7 +33,7 @@ func (db *DB) CreateExporter(ctx context.Context, e stream.Exporter) error {
 	if e.UpdatedAt.IsZero() {
 		e.UpdatedAt = e.CreatedAt
 	}
-	return db.change(ctx, "create batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create batch exporter "+e.Name, func(ctx context.Context, t tx) error {
 		of, err := t.stream(ctx, e.StreamID, e.Stream)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 	if e.UpdatedAt.IsZero() {
 		e.UpdatedAt = time.Now()
 	}
-	return db.change(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update batch exporter "+e.Name, func(ctx context.Context, t tx) error {
 		if _, err := t.sink(ctx, e.Sink); err != nil {
 			return err
 		}
@@ -101,13 +101,17 @@ func (db *DB) UpdateExporter(ctx context.Context, e stream.Exporter) error {
 // its name and their keys are free again. Its row and its batches stay for
 // Batch, Batches and EachBatch.
 func (db *DB) DeleteExporter(ctx context.Context, id string) error {
-	return db.change(ctx, "delete batch exporter "+id, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "delete batch exporter "+id, func(ctx context.Context, t tx) error {
 		return t.deleteExporter(ctx, id, time.Now())
 	})
 }
 
 func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error {
-	// First the exporter: from here on no plan of it can be made.
+	// Its batches first, in the order in which one that becomes done locks the two.
+	if _, err := list(ctx, t, scanInt, sqlOpenBatches+t.db.dialect.Lock, id); err != nil {
+		return err
+	}
+	// Then the exporter: from here on no plan of it can be made.
 	n, err := t.exec(ctx, `UPDATE exporter SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, micros(now), id)
 	if err != nil {
 		return err
@@ -115,7 +119,7 @@ func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error 
 	if n == 0 {
 		return noExporter(id)
 	}
-	_, err = t.abandon(ctx, `exporter_id = $1 AND state IN ('planned', 'attempted')`, id)
+	_, err = t.abandon(ctx, id, `exporter_id = $1 AND state IN ('planned', 'attempted')`, id)
 	return err
 }
 
@@ -125,7 +129,11 @@ func (t tx) deleteExporter(ctx context.Context, id string, now time.Time) error 
 // harmless. Kind NotFound if the exporter is not there or has no such replay.
 func (db *DB) AbandonReplay(ctx context.Context, exporterID, replayID string) (int64, error) {
 	var n int64
-	err := db.change(ctx, "abandon replay "+replayID, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "abandon replay "+replayID, func(ctx context.Context, t tx) error {
+		n = 0
+		if _, err := list(ctx, t, scanInt, sqlOpenBatches+db.dialect.Lock, exporterID); err != nil {
+			return err
+		}
 		known, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE id = $1 AND deleted_at = 0`+db.dialect.Lock, exporterID)
 		if err != nil {
 			return err
@@ -140,7 +148,7 @@ func (db *DB) AbandonReplay(ctx context.Context, exporterID, replayID string) (i
 		if !planned {
 			return problem.New(problem.NotFound, `batch exporter %s has no replay %q; "strm list batches" shows the replays of its batches`, exporterID, replayID)
 		}
-		n, err = t.abandon(ctx, `exporter_id = $1 AND replay <> '' AND replay = $2 AND state IN ('planned', 'attempted')`, exporterID, replayID)
+		n, err = t.abandon(ctx, exporterID, `exporter_id = $1 AND replay <> '' AND replay = $2 AND state IN ('planned', 'attempted')`, exporterID, replayID)
 		return err
 	})
 	return n, err
@@ -148,12 +156,21 @@ func (db *DB) AbandonReplay(ctx context.Context, exporterID, replayID string) (i
 
 const sqlReplay = `SELECT seq FROM batch WHERE exporter_id = $1 AND replay <> '' AND replay = $2 LIMIT 1`
 
-// abandon gives up the unfinished batches that the condition chooses. Their
-// keys are freed; where they were to go stays in the ledger.
-func (t tx) abandon(ctx context.Context, where string, args ...any) (int64, error) {
-	_, err := t.exec(ctx, `UPDATE batch_object SET bucket = '' WHERE exporter_id = $1 AND seq IN (SELECT seq FROM batch WHERE `+where+`)`, args...)
+const sqlOpenBatches = `SELECT seq FROM batch WHERE exporter_id = $1 AND state IN ('planned', 'attempted') ORDER BY seq`
+
+// abandon gives up the unfinished batches of an exporter that the condition
+// chooses. Their keys are freed; where they were to go stays in the ledger.
+func (t tx) abandon(ctx context.Context, exporterID, where string, args ...any) (int64, error) {
+	// The batches first: which of them another transaction has finished
+	// meanwhile is known once they are ours, and those keep their keys.
+	seqs, err := list(ctx, t, scanInt, `UPDATE batch SET state = 'abandoned', next_retry_at = 0 WHERE `+where+` RETURNING seq`, args...)
 	if err != nil {
 		return 0, err
 	}
-	return t.exec(ctx, `UPDATE batch SET state = 'abandoned', next_retry_at = 0 WHERE `+where, args...)
+	for _, seq := range seqs {
+		if _, err := t.exec(ctx, `UPDATE batch_object SET bucket = '' WHERE exporter_id = $1 AND seq = $2`, exporterID, seq); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(seqs)), nil
 }

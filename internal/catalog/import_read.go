@@ -22,13 +22,13 @@ type ImportQuery struct {
 
 const (
 	sqlImporterIDs = `SELECT id FROM importer WHERE $1 = '' OR id = $1`
-	sqlImportPage  = selectImport + ` WHERE f.importer_id = $1 AND f.state = $2 AND ($3 = 0 OR f.id < $3) ORDER BY f.id DESC LIMIT $4`
+	sqlImportPage  = selectImport + ` WHERE f.importer_id = $1 AND f.state = $2 AND (CAST($3 AS BIGINT) = 0 OR f.id < $3) ORDER BY f.id DESC LIMIT $4`
 	// The ids come out of the index alone, so that only a page of rows is read.
 	sqlImportKeys = selectImport + ` WHERE f.id IN (SELECT id FROM import_file WHERE importer_id = $1 AND object_key >= $2 AND object_key < $3
-		AND ($4 = 0 OR id < $4) ORDER BY id DESC LIMIT $5) ORDER BY f.id DESC`
+		AND (CAST($4 AS BIGINT) = 0 OR id < $4) ORDER BY id DESC LIMIT $5) ORDER BY f.id DESC`
 	// With a state, where most files do not match: the few in it are looked through.
 	sqlImportKeysIn = selectImport + ` WHERE f.id IN (SELECT id FROM import_file WHERE importer_id = $1 AND object_key >= $2 AND object_key < $3
-		AND ($4 = 0 OR id < $4) AND state = $6 ORDER BY id DESC LIMIT $5) ORDER BY f.id DESC`
+		AND (CAST($4 AS BIGINT) = 0 OR id < $4) AND state = $6 ORDER BY id DESC LIMIT $5) ORDER BY f.id DESC`
 )
 
 var importStates = []stream.ImportState{stream.ImportNoticed, stream.ImportRunning, stream.ImportDone, stream.ImportAbandoned}

@@ -60,7 +60,7 @@ func (db *DB) CreateImporter(ctx context.Context, i stream.Importer) error {
 	if i.UpdatedAt.IsZero() {
 		i.UpdatedAt = i.CreatedAt
 	}
-	return db.change(ctx, "create batch importer "+i.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create batch importer "+i.Name, func(ctx context.Context, t tx) error {
 		of, err := t.stream(ctx, i.StreamID, i.Stream)
 		if err != nil {
 			return err
@@ -90,7 +90,10 @@ func importerTexts(i *stream.Importer) (environments, suffixes string, err error
 	return environments, suffixes, nil
 }
 
-const sqlTryAgain = `UPDATE import_file SET next_try_at = 0 WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0`
+const (
+	sqlTryLater = `SELECT id FROM import_file WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0 ORDER BY id`
+	sqlTryAgain = `UPDATE import_file SET next_try_at = 0 WHERE importer_id = $1 AND state IN ('noticed', 'running') AND next_try_at > 0`
+)
 
 // UpdateImporter stores Sink, Environments, Prefix, Suffixes, StatusPrefix,
 // TopicARN, QueueURL, ListEvery, ReportEvery and Paused of the importer with
@@ -107,7 +110,13 @@ func (db *DB) UpdateImporter(ctx context.Context, i stream.Importer) error {
 	if i.UpdatedAt.IsZero() {
 		i.UpdatedAt = time.Now()
 	}
-	return db.change(ctx, "update batch importer "+i.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update batch importer "+i.Name, func(ctx context.Context, t tx) error {
+		// The files before their importer, as where one is finished.
+		if lock := db.dialect.Lock; lock != "" {
+			if _, err := list(ctx, t, scanInt, sqlTryLater+lock, i.ID); err != nil {
+				return err
+			}
+		}
 		old, err := t.importer(ctx, i.ID)
 		if err != nil {
 			return err
@@ -157,7 +166,7 @@ const sqlImporterWaits = `SELECT (SELECT count(*) FROM import_file WHERE importe
 // nothing more. Its row, its imports and their entries stay; what is not done
 // still ends, and is reported. Deleting it twice gets kind NotFound.
 func (db *DB) DeleteImporter(ctx context.Context, id string) error {
-	return db.change(ctx, "delete batch importer "+id, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "delete batch importer "+id, func(ctx context.Context, t tx) error {
 		return t.deleteImporter(ctx, id, time.Now())
 	})
 }
@@ -254,7 +263,7 @@ func (db *DB) SetTested(ctx context.Context, importerID string, at time.Time, bu
 // SetImporterProblem stores what keeps an importer from noticing files; "" when
 // nothing does.
 func (db *DB) SetImporterProblem(ctx context.Context, importerID, why string) error {
-	return db.setImporter(ctx, importerID, `UPDATE importer SET problem = $2 WHERE id = $1 AND deleted_at = 0`, why)
+	return db.setImporter(ctx, importerID, `UPDATE importer SET problem = $2 WHERE id = $1 AND deleted_at = 0`, prose(why))
 }
 
 // SetListed stores the end of a whole listing.

@@ -3,19 +3,13 @@ package catalog
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
-	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
 
 	"strm/internal/problem"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Dialect is what differs between databases.
 type Dialect struct {
@@ -67,7 +61,8 @@ type DB struct {
 
 // Open brings the schema up to date and returns the database, which owns both
 // pools from then on, also when Open fails. A schema newer than this program
-// is refused with kind Conflict and not touched.
+// is used as it is if its floor allows (see migrate); otherwise it is refused
+// with kind Conflict. Neither is touched.
 func Open(ctx context.Context, write, read *sql.DB, d Dialect) (*DB, error) {
 	db := &DB{write: write, read: read, dialect: d, hot: map[string]*sql.Stmt{}}
 	if err := db.open(ctx); err != nil {
@@ -83,41 +78,15 @@ func (db *DB) open(ctx context.Context) error {
 	if err := db.install(ctx); err != nil {
 		return err
 	}
+	if db.dialect.Caches {
+		return nil
+	}
 	for _, q := range hotStatements {
-		s, err := db.write.PrepareContext(ctx, q) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
+		s, err := db.write.PrepareContext(ctx, db.text(q)) //nolint:sqlclosecheck // kept in hot; DB.Close closes it
 		if err != nil {
 			return db.fault(ctx, err, "prepare the ledger's statements")
 		}
 		db.hot[q] = s
-	}
-	return nil
-}
-
-// migrate applies each pending migration in a transaction of its own. A crash
-// between two leaves a whole older schema; the next Open goes on from there.
-func (db *DB) migrate(ctx context.Context) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(db.dialect.Goose, db.write, dir,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	have, know, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if have > know {
-		return problem.New(problem.Conflict, "the catalog has schema version %d, this strm knows versions up to %d: "+
-			"a newer strm has used it; run that version or a later one, or restore the backup made before the upgrade", have, know)
-	}
-	if have == know {
-		return nil
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate from version %d to %d: %w", have, know, err)
 	}
 	return nil
 }

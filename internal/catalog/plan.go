@@ -14,18 +14,18 @@ const (
 	sqlPlanBegin = `UPDATE exporter SET last_seq = $1 WHERE id = $2 AND last_seq = $3 AND deleted_at = 0
 		RETURNING next_at, stream_id, sink`
 	sqlPlanNext    = `UPDATE exporter SET next_at = $1 WHERE id = $2`
-	sqlPlanSink    = `SELECT sink_type, endpoint, bucket FROM sink WHERE name = $1`
+	sqlPlace       = `SELECT sink_type, endpoint, bucket FROM sink WHERE name = $1`
 	sqlInsertBatch = `INSERT INTO batch (exporter_id, seq, stream, sink, place, replay, reason, cut_at, output, encoder, state,
 			attempts, problem, blocked, next_retry_at, planned_at, attempted_at, done_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', 0, $11, $12, $13, $14, 0, 0)`
 	sqlInsertObject = `INSERT INTO batch_object (exporter_id, seq, num, bucket, object_key, ranges, events,
-			received_at, maybe_stored, stored, bytes, crc32)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, FALSE, 0, 0)`
+			received_at, estimated, maybe_stored, stored, bytes, crc32)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, FALSE, 0, 0)`
 )
 
 // hotStatements are what a batch or a file costs; they are prepared once.
-var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlanSink, sqlInsertBatch, sqlInsertObject,
-	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlDoneExport, sqlDoneReplay,
+var hotStatements = []string{sqlPlanBegin, sqlPlanNext, sqlPlace, sqlInsertBatch, sqlInsertObject,
+	sqlSaveBatch, sqlSaveObject, sqlSavedObjects, sqlClaim, sqlDoneExport, sqlDoneReplay,
 	sqlCount, sqlKnownVersion, sqlKnownTime, sqlNotice, sqlSaveImport, sqlBeginImport, sqlFinishImport, sqlInsertEntry, sqlDoneImport, sqlInReport}
 
 // Plan stores new batches of one exporter and its position after them, in one
@@ -195,16 +195,19 @@ func (t tx) beginPlan(ctx context.Context, batches []stream.Batch) (planned, err
 	if !ok {
 		return at, t.planConflict(ctx, first)
 	}
-	place, ok, err := one(ctx, t, func(row scanner) (string, error) {
-		var s stream.Sink
-		err := row.Scan(&s.Type, &s.Endpoint, &s.Bucket)
-		return s.Place(), err
-	}, sqlPlanSink, at.sink)
+	// The sink itself is not locked: who points it elsewhere waits for its exporters.
+	place, ok, err := one(ctx, t, scanPlace, sqlPlace, at.sink)
 	if err == nil && !ok {
 		err = noSink(at.sink)
 	}
 	at.place = place
 	return at, err
+}
+
+func scanPlace(row scanner) (string, error) {
+	var s stream.Sink
+	err := row.Scan(&s.Type, &s.Endpoint, &s.Bucket)
+	return s.Place(), err
 }
 
 func (t tx) planConflict(ctx context.Context, first *stream.Batch) error {
@@ -229,13 +232,13 @@ func (t tx) storePlan(ctx context.Context, b *stream.Batch, place string) error 
 		return badPlan(b, "has settings that cannot be stored: %v", err)
 	}
 	_, err = t.exec(ctx, sqlInsertBatch, b.ExporterID, b.Seq, b.Stream, b.Sink, place, b.Replay, string(b.Reason), micros(b.CutAt), output, b.Encoder,
-		b.Problem, b.Blocked, micros(b.NextRetryAt), micros(b.PlannedAt))
+		prose(b.Problem), b.Blocked, micros(b.NextRetryAt), micros(b.PlannedAt))
 	if err != nil {
 		return err
 	}
 	for i := range b.Objects {
 		o := &b.Objects[i]
-		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events, micros(o.Received))
+		_, err := t.exec(ctx, sqlInsertObject, b.ExporterID, b.Seq, int64(i), place, o.Key, encodeRanges(o.Ranges), o.Events, micros(o.Received), o.Estimated)
 		if err != nil && t.db.dialect.Duplicate(err) {
 			return keyTaken(o.Key)
 		}

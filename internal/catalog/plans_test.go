@@ -50,13 +50,16 @@ func TestQueriesUseIndexes(t *testing.T) {
 		{"held ranges", "batch_unfinished", catalog.SQLHeldRanges, []any{"s"}},
 		{"waiting for a sink", "batch_unfinished", catalog.SQLWaitingFor, []any{"s"}},
 		{"a replay", "batch_replay", catalog.SQLReplay, []any{"e", "r"}},
+		{"spare batches", "batch_unfinished", catalog.SQLSpare, []any{10}},
+		{"what a node has", "batch_claimed", catalog.SQLRelease, []any{"n"}},
+		{"who works for an exporter", "batch_claimed", catalog.SQLClaimed, []any{"e"}},
 		{"entries taken", "import_file_known", catalog.SQLTakenEntries, []any{1}},
 		{"known version", "import_file_identity", catalog.SQLKnownVersion, []any{"i", "k", "v"}},
 		{"known time", "import_file_known", catalog.SQLKnownTime, []any{"i", "k", 1, 2, "e"}},
 		{"known file", "import_file_known", catalog.SQLKnown, []any{"i", "k", "v", 1, 2, "e"}},
 		{"importers with files to do", "import_file_page", catalog.SQLWorking, nil},
-		{"due imports, new", "import_file_open", catalog.SQLDueNew, []any{"i", 10}},
-		{"due imports, again", "import_file_open", catalog.SQLDueAgain, []any{"i", 1, 10}},
+		{"due imports, new", "import_file_open", catalog.SQLDueNew, []any{"i", 10, "n"}},
+		{"due imports, again", "import_file_open", catalog.SQLDueAgain, []any{"i", 1, 10, "n"}},
 		{"due imports, later", "import_file_open", catalog.SQLDueLater, []any{"i", 1}},
 		{"deleted importers", "import_file_page", catalog.SQLDeletedImporter, nil},
 		{"files that wait", "import_file_unreported", catalog.SQLImporterWaits, []any{"i"}},
@@ -85,7 +88,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		queries = append(queries, query{"page by " + index, index, text, args})
 	}
 	for _, q := range queries {
-		plan := explain(t, raw, q.text, q.args)
+		plan := explain(t, raw, strings.ReplaceAll(q.text, "{now}", "0"), q.args)
 		if !strings.Contains(plan, q.index) {
 			t.Errorf("%s does not use %s:\n%s", q.name, q.index, plan)
 		}

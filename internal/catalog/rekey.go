@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	sqlRekeyBatch = `UPDATE batch SET cut_at = $1 WHERE exporter_id = $2 AND seq = $3 AND state IN ('planned', 'attempted')`
+	sqlRekeyBatch = `UPDATE batch SET cut_at = $1 WHERE exporter_id = $2 AND seq = $3 AND claim = $4 AND state IN ('planned', 'attempted')`
 	// maybe_stored was of the older key.
 	sqlRekeyObject = `UPDATE batch_object SET object_key = $1, maybe_stored = FALSE WHERE exporter_id = $2 AND seq = $3 AND num = $4`
 )
@@ -18,8 +18,8 @@ const (
 // nothing is in the bucket: the caller knows that no attempt may have stored an
 // object, and says so with MaybeStored, which is false afterwards.
 //
-// Kind Conflict, and no change, if the stored batch is done or abandoned, or a
-// key is taken: then a *stream.KeyTakenError is in the chain. Kind NotFound if
+// Kind Conflict, and no change, if the stored batch is done or abandoned, was claimed
+// anew since b.Claim (*stream.ClaimLostError), or a key is taken: then a *stream.KeyTakenError is in the chain. Kind NotFound if
 // there is no such batch, Internal if an object of it is stored, or may be. If
 // an answer is lost, Batch tells which keys it has; a Save with others is refused.
 func (db *DB) Rekey(ctx context.Context, b *stream.Batch) error {
@@ -29,7 +29,7 @@ func (db *DB) Rekey(ctx context.Context, b *stream.Batch) error {
 		}
 	}
 	return db.change(ctx, "name batch "+b.ID+" anew", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlRekeyBatch, micros(b.CutAt), b.ExporterID, b.Seq)
+		n, err := t.exec(ctx, sqlRekeyBatch, micros(b.CutAt), b.ExporterID, b.Seq, b.Claim)
 		if err != nil {
 			return err
 		}

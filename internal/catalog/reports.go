@@ -13,12 +13,12 @@ import (
 // noReport is the report_id of an import that no report will hold.
 const noReport = -1
 
-const selectReport = `SELECT id, place, status_prefix, sink, named_at, state, maybe_stored, attempts, problem, next_try_at, done_at FROM report`
+const selectReport = `SELECT id, place, status_prefix, sink, named_at, state, maybe_stored, attempts, problem, next_try_at, done_at, owner FROM report`
 
 func scanReport(row scanner) (stream.Report, error) {
 	var r stream.Report
 	var at, next, done int64
-	err := row.Scan(&r.ID, &r.Place, &r.StatusPrefix, &r.Sink, &at, &r.State, &r.MaybeStored, &r.Attempts, &r.Problem, &next, &done)
+	err := row.Scan(&r.ID, &r.Place, &r.StatusPrefix, &r.Sink, &at, &r.State, &r.MaybeStored, &r.Attempts, &r.Problem, &next, &done, &r.Owner)
 	r.At, r.NextTryAt, r.DoneAt = instant(at), instant(next), instant(done)
 	return r, err
 }
@@ -131,13 +131,16 @@ func (t tx) fillReport(ctx context.Context, r *stream.Report, of []reporting, ma
 		files = append(files, some...)
 	}
 	slices.SortFunc(files, func(a, b unreported) int { return cmp.Or(cmp.Compare(a.doneAt, b.doneAt), cmp.Compare(a.id, b.id)) })
-	for _, f := range files[:min(len(files), maxFiles)] {
+	files = files[:min(len(files), maxFiles)]
+	// In the order in which others lock them.
+	slices.SortFunc(files, func(a, b unreported) int { return cmp.Compare(a.id, b.id) })
+	for _, f := range files {
 		n, err := t.exec(ctx, sqlInReport, r.ID, f.id)
 		if err != nil {
 			return err
 		}
 		if n != 1 {
-			return problem.New(problem.Busy, "another report took import %d meanwhile", f.id)
+			return again{problem.New(problem.Busy, "import %d was taken or given up meanwhile", f.id)}
 		}
 	}
 	return nil
@@ -178,8 +181,8 @@ type ReportQuery struct {
 }
 
 const (
-	sqlReports   = selectReport + ` WHERE ($1 = '' OR state = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
-	sqlReportsOf = selectReport + ` WHERE place = $4 AND status_prefix = $5 AND ($1 = '' OR state = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
+	sqlReports   = selectReport + ` WHERE ($1 = '' OR state = $1) AND (CAST($2 AS BIGINT) = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
+	sqlReportsOf = selectReport + ` WHERE place = $4 AND status_prefix = $5 AND ($1 = '' OR state = $1) AND (CAST($2 AS BIGINT) = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
 )
 
 // Reports returns the reports that the query chooses, newest first.
@@ -229,20 +232,48 @@ func (db *DB) ReportEntries(ctx context.Context, reportID int64) ([]stream.Repor
 	return all, nil
 }
 
-const sqlSaveReport = `UPDATE report SET named_at = $2, state = $3, maybe_stored = $4, attempts = $5, problem = $6, next_try_at = $7, done_at = $8
-	WHERE id = $1 AND state = 'planned'`
+// As with files, each attempt has a number of its own: whoever speaks of another than
+// the newest is refused, so that what a node says after it was overtaken never undoes
+// what its successor has noted, MaybeStored above all.
+const sqlSaveReport = `UPDATE report SET named_at = $2, state = $3, maybe_stored = $4, problem = $6, next_try_at = $7, done_at = $8,
+	owner = CASE WHEN CAST($7 AS BIGINT) > 0 OR CAST($8 AS BIGINT) > 0 THEN '' ELSE owner END
+	WHERE id = $1 AND state = 'planned' AND attempts = $5`
 
-// SaveReport stores At, State, MaybeStored, Attempts, Problem, NextTryAt and
-// DoneAt. Saving a report done that is done changes nothing. Kind Conflict, and
-// no change, if another report of the place and prefix has that millisecond, or
-// if this one is done or abandoned; NotFound if there is none.
+var sqlBeginReport = `UPDATE report SET attempts = $2, owner = $3 WHERE id = $1 AND state = 'planned' AND attempts = $2 - 1 AND ` + notOthers("owner", "$3")
+
+// BeginReport counts an attempt at a report and makes r.Owner the one that works on
+// it, if r is the report as it stands but for that attempt. Otherwise ok is false, and nothing
+// changes: it is done or abandoned, r is out of date, or a live node other than r.Owner is at
+// work. It returns the report as the earlier attempts have left it: one that was
+// overtaken may have noted something after r was read. If the answer is lost, r is out of date.
+func (db *DB) BeginReport(ctx context.Context, r stream.Report) (begun stream.Report, ok bool, err error) {
+	err = db.change(ctx, "begin a status report", func(ctx context.Context, t tx) error {
+		begun, ok = stream.Report{}, false
+		n, err := t.exec(ctx, sqlBeginReport, r.ID, int64(r.Attempts), r.Owner)
+		if err != nil || n == 0 {
+			return err
+		}
+		begun, ok, err = one(ctx, t, scanReport, selectReport+` WHERE id = $1`, r.ID)
+		return err
+	})
+	if err != nil {
+		return stream.Report{}, false, err
+	}
+	return begun, ok, nil
+}
+
+// SaveReport stores At, State, MaybeStored, Problem, NextTryAt and DoneAt of the
+// attempt with the number r.Attempts, which is over once there is a time to try again, or it
+// is done. Saving a report done that is done changes nothing. Kind Conflict, and
+// no change, if another report of the place and prefix has that millisecond, if
+// this one is done or abandoned, or if another attempt has begun since; NotFound if there is none.
 func (db *DB) SaveReport(ctx context.Context, r stream.Report) error {
 	if r.State != stream.ReportPlanned && r.State != stream.ReportDone {
 		return problem.New(problem.Internal, "report %d cannot be saved as %q", r.ID, r.State)
 	}
 	at := r.At.Truncate(time.Millisecond)
 	return db.change(ctx, "save a status report", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlSaveReport, r.ID, micros(at), string(r.State), r.MaybeStored, int64(r.Attempts), r.Problem,
+		n, err := t.exec(ctx, sqlSaveReport, r.ID, micros(at), string(r.State), r.MaybeStored, int64(r.Attempts), prose(r.Problem),
 			micros(r.NextTryAt), micros(r.DoneAt))
 		switch {
 		case err != nil && t.db.dialect.Duplicate(err):
@@ -256,6 +287,8 @@ func (db *DB) SaveReport(ctx context.Context, r stream.Report) error {
 			return err
 		case !ok:
 			return problem.New(problem.NotFound, "there is no status report %d", r.ID)
+		case stream.ReportState(state) == stream.ReportPlanned:
+			return problem.New(problem.Conflict, "status report %d: %w", r.ID, errOvertaken)
 		case stream.ReportState(state) == stream.ReportDone && r.State == stream.ReportDone:
 			return nil
 		}

@@ -9,11 +9,13 @@ import (
 
 const (
 	// A batch that was attempted does not become merely planned again.
-	sqlSaveBatch = `UPDATE batch SET state = $1, attempts = $2, problem = $3, blocked = $4, next_retry_at = $5, attempted_at = $6, done_at = $7
-		WHERE exporter_id = $8 AND seq = $9 AND (state = 'planned' OR state = 'attempted' AND $1 <> 'planned')`
-	sqlSavedObjects = `SELECT object_key, maybe_stored, stored, bytes, crc32 FROM batch_object
+	sqlSaveBatch = `UPDATE batch SET state = $1, attempts = $2, problem = $3, blocked = $4, next_retry_at = $5, attempted_at = $6, done_at = $7,
+			owner = CASE WHEN CAST($10 AS BOOLEAN) THEN '' ELSE owner END
+		WHERE exporter_id = $8 AND seq = $9 AND claim = $11 AND (state = 'planned' OR state = 'attempted' AND $1 <> 'planned')`
+	sqlSavedObjects = `SELECT object_key, events, estimated, maybe_stored, stored, bytes, crc32 FROM batch_object
 		WHERE exporter_id = $1 AND seq = $2 ORDER BY num`
-	sqlSaveObject = `UPDATE batch_object SET maybe_stored = $1, stored = $2, bytes = $3, crc32 = $4
+	sqlSaveObject = `UPDATE batch_object SET maybe_stored = $1, stored = $2, bytes = $3, crc32 = $4,
+			events = $8, estimated = $9
 		WHERE exporter_id = $5 AND seq = $6 AND num = $7`
 	sqlDoneExport = `UPDATE exporter SET done_batches = done_batches + 1, done_events = done_events + $1, done_bytes = done_bytes + $2,
 		last_done_at = CASE WHEN last_done_at < $3 THEN $3 ELSE last_done_at END WHERE id = $4`
@@ -23,7 +25,12 @@ const (
 
 // Save stores what changes in a batch: State, Attempts, Problem, Blocked,
 // NextRetryAt, AttemptedAt, DoneAt, and of each object MaybeStored, Stored,
-// Bytes and CRC32. Everything else of b is ignored.
+// Bytes and CRC32, and its Events when they were Estimated and now are not. Everything
+// else of b is ignored.
+//
+// Kind Conflict, and no change, if the batch was claimed anew since b.Claim: then a
+// *stream.ClaimLostError is in the chain. A Save that ends a round, as b is done or has a
+// NextRetryAt, gives the claim up.
 //
 // Kind Conflict, and no change, if the stored batch is done or abandoned; so
 // repeating a Save of a done batch whose answer was lost gets Conflict, and
@@ -36,8 +43,9 @@ func (db *DB) Save(ctx context.Context, b *stream.Batch) error {
 		return err
 	}
 	return db.change(ctx, "save batch "+b.ID, func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, sqlSaveBatch, string(b.State), int64(b.Attempts), b.Problem, b.Blocked,
-			micros(b.NextRetryAt), micros(b.AttemptedAt), micros(b.DoneAt), b.ExporterID, b.Seq)
+		n, err := t.exec(ctx, sqlSaveBatch, string(b.State), int64(b.Attempts), prose(b.Problem), b.Blocked,
+			micros(b.NextRetryAt), micros(b.AttemptedAt), micros(b.DoneAt), b.ExporterID, b.Seq,
+			b.State == stream.BatchDone || !b.NextRetryAt.IsZero(), b.Claim)
 		if err != nil {
 			return err
 		}
@@ -65,26 +73,39 @@ func checkSave(b *stream.Batch) error {
 		if !b.Objects[i].Stored {
 			return problem.New(problem.Internal, "batch %s cannot be done: object %s is not stored", b.ID, b.Objects[i].Key)
 		}
+		if b.Objects[i].Estimated {
+			return problem.New(problem.Internal, "batch %s cannot be done: the events of object %s were not counted", b.ID, b.Objects[i].Key)
+		}
 	}
 	return nil
 }
 
+// saveConflict says why a batch could not be changed.
 func (t tx) saveConflict(ctx context.Context, b *stream.Batch) error {
-	state, ok, err := one(ctx, t, scanText, `SELECT state FROM batch WHERE exporter_id = $1 AND seq = $2`, b.ExporterID, b.Seq)
+	type standing struct {
+		state string
+		claim int64
+	}
+	is, ok, err := one(ctx, t, func(row scanner) (s standing, err error) {
+		err = row.Scan(&s.state, &s.claim)
+		return s, err
+	}, `SELECT state, claim FROM batch WHERE exporter_id = $1 AND seq = $2`, b.ExporterID, b.Seq)
 	switch {
 	case err != nil:
 		return err
 	case !ok:
 		return problem.New(problem.NotFound, "there is no batch %s", b.ID)
-	case stream.BatchState(state).Unfinished():
-		return problem.New(problem.Internal, "batch %s is %s and cannot be %s again", b.ID, state, b.State)
+	case is.claim != b.Claim:
+		return problem.New(problem.Conflict, "%w", &stream.ClaimLostError{Batch: b.ID})
+	case stream.BatchState(is.state).Unfinished():
+		return problem.New(problem.Internal, "batch %s is %s and cannot be %s again", b.ID, is.state, b.State)
 	}
-	return problem.New(problem.Conflict, "batch %s is %s and cannot change", b.ID, state)
+	return problem.New(problem.Conflict, "batch %s is %s and cannot change", b.ID, is.state)
 }
 
 func scanSaved(row scanner) (stream.Object, error) {
 	var o stream.Object
-	err := row.Scan(&o.Key, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
+	err := row.Scan(&o.Key, &o.Events, &o.Estimated, &o.MaybeStored, &o.Stored, &o.Bytes, &o.CRC32)
 	return o, err
 }
 
@@ -105,13 +126,30 @@ func (t tx) saveObjects(ctx context.Context, b *stream.Batch) error {
 		if was.Stored && !is.Stored {
 			return problem.New(problem.Internal, "batch %s: object %s is stored and cannot be saved as not stored", b.ID, is.Key)
 		}
-		if was.MaybeStored == is.MaybeStored && was.Stored == is.Stored && was.Bytes == is.Bytes && was.CRC32 == is.CRC32 {
+		if err := checkCount(b.ID, was, is); err != nil {
+			return err
+		}
+		if was.Estimated == is.Estimated && was.MaybeStored == is.MaybeStored && was.Stored == is.Stored && was.Bytes == is.Bytes && was.CRC32 == is.CRC32 {
 			continue
 		}
-		_, err := t.exec(ctx, sqlSaveObject, is.MaybeStored, is.Stored, is.Bytes, int64(is.CRC32), b.ExporterID, b.Seq, int64(i))
+		_, err := t.exec(ctx, sqlSaveObject, is.MaybeStored, is.Stored, is.Bytes, int64(is.CRC32), b.ExporterID, b.Seq, int64(i),
+			is.Events, is.Estimated)
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkCount refuses any change of an object's count but that from an estimate to
+// what was counted, which is at most as many.
+func checkCount(batch string, was, is *stream.Object) error {
+	switch {
+	case was.Estimated && !is.Estimated && is.Events >= 0 && is.Events <= was.Events:
+		return nil
+	case was.Estimated != is.Estimated || was.Events != is.Events:
+		return problem.New(problem.Internal, "batch %s: object %s was planned with %d events (estimated: %v) and cannot be saved with %d (estimated: %v)",
+			batch, is.Key, was.Events, was.Estimated, is.Events, is.Estimated)
 	}
 	return nil
 }
@@ -123,7 +161,7 @@ func (t tx) count(ctx context.Context, b *stream.Batch) error {
 	var events, bytes int64
 	_, _, err := one(ctx, t, func(row scanner) (struct{}, error) {
 		return struct{}{}, row.Scan(&replay, &events, &bytes)
-	}, `SELECT MAX(b.replay), COALESCE(SUM(o.events), 0), COALESCE(SUM(o.bytes), 0)
+	}, `SELECT MAX(b.replay), CAST(COALESCE(SUM(o.events), 0) AS BIGINT), CAST(COALESCE(SUM(o.bytes), 0) AS BIGINT)
 		FROM batch b JOIN batch_object o ON o.exporter_id = b.exporter_id AND o.seq = b.seq
 		WHERE b.exporter_id = $1 AND b.seq = $2`, b.ExporterID, b.Seq)
 	if err != nil {

@@ -46,7 +46,9 @@ func (db *DB) PutSink(ctx context.Context, s stream.Sink) (stored stream.Sink, c
 	if s.UpdatedAt.IsZero() {
 		s.UpdatedAt = time.Now()
 	}
-	err = db.change(ctx, "store sink "+s.Name, func(ctx context.Context, t tx) error {
+	given := s
+	err = db.configure(ctx, "store sink "+s.Name, func(ctx context.Context, t tx) error {
+		s = given
 		old, ok, err := one(ctx, t, scanSink, selectSink+` WHERE name = $1`+db.dialect.Lock, s.Name)
 		if err != nil {
 			return err
@@ -107,7 +109,7 @@ func (t tx) storeSink(ctx context.Context, s *stream.Sink) error {
 func (t tx) mayMove(ctx context.Context, sink string) error {
 	// Where writers run side by side: a planner of these exporters is either
 	// done, and its batches are seen below, or will see the new place.
-	if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0`+t.db.dialect.Lock, sink); err != nil {
+	if _, err := list(ctx, t, scanText, `SELECT id FROM exporter WHERE sink = $1 AND deleted_at = 0 ORDER BY id`+t.db.dialect.Lock, sink); err != nil {
 		return err
 	}
 	files, err := t.importsOf(ctx, sink)
@@ -170,7 +172,7 @@ func (db *DB) SetSinkFound(ctx context.Context, name string, revision int64, reg
 func (db *DB) SetSinkHealth(ctx context.Context, name string, revision int64, h stream.Health) error {
 	return db.change(ctx, "update sink "+name, func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE sink SET health_status = $1, health_step = $2, health_reason = $3, health_at = $4
-			WHERE name = $5 AND revision = $6`, string(h.Status), string(h.Step), h.Reason, micros(h.At), name, revision)
+			WHERE name = $5 AND revision = $6`, string(h.Status), string(h.Step), prose(h.Reason), micros(h.At), name, revision)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -198,7 +200,7 @@ func (t tx) otherRevision(ctx context.Context, name string, revision int64) erro
 func (db *DB) DeleteSink(ctx context.Context, name string, recursive bool) (stream.Sink, []stream.Exporter, error) {
 	var s stream.Sink
 	var linked []stream.Exporter
-	err := db.change(ctx, "delete sink "+name, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "delete sink "+name, func(ctx context.Context, t tx) error {
 		var err error
 		if s, err = t.sink(ctx, name); err != nil {
 			return err

@@ -48,7 +48,7 @@ func (db *DB) CreateSource(ctx context.Context, s stream.Source) error {
 	if s.CreatedAt.IsZero() {
 		s.CreatedAt = time.Now()
 	}
-	return db.change(ctx, "create source "+s.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "create source "+s.Name, func(ctx context.Context, t tx) error {
 		of, err := t.stream(ctx, s.StreamID, s.Stream)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (db *DB) UpdateSource(ctx context.Context, s stream.Source) error {
 	if s.KeyHash == "" {
 		return problem.New(problem.Invalid, "source %s needs a write key", s.Name)
 	}
-	return db.change(ctx, "update source "+s.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update source "+s.Name, func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE source SET dedup_window = $2, key_hash = $3 WHERE name = $1`, s.Name, int64(s.DedupWindow), s.KeyHash)
 		switch {
 		case err != nil && db.dialect.Duplicate(err):
@@ -157,7 +157,7 @@ func (db *DB) Sources(ctx context.Context) ([]stream.Source, error) {
 
 // DeleteSource deletes a source; its write key is refused from then on.
 func (db *DB) DeleteSource(ctx context.Context, name string) error {
-	return db.change(ctx, "delete source "+name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "delete source "+name, func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `DELETE FROM source WHERE name = $1`, name)
 		if err == nil && n == 0 {
 			return problem.New(problem.NotFound, `source %s does not exist; see "strm list sources"`, name)

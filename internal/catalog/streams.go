@@ -8,14 +8,18 @@ import (
 	"strm/internal/stream"
 )
 
-const selectStream = `SELECT id, name, partitions, strm_meta, description, tags, max_age, max_bytes, created_at FROM stream`
+const selectStream = `SELECT id, name, partitions, strm_meta, description, tags, max_age, max_bytes, created_at, ` + topicColumns + ` FROM stream`
 
 func scanStream(row scanner) (stream.Stream, error) {
 	var s stream.Stream
-	var tags string
+	var tags, base string
 	var age, created int64
-	err := row.Scan(&s.ID, &s.Name, &s.Partitions, &s.StrmMeta, &s.Description, &tags, &age, &s.Retention.MaxBytes, &created)
+	err := row.Scan(append([]any{&s.ID, &s.Name, &s.Partitions, &s.StrmMeta, &s.Description, &tags, &age, &s.Retention.MaxBytes, &created},
+		topicFields(&s.Topic, &base)...)...)
 	if err != nil {
+		return s, err
+	}
+	if s.Topic.Base, err = decodeBase(base); err != nil {
 		return s, err
 	}
 	s.Retention.MaxAge = time.Duration(age)
@@ -30,13 +34,17 @@ func noStream(name string) error {
 
 // CreateStream stores a new stream. Its log must exist already: a log without
 // a row is an orphan that the next start drops, a row without a log is a
-// stream that takes no events. Kind Conflict if the name is taken or the id
-// was ever used.
+// stream that takes no events. Kind Conflict if the name is taken, the id was
+// ever used, or the topic belongs to another stream (also to a deleted one, until
+// ForgetStream).
 func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {
 	if s.ID == "" || s.Partitions < 1 {
 		return problem.New(problem.Invalid, "stream %s needs an id and at least one partition", s.Name)
 	}
 	if err := stream.CheckName("stream", s.Name); err != nil {
+		return err
+	}
+	if err := checkTopic(s); err != nil {
 		return err
 	}
 	tags, err := encodeTexts(s.Tags)
@@ -46,11 +54,18 @@ func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {
 	if s.CreatedAt.IsZero() {
 		s.CreatedAt = time.Now()
 	}
-	return db.change(ctx, "create stream "+s.Name, func(ctx context.Context, t tx) error {
-		_, err := t.exec(ctx, `INSERT INTO stream (id, name, partitions, strm_meta, description, tags, max_age, max_bytes, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			s.ID, s.Name, s.Partitions, s.StrmMeta, s.Description, tags, int64(s.Retention.MaxAge), s.Retention.MaxBytes, micros(s.CreatedAt))
+	return db.configure(ctx, "create stream "+s.Name, func(ctx context.Context, t tx) error {
+		if err := t.topicFree(ctx, s.Topic.Name); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `INSERT INTO stream (id, name, partitions, strm_meta, description, tags, max_age, max_bytes, created_at, `+topicColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			s.ID, s.Name, s.Partitions, s.StrmMeta, s.Description, tags, int64(s.Retention.MaxAge), s.Retention.MaxBytes, micros(s.CreatedAt),
+			s.Topic.Name, s.Topic.Adopted, string(s.Topic.Values), string(s.Topic.Invalid), encodeBase(s.Topic.Base))
 		if err != nil && db.dialect.Duplicate(err) {
+			if s.Topic.Name != "" {
+				return problem.New(problem.Conflict, "stream %s already exists, or another has the topic %s", s.Name, s.Topic.Name)
+			}
 			return problem.New(problem.Conflict, "stream %s already exists", s.Name)
 		}
 		return err
@@ -91,16 +106,16 @@ func (db *DB) Streams(ctx context.Context) ([]stream.Stream, error) {
 	return all, nil
 }
 
-// UpdateStream stores StrmMeta, Description, Tags and Retention of the stream
-// named s.Name. Everything else is fixed at creation: another id is kind
-// NotFound (the stream was made anew meanwhile), another number of partitions
-// kind Invalid.
+// UpdateStream stores StrmMeta, Description, Tags, Retention and Topic.Invalid of
+// the stream named s.Name. Everything else is fixed at creation: another id is
+// kind NotFound (the stream was made anew meanwhile), another number of
+// partitions or another topic kind Invalid.
 func (db *DB) UpdateStream(ctx context.Context, s stream.Stream) error {
 	tags, err := encodeTexts(s.Tags)
 	if err != nil {
 		return problem.New(problem.Invalid, "tags of stream %s: %w", s.Name, err)
 	}
-	return db.change(ctx, "update stream "+s.Name, func(ctx context.Context, t tx) error {
+	return db.configure(ctx, "update stream "+s.Name, func(ctx context.Context, t tx) error {
 		old, err := t.stream(ctx, s.ID, s.Name)
 		if err != nil {
 			return err
@@ -108,8 +123,11 @@ func (db *DB) UpdateStream(ctx context.Context, s stream.Stream) error {
 		if old.Partitions != s.Partitions {
 			return problem.New(problem.Invalid, "stream %s has %d partitions; their number cannot change, create another stream", s.Name, old.Partitions)
 		}
-		_, err = t.exec(ctx, `UPDATE stream SET strm_meta = $1, description = $2, tags = $3, max_age = $4, max_bytes = $5 WHERE id = $6`,
-			s.StrmMeta, s.Description, tags, int64(s.Retention.MaxAge), s.Retention.MaxBytes, old.ID)
+		if old.Topic.Name != s.Topic.Name || old.Topic.Adopted != s.Topic.Adopted || old.Topic.Values != s.Topic.Values {
+			return problem.New(problem.Invalid, "the topic of stream %s cannot change, create another stream", s.Name)
+		}
+		_, err = t.exec(ctx, `UPDATE stream SET strm_meta = $1, description = $2, tags = $3, max_age = $4, max_bytes = $5, topic_invalid = $6 WHERE id = $7`,
+			s.StrmMeta, s.Description, tags, int64(s.Retention.MaxAge), s.Retention.MaxBytes, string(s.Topic.Invalid), old.ID)
 		return err
 	})
 }
@@ -140,7 +158,7 @@ func (t tx) stream(ctx context.Context, id, name string) (stream.Stream, error) 
 func (db *DB) DeleteStream(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
 	var s stream.Stream
 	var linked []stream.Exporter
-	err := db.change(ctx, "delete stream "+name, func(ctx context.Context, t tx) error {
+	err := db.configure(ctx, "delete stream "+name, func(ctx context.Context, t tx) error {
 		var err error
 		if s, err = t.stream(ctx, "", name); err != nil {
 			return err

@@ -80,8 +80,8 @@ func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		a.group("create", "Create a stream, source, sink, batch exporter or batch importer",
 			a.createStream(), a.createSource(), a.createSink(), a.createExporter(), a.createImporter()),
-		a.group("list", "List streams, sources, sinks, batch exporters, batches, batch importers or imports",
-			a.listStreams(), a.listSources(), a.listSinks(), a.listExporters(), a.listBatches(), a.listImporters(), a.listImports()),
+		a.group("list", "List streams, sources, sinks, batch exporters, batches, batch importers, imports or nodes",
+			a.listStreams(), a.listSources(), a.listSinks(), a.listExporters(), a.listBatches(), a.listImporters(), a.listImports(), a.listNodes()),
 		a.group("get", "Show a stream, source, sink, batch exporter, batch, batch importer or import",
 			a.getStream(), a.getSource(), a.getSink(), a.getExporter(), a.getBatch(), a.getImporter(), a.getImport()),
 		a.group("update", "Change a stream, source, sink, batch exporter or batch importer",
@@ -93,7 +93,7 @@ func commands(a *app) []*cobra.Command {
 		a.flush(), a.pause(), a.resume(), a.replay(), a.verify(), a.policy(), a.download(),
 		a.send(), a.simulate(), a.tail(), a.version(),
 		a.gen1Sinks(), a.gen1Exporters(), a.gen1Streams(),
-		a.serve(), a.demo(), a.airbyte(),
+		a.serve(), a.initialise(), a.migrate(), a.demo(), a.airbyte(),
 	}
 }
 

@@ -12,6 +12,7 @@ const (
 	sinkJSON        = `{"name":"s3","type":"S3","bucket":"strmprivacy-export-demo","credentials":"aws-access-key","principal":"AKIA","createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
 	failingSinkJSON = `{"name":"s4","type":"S3","bucket":"b","credentials":"ambient","health":{"status":"failing","step":"role","reason":"the role cannot be assumed","at":"2026-03-01T10:00:01Z"},"createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z"}`
 	streamJSON      = `{"name":"demo","id":"1","partitions":1,"strmMeta":true,"retention":{"maxAge":"168h0m0s"},"createdAt":"2026-03-01T10:00:00Z"}`
+	topicStreamJSON = `{"name":"orders","id":"2","partitions":5,"strmMeta":false,"retention":{},"topic":{"name":"shop.orders","adopted":true,"values":"json","invalid":"block","repeats":"exact across nodes"},"createdAt":"2026-03-01T10:00:00Z"}`
 	sourceJSON      = `{"name":"web","stream":"demo","kind":"events","createdAt":"2026-03-01T10:00:00Z"}`
 	secretJSON      = "{\n  \"AccessKey\": {\"SecretAccessKey\": \"s3cr3t\"} // the actual date might differ\n}\n"
 )
@@ -36,6 +37,10 @@ func TestCommands(t *testing.T) {
 			[]call{{on: "POST /v1/streams", body: `{"name":"demo","partitions":4,"strmMeta":false,"description":"D","tags":["a","b"],"retention":{"maxAge":"168h","maxBytes":10000000000}}`, answer: streamJSON}}, "{", "", 0},
 		{"create stream demo --retention-bytes 1MB", []call{{on: "POST /v1/streams", body: `{"name":"demo","strmMeta":true,"retention":{"maxAge":"168h","maxBytes":1000000}}`, answer: streamJSON}}, "{", "", 0},
 		{"create stream demo", []call{{on: "POST /v1/streams", body: `{"name":"demo","strmMeta":true}`, status: 409, answer: `{"detail":"stream demo exists already","kind":"conflict"}`}}, "=", "Error: stream demo exists already\n", 1},
+		{"create stream orders --topic shop.orders --values registry --invalid drop", []call{{on: "POST /v1/streams", body: `{"name":"orders","topic":"shop.orders","values":"registry","invalid":"drop"}`, status: 201, answer: topicStreamJSON}}, `"adopted": true`, "", 0},
+		{"create stream orders --topic shop.orders --strm-meta --partitions 5", []call{{on: "POST /v1/streams", body: `{"name":"orders","topic":"shop.orders","partitions":5,"strmMeta":true}`, status: 201, answer: topicStreamJSON}}, "{", "", 0},
+		{"get stream orders -o table", []call{{on: "GET /v1/streams/orders", answer: topicStreamJSON}}, "topic: shop.orders (adopted), values json, invalid ones stop batch exporters\nidempotency keys and event ids: exact across nodes\n", "", 0},
+		{"update stream orders --invalid drop", []call{{on: "PATCH /v1/streams/orders", body: `{"invalid":"drop"}`, answer: topicStreamJSON}}, "{", "", 0},
 		{"list streams", []call{{on: "GET /v1/streams", answer: `{"streams":[]}`}}, "={}\n", "", 0},
 		{"list streams -o table", []call{{on: "GET /v1/streams", answer: `{"streams":[]}`}}, "=No entities of this resource type exist.\n", "", 0},
 		{"list stream -o plain", []call{{on: "GET /v1/streams", answer: `{"streams":[` + streamJSON + `]}`}}, "=demo\n", "", 0},

@@ -117,7 +117,7 @@ func checkKeys(cmd *cobra.Command, path string, file *koanf.Koanf) error {
 	note := func(f *pflag.Flag) { known[f.Name] = true }
 	cmd.Root().PersistentFlags().VisitAll(note)
 	for _, c := range cmd.Root().Commands() {
-		if c.Name() == "serve" {
+		if c.Name() == "serve" || c.Name() == "migrate" {
 			c.LocalNonPersistentFlags().VisitAll(note)
 		}
 	}
@@ -254,6 +254,10 @@ func (a *app) findToken() error {
 
 // dataDirs returns where a local server's data may be.
 func (a *app) dataDirs() []string {
+	// A node of several has its token beside its data.
+	if secrets := a.settings.rest.String("secrets"); secrets != "" {
+		return []string{secrets}
+	}
 	if a.settings.Data != "" {
 		return []string{a.settings.Data}
 	}

@@ -33,6 +33,13 @@ func (a *app) serve() *cobra.Command {
 them to buckets. All state is in one directory, which one server at a time may
 use. The first start makes an admin token in DATA/admin.token.
 
+With --log kafka://... and --catalog postgres://... it is a node of several,
+which are equal and share all state but the directory: that holds only files
+under work, and may be empty at each start. Make the secrets that nodes share
+with "strm init", and see docs/scale-out.md. Passwords are better in
+STRM_KAFKA_PASSWORD and PGPASSWORD (or a passfile) than in the addresses; they
+are never shown. With --log alone it is one node whose events are in Kafka.
+
 It listens on loopback until told otherwise. Behind any other address use TLS:
 write keys and the admin token travel in headers.
 
@@ -45,7 +52,9 @@ the grace period; whatever they leave is in the ledger and goes on at the next
 start. kill -9 is safe too.`,
 		Example: `  strm serve --data /var/lib/strm
   strm serve --data .strm --listen 0.0.0.0:7766 --tls-cert cert.pem --tls-key key.pem
-  STRM_DATA=/var/lib/strm strm serve --log-format json`,
+  STRM_DATA=/var/lib/strm strm serve --log-format json
+  strm serve --secrets /etc/strm/secrets --log 'kafka://k1:9092,k2:9092,k3:9092' --catalog 'postgres://strm@db:5432/strm'
+  strm serve --secrets /etc/strm/secrets --log 'kafka://strm@k1:9093?tls=true&sasl=scram-sha-512' --catalog 'postgres://strm@db/strm?sslmode=verify-full' --node-name a`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.fill(cmd); err != nil {
@@ -58,6 +67,13 @@ start. kill -9 is safe too.`,
 			if err != nil {
 				return err
 			}
+			if cfg.Lease < server.MinLease {
+				return usagef("--lease %s: use %s or more", cfg.Lease, server.MinLease)
+			}
+			if cfg.StartTimeout == 0 {
+				cfg.StartTimeout = -1 // asked for: no waiting
+			}
+			cfg.KafkaPassword, cfg.RegistryKey = a.env("STRM_KAFKA_PASSWORD"), a.env("STRM_SCHEMA_REGISTRY_PASSWORD")
 			cfg.TrustedProxies = proxies
 			cfg.Data, cfg.Version, cfg.Logger = a.settings.Data, a.deps.Version, logger
 			if cfg.Data == "" {
@@ -84,6 +100,13 @@ start. kill -9 is safe too.`,
 	f.StringVar(&cfg.Listen, "listen", server.DefaultListen, "address to listen on")
 	f.StringVar(&cfg.TLSCert, "tls-cert", "", "PEM file with the server's certificate chain")
 	f.StringVar(&cfg.TLSKey, "tls-key", "", "PEM file with its key")
+	f.StringVar(&cfg.Log, "log", "", "where events are kept: kafka://[USER@]HOST:PORT,...[?tls=true&sasl=...] (default: in the data directory)")
+	f.StringVar(&cfg.Catalog, "catalog", "", "where configuration and ledger are: postgres://USER@HOST/DATABASE[?sslmode=...] (default: in the data directory)")
+	f.StringVar(&cfg.Secrets, "secrets", "", "directory of admin.token and seal.keys (default: the data directory)")
+	f.StringVar(&cfg.NodeName, "node-name", "", "name of this node, for people (default: host and port)")
+	f.DurationVar(&cfg.Lease, "lease", server.DefaultLease, "when this node is silent for so long, others take its work over; 3s or more")
+	f.DurationVar(&cfg.StartTimeout, "start-timeout", server.DefaultStartTimeout, "how long to wait at the start until Kafka and PostgreSQL answer (0: do not wait)")
+	f.StringVar(&cfg.SchemaRegistry, "schema-registry", "", "https://[USER@]HOST of a Confluent-compatible schema registry, for topics with Avro or JSON Schema (password in STRM_SCHEMA_REGISTRY_PASSWORD)")
 	f.BoolVar(&cfg.AllowShortIntervals, "allow-short-intervals", false, "allow intervals below 30s, down to 1s: for tests and demonstrations, many small files otherwise")
 	f.Var(&maxBody, "max-body", "largest intake request, decompressed")
 	f.Var(&maxEvent, "max-event", "largest event")
@@ -101,6 +124,7 @@ start. kill -9 is safe too.`,
 	_ = cmd.MarkFlagFilename("tls-cert", "pem", "crt") // the flags exist: they were made above
 	_ = cmd.MarkFlagFilename("tls-key", "pem", "key")
 	_ = cmd.MarkFlagDirname("analytics-js")
+	_ = cmd.MarkFlagDirname("secrets")
 	complete(cmd, "log-format", "text", "json")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	return cmd

@@ -7,6 +7,7 @@ import (
 
 	"strm/internal/api/apiv1"
 	"strm/internal/cli/render"
+	"strm/internal/stream"
 )
 
 // streamFlags are the settings of a stream that create and update share.
@@ -56,14 +57,28 @@ func (f *streamFlags) bounds(c *cobra.Command, was apiv1.Retention) (*apiv1.Rete
 // a new stream is given: the two travel together.
 const defaultAge = "168h"
 
+// addInvalid adds the flag of streams on topics that can change.
+func addInvalid(c *cobra.Command, invalid *string) {
+	c.Flags().StringVar(invalid, "invalid", "", "over Kafka: what becomes of a value that is no event: block (default; batch exporters stop and say so) or drop (left out and counted)")
+	complete(c, "invalid", string(stream.InvalidBlock), string(stream.InvalidDrop))
+}
+
 func (a *app) createStream() *cobra.Command {
 	var f streamFlags
 	var partitions int
+	var topic, values, invalid string
 	c := &cobra.Command{
 		Use: "stream [NAME]", Aliases: []string{"streams"}, Short: "Create a stream",
-		Long: "Create a stream. Without NAME it gets a readable one of its own.",
+		Long: `Create a stream. Without NAME it gets a readable one of its own.
+
+On a server that keeps events in Kafka (strm serve --log kafka://...) a stream is a topic. It
+makes one with the stream's name, or adopts the one that --topic names: strm reads it, and
+never deletes or trims it. Values are JSON objects, or Avro and JSON Schema with the ids of
+a schema registry (--values registry).`,
 		Example: `  strm create stream demo
-  strm create stream clicks --partitions 4 --retention-age 30d --tags web,shop`,
+  strm create stream clicks --partitions 4 --retention-age 30d --tags web,shop
+  strm create stream orders --topic shop.orders.v1 --values registry
+  strm create stream logs --topic logs --invalid drop`,
 		Args: args(0, 1, "at most one NAME"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bounds, err := f.bounds(cmd, apiv1.Retention{MaxAge: defaultAge})
@@ -81,7 +96,11 @@ func (a *app) createStream() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := apiv1.CreateStream{Name: name, Partitions: partitions, Description: f.description, Tags: f.tags, Retention: bounds, StrmMeta: &f.meta}
+			in := apiv1.CreateStream{Name: name, Partitions: partitions, Description: f.description, Tags: f.tags, Retention: bounds, StrmMeta: &f.meta,
+				Topic: topic, Values: values, Invalid: invalid}
+			if topic != "" && !cmd.Flags().Changed("strm-meta") {
+				in.StrmMeta = nil // what others write has none; the server knows
+			}
 			out, err := s.CreateStream(s.ctx, in)
 			if err != nil {
 				return err
@@ -90,16 +109,23 @@ func (a *app) createStream() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().IntVar(&partitions, "partitions", 0, "number of partitions, fixed for ever (default 1)")
+	c.Flags().IntVar(&partitions, "partitions", 0, "number of partitions, fixed for ever (default 1; over Kafka the brokers' default, or what the topic has)")
+	c.Flags().StringVar(&topic, "topic", "", "over Kafka: adopt this topic, which others write")
+	c.Flags().StringVar(&values, "values", "", "over Kafka: what the values of records are: json (default) or registry")
+	complete(c, "topic")
+	complete(c, "values", string(stream.ValuesJSON), string(stream.ValuesRegistry))
+	addInvalid(c, &invalid)
 	return c
 }
 
 func (a *app) updateStream() *cobra.Command {
 	var f streamFlags
+	var invalid string
 	c := &cobra.Command{
 		Use: "stream NAME", Aliases: []string{"streams"}, Short: "Change a stream's settings",
 		Example: `  strm update stream demo --retention-age 30d
-  strm update stream demo --description "clicks of the shop" --tags web,shop`,
+  strm update stream demo --description "clicks of the shop" --tags web,shop
+  strm update stream logs --invalid drop`,
 		Args: args(1, 1, "one NAME"), ValidArgsFunction: a.names(1, streamNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.begin(cmd)
@@ -134,8 +160,11 @@ func (a *app) updateStream() *cobra.Command {
 				}
 				in.Tags = f.tags
 			}
-			if in.Retention == nil && in.StrmMeta == nil && in.Description == nil && in.Tags == nil {
-				return usagef("nothing to change: give at least one of --strm-meta, --description, --tags, --retention-age, --retention-bytes")
+			if fl.Changed("invalid") {
+				in.Invalid = &invalid
+			}
+			if in.Retention == nil && in.StrmMeta == nil && in.Description == nil && in.Tags == nil && in.Invalid == nil {
+				return usagef("nothing to change: give at least one of --strm-meta, --description, --tags, --retention-age, --retention-bytes, --invalid")
 			}
 			out, err := s.UpdateStream(s.ctx, args[0], in)
 			if err != nil {
@@ -145,6 +174,7 @@ func (a *app) updateStream() *cobra.Command {
 		},
 	}
 	f.add(c)
+	addInvalid(c, &invalid)
 	return c
 }
 
@@ -206,7 +236,8 @@ func (a *app) deleteStream() *cobra.Command {
 		Long: `Delete streams. All events that are still in them are gone, delivered or not.
 
 A stream with sources, batch exporters or batch importers is refused unless --recursive is
-given. Objects in buckets stay.`,
+given. Objects in buckets stay, and so does a Kafka topic that the stream had adopted, with
+its events.`,
 		Example: `  strm delete stream demo
   strm delete stream demo clicks --recursive`,
 		Args: args(1, -1, "at least one NAME"), ValidArgsFunction: a.names(-1, streamNames),

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"sync"
 	"time"
 
+	"strm/internal/eventlog"
 	"strm/internal/policy"
 	"strm/internal/stream"
 )
@@ -34,8 +34,10 @@ type Options struct {
 type Deps struct {
 	Catalog Catalog
 	Log     Log
-	Runner  Runner
-	Sealer  Sealer
+	// Topics is the same log where streams are Kafka topics; nil for the embedded log.
+	Topics eventlog.Topics
+	Runner Runner
+	Sealer Sealer
 	// CheckOutput fills the defaults of an output and refuses what no layout
 	// or format can do, and what could make a key too long below the sink's
 	// prefix for a stream of this name and number of partitions.
@@ -47,7 +49,14 @@ type Deps struct {
 	// new exporter starts until the exporter is stored, and from reading what a
 	// replay covers until it is planned, so that nothing that will be needed
 	// lies below the floor. Nil when nothing trims.
-	Trimming sync.Locker
+	Trimming Locker
+	// Changes orders what is read, decided and written of the configuration. Both locks
+	// hold among all nodes. Nil where there is one.
+	Changes Locker
+	// Shared says that other nodes change the configuration, too.
+	Shared bool
+	// Node is this process.
+	Node stream.Node
 	// WakeImporters makes what imports look at the catalog anew; it does not
 	// wait. Nil when nothing imports.
 	WakeImporters func()
@@ -59,24 +68,50 @@ type Deps struct {
 type Control struct {
 	catalog     Catalog
 	log         Log
+	topics      eventlog.Topics // nil for the embedded log
 	runner      Runner
 	sealer      Sealer
 	checkOutput func(o stream.Output, sinkPrefix, streamName string, partitions int) (stream.Output, error)
 	writes      func(stream.Output) (policy.Keys, error)
-	trimming    sync.Locker
+	trimming    Locker
 	wake        func()
 	options     Options
+	node        stream.Node
 	keys        *Sources
 
 	// change serialises read-modify-write on the catalog. It is never held
-	// across the network.
-	change sync.Mutex
+	// while a store is asked, but while a topic is made or looked at.
+	change Locker
+}
+
+// Locker is a lock that somebody may wait for as long as his context.
+type Locker interface {
+	// Lock returns what gives the lock back. It is for order: a holder that lost it in between
+	// is not told.
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// memoryLock is a Locker of one process.
+type memoryLock chan struct{}
+
+func newLock() Locker { return make(memoryLock, 1) }
+
+func (l memoryLock) Lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // New returns a Control. It starts nothing.
 func New(d Deps) *Control {
 	if d.Trimming == nil {
-		d.Trimming = new(sync.Mutex)
+		d.Trimming = newLock()
+	}
+	if d.Changes == nil {
+		d.Changes = newLock()
 	}
 	if d.Options.ValidateTimeout <= 0 {
 		d.Options.ValidateTimeout = 20 * time.Second
@@ -90,6 +125,7 @@ func New(d Deps) *Control {
 	return &Control{
 		catalog:     d.Catalog,
 		log:         d.Log,
+		topics:      d.Topics,
 		runner:      d.Runner,
 		sealer:      d.Sealer,
 		checkOutput: d.CheckOutput,
@@ -97,13 +133,22 @@ func New(d Deps) *Control {
 		trimming:    d.Trimming,
 		wake:        d.WakeImporters,
 		options:     d.Options,
-		keys:        newSources(d.Catalog),
+		keys:        newSources(d.Catalog, d.Shared),
+		change:      d.Changes,
+		node:        d.Node,
 	}
 }
 
 // Installation returns the id of this installation.
 func (c *Control) Installation(ctx context.Context) (string, error) {
 	return c.catalog.Installation(ctx)
+}
+
+// ConfigurationChanged says that somebody has changed the configuration, on
+// whichever node: what is remembered of it is read anew when it is next needed.
+func (c *Control) ConfigurationChanged() {
+	c.keys.invalidate()
+	c.wakeImporters()
 }
 
 // finishing returns a context for the steps after a change of the catalog:

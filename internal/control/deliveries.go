@@ -122,8 +122,11 @@ func (c *Control) Replay(ctx context.Context, streamName, name, into string, fro
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return exporter.Replay{}, problem.New(problem.Invalid, "from must be before to")
 	}
-	c.trimming.Lock()
-	defer c.trimming.Unlock()
+	unlock, err := c.trimming.Lock(ctx)
+	if err != nil {
+		return exporter.Replay{}, err
+	}
+	defer unlock()
 	r, err := c.runner.Replay(ctx, e.ID, into, from, to)
 	return r, classify(err)
 }

@@ -52,14 +52,20 @@ func (c *Control) CreateExporter(ctx context.Context, n NewExporter) (Exporter, 
 }
 
 func (c *Control) createExporterRow(ctx context.Context, n NewExporter) (stream.Exporter, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Exporter{}, err
+	}
+	defer unlock()
 	e, s, err := c.describeExporter(ctx, n)
 	if err != nil {
 		return stream.Exporter{}, err
 	}
-	c.trimming.Lock()
-	defer c.trimming.Unlock()
+	mayTrim, err := c.trimming.Lock(ctx)
+	if err != nil {
+		return stream.Exporter{}, err
+	}
+	defer mayTrim()
 	if e.Start, err = c.startPosition(ctx, s, n.Start); err != nil {
 		return stream.Exporter{}, err
 	}
@@ -323,8 +329,11 @@ func (c *Control) DeleteExporter(ctx context.Context, streamName, name string) e
 }
 
 func (c *Control) deleteExporterRow(ctx context.Context, streamName, name string) (stream.Exporter, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Exporter{}, err
+	}
+	defer unlock()
 	e, err := c.catalog.ExporterNamed(ctx, streamName, name)
 	if err != nil {
 		return stream.Exporter{}, err
@@ -356,8 +365,11 @@ func (c *Control) amend(ctx context.Context, streamName, name string, change fun
 }
 
 func (c *Control) amendRow(ctx context.Context, streamName, name string, change func(*stream.Exporter) error) (e stream.Exporter, unsure bool, err error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return e, false, err
+	}
+	defer unlock()
 	if e, err = c.catalog.ExporterNamed(ctx, streamName, name); err != nil {
 		return e, false, err
 	}

@@ -256,8 +256,11 @@ type checkedLock struct {
 	times int
 }
 
-func (l *checkedLock) Lock()   { l.held = true; l.times++ }
-func (l *checkedLock) Unlock() { l.held = false }
+func (l *checkedLock) Lock(context.Context) (func(), error) {
+	l.held = true
+	l.times++
+	return func() { l.held = false }, nil
+}
 
 type underLock struct {
 	control.Catalog

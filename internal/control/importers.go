@@ -117,15 +117,18 @@ func (c *Control) streamForImporter(ctx context.Context, name string) (made bool
 	}
 	off := false
 	_, err = c.CreateStream(ctx, NewStream{Name: name, StrmMeta: &off})
-	if problem.KindOf(err) == problem.Conflict {
-		return false, nil // somebody else was faster
+	if c.wasFaster(ctx, name, err) {
+		return false, nil
 	}
 	return err == nil, err
 }
 
 func (c *Control) createImporterRow(ctx context.Context, i stream.Importer) (stream.Importer, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return i, err
+	}
+	defer unlock()
 	s, err := c.catalog.Stream(ctx, i.Stream)
 	if err != nil {
 		return i, err
@@ -148,6 +151,9 @@ func (c *Control) createImporterRow(ctx context.Context, i stream.Importer) (str
 
 // mayImport refuses a stream whose events have a form that imported ones lack.
 func (c *Control) mayImport(ctx context.Context, s stream.Stream) error {
+	if why := ownValues(s); why != "" {
+		return problem.New(problem.Conflict, "stream %q %s", s.Name, why)
+	}
 	if s.StrmMeta {
 		return problem.New(problem.Conflict, "stream %q adds strmMeta to its events, which imported events do not have; turn that off first "+
 			"(strm update stream %s --strm-meta=false), or choose another stream", s.Name, s.Name)
@@ -186,8 +192,11 @@ func (c *Control) UpdateImporter(ctx context.Context, name string, ch ImporterCh
 }
 
 func (c *Control) updateImporterRow(ctx context.Context, name string, ch ImporterChange) (stream.Importer, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Importer{}, err
+	}
+	defer unlock()
 	i, err := c.catalog.Importer(ctx, name)
 	if err != nil {
 		return i, err
@@ -237,8 +246,11 @@ func (c *Control) ResumeImporter(ctx context.Context, name string) (Importer, er
 // are being imported come to their end, and those that it has noticed and not
 // begun are reported as refused.
 func (c *Control) DeleteImporter(ctx context.Context, name string) error {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	defer c.wakeImporters()
 	i, err := c.catalog.Importer(ctx, name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -17,18 +18,30 @@ import (
 // or of an exporter that names one. So a known key costs one map access, an
 // unknown key costs the same and never reaches the catalog, and memory is bounded
 // by the sources that exist however many keys are tried.
+//
+// Where other nodes change the catalog, too, ConfigurationChanged says so, within about
+// a second: that long a key may be taken that was deleted or replaced elsewhere, and a setting of
+// before may hold. A key that the snapshot does not have is never refused by it alone: the catalog is
+// asked whether it has changed, ten times a second at most, so a new source is known at once
+// everywhere, and a flood of wrong keys costs ten small queries a second.
 type Sources struct {
 	catalog  Catalog
+	shared   bool
 	snapshot atomic.Pointer[snapshot]
 	changes  atomic.Uint64 // counts invalidations
 	loading  sync.Mutex    // one reader of the catalog at a time
+
+	asking chan struct{} // one at a time asks for the revision; guards what follows
+	asked  time.Time     // when that last began
+	failed error         // how that ended
 }
 
 // snapshot is never written after it is published.
 type snapshot struct {
-	changes uint64 // how many there were when reading began; stale once there are more
-	byHash  map[string]keyed
-	closed  map[string]string // of a stream's id: why only a segment source may send to it
+	revision int64  // of the catalog, before it was read; 0 unless shared
+	changes  uint64 // how many there were when reading began; stale once there are more
+	byHash   map[string]keyed
+	closed   map[string]string // of a stream's id: why events may not be sent to it, or by a segment source only
 }
 
 type keyed struct {
@@ -37,7 +50,9 @@ type keyed struct {
 	split  stream.SplitStreams // of a source of kind split
 }
 
-func newSources(c Catalog) *Sources { return &Sources{catalog: c} }
+func newSources(c Catalog, shared bool) *Sources {
+	return &Sources{catalog: c, shared: shared, asking: make(chan struct{}, 1)}
+}
 
 // WriteKeys returns the lookup of write keys that this Control keeps current.
 func (c *Control) WriteKeys() *Sources { return c.keys }
@@ -46,29 +61,82 @@ func (c *Control) WriteKeys() *Sources { return c.keys }
 // stream. Errors: NotFound if there is none; those of the catalog. A
 // change made through Control is seen by every call that begins after it.
 func (s *Sources) Source(ctx context.Context, keyHash string) (stream.Source, stream.Stream, error) {
-	snap, err := s.current(ctx)
-	if err != nil {
-		return stream.Source{}, stream.Stream{}, err
-	}
-	k, ok := snap.byHash[keyHash]
-	if !ok {
-		return stream.Source{}, stream.Stream{}, problem.New(problem.NotFound, "unknown write key")
-	}
-	return k.source, k.stream, nil
+	k, err := s.of(ctx, keyHash)
+	return k.source, k.stream, err
 }
 
 // SplitSource is Source for collectors of kind split: it returns all streams of
 // such a source, and none of another kind.
 func (s *Sources) SplitSource(ctx context.Context, keyHash string) (stream.Source, stream.SplitStreams, error) {
+	k, err := s.of(ctx, keyHash)
+	return k.source, k.split, err
+}
+
+func (s *Sources) of(ctx context.Context, keyHash string) (keyed, error) {
 	snap, err := s.current(ctx)
 	if err != nil {
-		return stream.Source{}, stream.SplitStreams{}, err
+		return keyed{}, err
 	}
 	k, ok := snap.byHash[keyHash]
-	if !ok {
-		return stream.Source{}, stream.SplitStreams{}, problem.New(problem.NotFound, "unknown write key")
+	if !ok && s.shared {
+		if snap, err = s.fresh(ctx); err != nil {
+			return keyed{}, err
+		}
+		k, ok = snap.byHash[keyHash]
 	}
-	return k.source, k.split, nil
+	if !ok {
+		return keyed{}, problem.New(problem.NotFound, "unknown write key")
+	}
+	return k, nil
+}
+
+// How often the catalog is asked at most whether it has changed, because somebody
+// named a key that is not known, and how long that may take.
+const (
+	askEvery = 100 * time.Millisecond
+	askTime  = 5 * time.Second
+)
+
+// fresh returns a snapshot that lacks nothing that was in the catalog when fresh was
+// called. Calls that wait together share one question.
+func (s *Sources) fresh(ctx context.Context) (*snapshot, error) {
+	called := time.Now()
+	select {
+	case s.asking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.asking }()
+	if !s.asked.After(called) {
+		t := time.NewTimer(time.Until(s.asked.Add(askEvery)))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		s.asked = time.Now()
+		// The answer is for others, too, who may wait for longer than this one does.
+		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+		s.failed = s.check(actx)
+		cancel()
+	}
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	return s.current(ctx)
+}
+
+// check makes the snapshot stale if the catalog has changed since.
+func (s *Sources) check(ctx context.Context) error {
+	n, err := s.catalog.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	if snap := s.snapshot.Load(); snap == nil || snap.revision != n {
+		s.invalidate()
+	}
+	return nil
 }
 
 func (s *Sources) current(ctx context.Context) (*snapshot, error) {
@@ -86,6 +154,11 @@ func (c *Control) OpenStream(ctx context.Context, name string) (stream.Stream, e
 	s, err := c.catalog.Stream(ctx, name)
 	if err != nil {
 		return stream.Stream{}, err
+	}
+	if c.keys.shared {
+		if err := c.keys.check(ctx); err != nil {
+			return stream.Stream{}, err
+		}
 	}
 	snap, err := c.keys.current(ctx)
 	if err != nil {
@@ -126,6 +199,13 @@ func (s *Sources) load(ctx context.Context) (*snapshot, error) {
 }
 
 func (s *Sources) read(ctx context.Context) (*snapshot, error) {
+	var revision int64
+	if s.shared {
+		var err error
+		if revision, err = s.catalog.Revision(ctx); err != nil {
+			return nil, err
+		}
+	}
 	sources, err := s.catalog.Sources(ctx)
 	if err != nil {
 		return nil, err
@@ -139,10 +219,13 @@ func (s *Sources) read(ctx context.Context) (*snapshot, error) {
 		return nil, err
 	}
 	byID := make(map[string]stream.Stream, len(streams))
+	snap := &snapshot{revision: revision, byHash: make(map[string]keyed, len(sources)), closed: map[string]string{}}
 	for _, st := range streams {
 		byID[st.ID] = st
+		if why := ownValues(st); why != "" {
+			snap.closed[st.ID] = why
+		}
 	}
-	snap := &snapshot{byHash: make(map[string]keyed, len(sources)), closed: map[string]string{}}
 	for _, e := range exporters { // before the sources: if theirs is there, it says more
 		if id := e.Output.Source; id != "" {
 			snap.closed[e.StreamID] = fmt.Sprintf("is delivered by batch exporter %q as source id %s, which is gone: create it again "+

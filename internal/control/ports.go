@@ -17,6 +17,10 @@ import (
 // there, Conflict for one that is taken or in use.
 type Catalog interface {
 	Installation(ctx context.Context) (string, error)
+	// Revision rises with every change below, on whichever node it is made.
+	Revision(ctx context.Context) (int64, error)
+	// Nodes returns the processes that share the catalog; none where there is one.
+	Nodes(ctx context.Context) ([]stream.Node, error)
 
 	CreateStream(ctx context.Context, s stream.Stream) error
 	Stream(ctx context.Context, name string) (stream.Stream, error)

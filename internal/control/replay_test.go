@@ -39,14 +39,13 @@ func (l interposed) Plan(ctx context.Context, b []stream.Batch, next stream.Posi
 
 // asked tells when somebody wants the lock.
 type asked struct {
-	sync.Mutex
 	once sync.Once
 	at   chan struct{}
 }
 
-func (a *asked) Lock() {
+func (a *asked) Lock(context.Context) (func(), error) {
 	a.once.Do(func() { close(a.at) })
-	a.Mutex.Lock()
+	return func() {}, nil
 }
 
 // Retention comes while a replay has read the log and not yet planned: it waits,
@@ -74,20 +73,22 @@ func TestRetentionWaitsForReplays(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var lock sync.Mutex // the one that control takes
+	lock := make(trimLock, 1) // the one that control takes
 	wants := asked{at: make(chan struct{})}
-	keeper := retention.Keeper{Log: w.EventLog, Catalog: w.DB, Logger: slog.New(slog.DiscardHandler), Trimming: both{&wants, &lock}}
+	keeper := retention.Keeper{Log: w.EventLog, Catalog: w.DB, Logger: slog.New(slog.DiscardHandler), Trimming: both{&wants, lock}}
 	trimmed := make(chan error, 1)
 	d := w.Deps
-	d.Trimming = &lock
+	d.Trimming = lock
 	d.Runner = realReplays{w.Runner, exporter.New(exporter.Options{
 		Log: w.EventLog, Catalog: w.DB, Format: builtin.Format, Logger: slog.New(slog.DiscardHandler),
 		Ledger: interposed{w.DB, func() {
 			go func() { trimmed <- keeper.Once(context.WithoutCancel(t.Context()), time.Now()) }()
 			<-wants.at
-			if lock.TryLock() {
-				lock.Unlock()
+			select {
+			case lock <- struct{}{}:
+				<-lock
 				t.Error("retention may trim between the reading of the log and the plan")
+			default:
 			}
 		}},
 	})}
@@ -116,10 +117,32 @@ func TestRetentionWaitsForReplays(t *testing.T) {
 }
 
 // both takes two locks as one.
-type both struct{ first, second sync.Locker }
+type both struct{ first, second control.Locker }
 
-func (b both) Lock()   { b.first.Lock(); b.second.Lock() }
-func (b both) Unlock() { b.second.Unlock(); b.first.Unlock() }
+func (b both) Lock(ctx context.Context) (func(), error) {
+	first, err := b.first.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	second, err := b.second.Lock(ctx)
+	if err != nil {
+		first()
+		return nil, err
+	}
+	return func() { second(); first() }, nil
+}
+
+// trimLock is a lock that a test may look at.
+type trimLock chan struct{}
+
+func (l trimLock) Lock(ctx context.Context) (func(), error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 func TestCancelReplay(t *testing.T) {
 	plan := func(t *testing.T) *controltest.World {

@@ -15,6 +15,12 @@ import (
 // lookAgain is how long a SinkChecker sleeps at most: sinks come and change.
 const lookAgain = time.Minute
 
+// SinksDuty is what SinkChecker.Owns asks for.
+const SinksDuty = "sinks"
+
+// notOurs is how soon a SinkChecker looks again whether sinks have become its duty.
+const notOurs = 10 * time.Second
+
 // SinkChecker tries sinks again of which nothing was heard for a while: one
 // that nobody uses fails as silently as it works. It tries them one at a time,
 // as TestSink does, whose object is there already: so nothing new comes into the
@@ -24,6 +30,9 @@ type SinkChecker struct {
 	Control *Control
 	Logger  *slog.Logger
 	Every   time.Duration // how old the news of a sink may be, and up to a tenth more
+
+	// Owns says whether this node is to do it; nil: it is.
+	Owns func() bool
 
 	// Run's: when sinks were tried in vain to learn anything of their health,
 	// or said what they had said a moment before, which is not written again.
@@ -43,6 +52,10 @@ func (k *SinkChecker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
+		}
+		if k.Owns != nil && !k.Owns() {
+			t.Reset(min(most, notOurs))
+			continue
 		}
 		wait, err := k.once(ctx)
 		if ctx.Err() != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,8 @@ type shop struct {
 	*seen
 	log  bytes.Buffer
 	stop func() error
+
+	others atomic.Bool // it is another node's duty
 }
 
 func open(t *testing.T, every time.Duration, stuck bool, sinks ...stream.Sink) *shop {
@@ -168,7 +171,7 @@ func open(t *testing.T, every time.Duration, stuck bool, sinks ...stream.Sink) *
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		ended <- (&control.SinkChecker{Control: c, Logger: logger, Every: every}).Run(ctx)
+		ended <- (&control.SinkChecker{Control: c, Logger: logger, Every: every, Owns: func() bool { return !s.others.Load() }}).Run(ctx)
 	}()
 	s.stop = func() error { cancel(); return <-ended }
 	return s
@@ -215,6 +218,25 @@ func TestSinksAreTriedAgain(t *testing.T) {
 		if log := s.log.String(); strings.Count(log, "the sink cannot be written to\" sink=a step=put reason=") != 1 || strings.Count(log, "can be written to again") != 1 {
 			t.Errorf("log: %s", log)
 		}
+	})
+}
+
+// Sinks are tried by the node whose duty they are.
+func TestSinksOfAnotherNodeAreNotTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, time.Hour, false, ok("a", time.Now()))
+		s.others.Store(true)
+		time.Sleep(5 * time.Hour)
+		if n := s.wrote(); n != 0 {
+			t.Errorf("tried %d times", n)
+		}
+		s.others.Store(false)
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if n := s.wrote(); n != 1 {
+			t.Errorf("tried %d times once it is this node's duty", n)
+		}
+		_ = s.stop()
 	})
 }
 

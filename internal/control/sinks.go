@@ -76,8 +76,11 @@ func (c *Control) PutSink(ctx context.Context, n NewSink) (sink stream.Sink, cre
 // putSinkRow stores s. moved says what becomes of the sink's exporters if they
 // write to another place from now on.
 func (c *Control) putSinkRow(ctx context.Context, s stream.Sink, keep bool) (stored stream.Sink, created bool, moved string, err error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Sink{}, false, "", err
+	}
+	defer unlock()
 	old, err := c.catalog.Sink(ctx, s.Name)
 	if problem.KindOf(err) == problem.NotFound && !keep {
 		stored, created, err = c.catalog.PutSink(ctx, s)
@@ -323,8 +326,11 @@ func (c *Control) DeleteSink(ctx context.Context, name string, recursive bool) e
 }
 
 func (c *Control) deleteSinkRow(ctx context.Context, name string, recursive bool) ([]stream.Exporter, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	linked, err := c.catalog.ExportersOfSink(ctx, name)
 	if err != nil {
 		return nil, err

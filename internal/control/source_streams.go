@@ -40,7 +40,7 @@ func (c *Control) streamsFor(ctx context.Context, src stream.Source) (made []str
 	for _, name := range missing {
 		_, err := c.CreateStream(ctx, NewStream{Name: name, Partitions: 1, StrmMeta: &off})
 		switch {
-		case problem.KindOf(err) == problem.Conflict: // somebody else was faster
+		case c.wasFaster(ctx, name, err):
 		case err != nil:
 			return made, err
 		default:
@@ -48,6 +48,16 @@ func (c *Control) streamsFor(ctx context.Context, src stream.Source) (made []str
 		}
 	}
 	return made, nil
+}
+
+// wasFaster reports whether a stream could not be made because somebody else has
+// made it meanwhile. A topic that is in the way is another conflict.
+func (c *Control) wasFaster(ctx context.Context, name string, err error) bool {
+	if problem.KindOf(err) != problem.Conflict {
+		return false
+	}
+	_, err = c.catalog.Stream(ctx, name)
+	return err == nil
 }
 
 // join looks the streams of a source up, whether it may write to them, and notes
@@ -79,6 +89,12 @@ func (c *Control) join(ctx context.Context, src *stream.Source) error {
 // stream holds its lines and nothing else.
 func (c *Control) mayJoin(ctx context.Context, src stream.Source, s stream.Stream) error {
 	segment := src.Kind == stream.SourceSegment
+	if why := ownValues(s); why != "" {
+		return problem.New(problem.Conflict, "stream %q %s", s.Name, why)
+	}
+	if segment && s.Topic.Adopted {
+		return problem.New(problem.Conflict, "stream %q is the adopted topic %s, to which others write; a source of kind %s has its stream to itself", s.Name, s.Topic.Name, stream.SourceSegment)
+	}
 	if segment && s.StrmMeta {
 		return problem.New(problem.Conflict, "stream %q adds strmMeta to its events, which has no place in a raw log; turn that off first "+
 			"(strm update stream %s --strm-meta=false), or choose another stream", s.Name, s.Name)

@@ -58,8 +58,11 @@ func (c *Control) CreateSource(ctx context.Context, n NewSource) (CreatedSource,
 		}
 		out.MadeStream = slices.Contains(out.Made, src.Stream)
 	}
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return CreatedSource{}, err
+	}
+	defer unlock()
 	if err := c.join(ctx, &src); err != nil {
 		return CreatedSource{}, err
 	}
@@ -142,8 +145,11 @@ type SourceChange struct {
 // It is one write. If the answer to a rotation is lost, the new key is lost with
 // it if it was stored: rotating again mends that.
 func (c *Control) UpdateSource(ctx context.Context, name string, ch SourceChange) (stream.Source, string, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Source{}, "", err
+	}
+	defer unlock()
 	src, err := c.catalog.Source(ctx, name)
 	if err != nil {
 		return stream.Source{}, "", err

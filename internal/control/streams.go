@@ -25,11 +25,12 @@ const (
 // NewStream says what stream to create.
 type NewStream struct {
 	Name        string
-	Partitions  int   // 0 means 1
-	StrmMeta    *bool // nil means true
+	Partitions  int   // 0 means 1, or what the topic has
+	StrmMeta    *bool // nil means true, but for an adopted topic
 	Description string
 	Tags        []string
-	Retention   *stream.Retention // nil means DefaultRetention by age, unbounded by size
+	Retention   *stream.Retention // nil means DefaultRetention by age, unbounded by size; none for an adopted topic
+	Topic       NewTopic
 }
 
 // StreamChange says what to change; nil fields stay.
@@ -38,13 +39,17 @@ type StreamChange struct {
 	Description *string
 	Tags        []string
 	Retention   *stream.Retention
+	Invalid     *stream.Invalid // of a stream on a topic
 }
 
-// CreateStream creates a stream. Errors: Invalid, Conflict if the name is taken.
+// CreateStream creates a stream. Errors: Invalid, Conflict if the name or the
+// topic is taken, NotFound for a topic to adopt.
 //
 // The log's partitions come first, then the row in the catalog that makes the
 // stream exist. Stopped between the two, the log holds an empty stream under
-// an id that nobody knows; FinishDeletions drops it at the next start.
+// an id that nobody knows; FinishDeletions drops it at the next start. Over Kafka
+// an empty topic is left, which has the stream's name: creating the stream
+// again is refused with a word on how to go on. An adopted topic is as it was.
 func (c *Control) CreateStream(ctx context.Context, n NewStream) (stream.Stream, error) {
 	s := stream.Stream{
 		ID:          newID(8),
@@ -56,40 +61,64 @@ func (c *Control) CreateStream(ctx context.Context, n NewStream) (stream.Stream,
 		Retention:   stream.Retention{MaxAge: DefaultRetention},
 		CreatedAt:   now(),
 	}
-	if s.Partitions == 0 {
+	if err := stream.CheckName("stream", s.Name); err != nil {
+		return stream.Stream{}, err
+	}
+	if err := c.topicOf(n, &s); err != nil {
+		return stream.Stream{}, err
+	}
+	if s.Partitions == 0 && c.topics == nil {
 		s.Partitions = 1
 	}
 	if n.Retention != nil {
 		s.Retention = *n.Retention
 	}
-	if err := stream.CheckName("stream", s.Name); err != nil {
-		return stream.Stream{}, err
-	}
-	if s.Partitions < 1 || s.Partitions > MaxPartitions {
+	if s.Partitions < 0 || s.Partitions > MaxPartitions {
 		return stream.Stream{}, problem.New(problem.Invalid, "partitions: %d is not between 1 and %d", s.Partitions, MaxPartitions)
 	}
 	if err := checkStreamSettings(s); err != nil {
 		return stream.Stream{}, err
 	}
 
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	defer unlock()
 	switch _, err := c.catalog.Stream(ctx, s.Name); {
 	case err == nil:
 		return stream.Stream{}, problem.New(problem.Conflict, "stream %q exists already", s.Name)
 	case problem.KindOf(err) != problem.NotFound:
 		return stream.Stream{}, err
 	}
-	if err := c.log.Create(ctx, s.ID, s.Partitions); err != nil {
-		// It may have been made and the answer lost; then it is such an empty
-		// stream as above, unless the drop takes it away.
-		return stream.Stream{}, errors.Join(classify(err), c.dropLog(ctx, s.ID))
+	if err := c.makeLog(ctx, &s); err != nil {
+		return stream.Stream{}, err
 	}
 	if err := c.catalog.CreateStream(ctx, s); err != nil {
 		return c.createdAfterAll(ctx, s, err)
 	}
 	c.keys.invalidate()
 	return s, nil
+}
+
+// makeLog makes the partitions of a new stream, or its topic.
+func (c *Control) makeLog(ctx context.Context, s *stream.Stream) error {
+	var err error
+	if c.topics != nil {
+		err = c.makeTopic(ctx, s)
+	} else {
+		err = c.log.Create(ctx, s.ID, s.Partitions)
+	}
+	if err == nil {
+		return nil
+	}
+	err = classify(err)
+	if c.topics != nil && !mayHaveHappened(err) {
+		return err
+	}
+	// It may have been made and the answer lost; then it is such an empty
+	// stream as above, unless the drop takes it away.
+	return errors.Join(err, c.dropLog(ctx, s.ID))
 }
 
 // createdAfterAll settles a failed insert, which may have happened. The log of
@@ -133,8 +162,11 @@ func (c *Control) Stream(ctx context.Context, name string) (stream.Stream, []eve
 
 // UpdateStream changes a stream's settings: one write, so there is nothing in between.
 func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange) (stream.Stream, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, err
+	}
+	defer unlock()
 	s, err := c.catalog.Stream(ctx, name)
 	if err != nil {
 		return stream.Stream{}, err
@@ -167,6 +199,12 @@ func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange
 	if ch.Retention != nil {
 		s.Retention = *ch.Retention
 	}
+	if ch.Invalid != nil {
+		if s.Topic.Name == "" {
+			return stream.Stream{}, problem.New(problem.Invalid, "stream %q is in the server's own log, where every event is valid; invalid is for streams on Kafka topics", s.Name)
+		}
+		s.Topic.Invalid = *ch.Invalid
+	}
 	if err := checkStreamSettings(s); err != nil {
 		return stream.Stream{}, err
 	}
@@ -180,7 +218,7 @@ func (c *Control) UpdateStream(ctx context.Context, name string, ch StreamChange
 }
 
 // DeleteStream deletes a stream, its sources and all its events, delivered or
-// not. With exporters or importers on it, only recursively (else Conflict); they
+// not; an adopted topic stays with its events. With exporters or importers on it, only recursively (else Conflict); they
 // go with it.
 //
 // Steps: the catalog forgets the name but remembers the id; the runner lets go
@@ -200,8 +238,11 @@ func (c *Control) DeleteStream(ctx context.Context, name string, recursive bool)
 }
 
 func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bool) (stream.Stream, []stream.Exporter, error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return stream.Stream{}, nil, err
+	}
+	defer unlock()
 	before, err := c.catalog.Stream(ctx, name)
 	if err != nil {
 		return stream.Stream{}, nil, err
@@ -232,6 +273,9 @@ func (c *Control) deleteStreamRow(ctx context.Context, name string, recursive bo
 // cannot be read, must come from elsewhere, such as a catalog restored from a
 // backup older than the stream: it is not ours to drop, so it is kept and its
 // id returned, for somebody to look at.
+//
+// Over Kafka nobody looks for such logs: which topic is whose, the catalog alone
+// says, and a topic that no stream has may be anybody's.
 func (c *Control) FinishDeletions(ctx context.Context) (strangers []string, err error) {
 	ids, err := c.catalog.DroppedStreams(ctx)
 	if err != nil {
@@ -242,14 +286,20 @@ func (c *Control) FinishDeletions(ctx context.Context) (strangers []string, err 
 			return nil, err
 		}
 	}
+	if c.topics != nil {
+		return nil, nil
+	}
 	return c.dropOrphans(ctx)
 }
 
 // dropOrphans drops the empty logs that belong to no stream. It keeps creations
 // out meanwhile: their logs are there before their rows.
 func (c *Control) dropOrphans(ctx context.Context) (strangers []string, err error) {
-	c.change.Lock()
-	defer c.change.Unlock()
+	unlock, err := c.change.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	logs, err := c.log.Streams(ctx)
 	if err != nil {
 		return nil, err
@@ -330,7 +380,7 @@ func checkStreamSettings(s stream.Stream) error {
 	if s.Retention.MaxAge < 0 || s.Retention.MaxBytes < 0 {
 		return problem.New(problem.Invalid, "retention: a bound below zero makes no sense; leave it out for no bound")
 	}
-	return nil
+	return checkTopicSettings(s)
 }
 
 // now returns the time as the catalog keeps it.

@@ -32,13 +32,15 @@ const inMemory = 1 << 20
 // content is an object's bytes, ready to be put as often as needed.
 type content struct {
 	objstore.Content
-	lost  format.Losses // what is in the events and not in the file
-	close func() error
+	events  int64         // in it
+	dropped int64         // values that are no events and were left out
+	lost    format.Losses // what is in the events and not in the file
+	close   func() error
 }
 
 // open prepares the bytes of one object of a batch. Where the stored blocks
 // can be concatenated nothing is read yet; otherwise the object is encoded, into a
-// spool. The caller must call close.
+// spool. The caller must call close. Where o.Events is an estimate, what was found counts.
 func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *stream.Object) (content, error) {
 	v, err := f.Variant(b.Output)
 	if err != nil {
@@ -48,25 +50,34 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 	if err != nil {
 		return content{}, err
 	}
-	c := content{close: func() error { return nil }}
+	c := content{events: o.Events, close: func() error { return nil }}
 	present(&c.Content, lay.Form(), v)
 	c.Metadata = metadata(b, o)
 
 	src := source{log: r.log, streamID: b.StreamID, ranges: o.Ranges}
-	if ok, err := src.concatenates(ctx, f, b.Output, o.Events, &c.Content); err != nil || ok {
-		return c, err
+	if !o.Estimated {
+		if ok, err := src.concatenates(ctx, f, b.Output, o.Events, &c.Content); err != nil || ok {
+			return c, err
+		}
 	}
+	src.dropped = &c.dropped
 	sp := &spool{dir: r.spoolDir, room: r.spooled, sum: crc32.NewIEEE()}
 	in := src.input(ctx, b)
 	in.Losses = &c.lost
 	events, err := f.Encode(sp, b.Output, in)
-	if err == nil && events != o.Events {
-		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d", events, o.Key, o.Events)
+	switch {
+	case err != nil:
+	case o.Estimated && events > o.Events:
+		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the plan says %d at most", events, o.Key, o.Events)
+	case !o.Estimated && events != o.Events:
+		err = problem.New(problem.Corrupt, "the log holds %d events for %s, the ledger says %d", events, o.Key, o.Events)
 	}
 	if err != nil {
 		return content{}, joinClose(err, sp.close())
 	}
-	tell(c.Metadata, &c.lost)
+	c.events = events
+	c.Metadata[eventsMark] = strconv.FormatInt(events, 10)
+	tell(c.Metadata, &c)
 	c.Size, c.CRC32, c.close = sp.size, sp.sum.Sum32(), sp.close
 	c.Open = func() (io.ReadSeekCloser, error) {
 		if kept, ok := sp.open(); ok {
@@ -101,10 +112,13 @@ func joinClose(err, closeErr error) error {
 // batchMark is the metadata that says of which batch an object is.
 const batchMark = "strm-batch"
 
+// eventsMark is the metadata that says how many events are in an object.
+const eventsMark = "strm-events"
+
 // metadata travels with the object, so that it can be told where it came from
 // without the ledger.
 func metadata(b *stream.Batch, o *stream.Object) map[string]string {
-	m := map[string]string{batchMark: b.ID, "strm-stream": b.Stream, "strm-events": strconv.FormatInt(o.Events, 10), "strm-encoder": b.Encoder}
+	m := map[string]string{batchMark: b.ID, "strm-stream": b.Stream, eventsMark: strconv.FormatInt(o.Events, 10), "strm-encoder": b.Encoder}
 	ranges, err := json.Marshal(o.Ranges)
 	if err == nil && len(ranges) <= 1024 { // S3 takes 2 KB of metadata in all
 		m["strm-ranges"] = string(ranges)
@@ -113,8 +127,8 @@ func metadata(b *stream.Batch, o *stream.Object) map[string]string {
 }
 
 // tell adds to an object's metadata what is not in it.
-func tell(m map[string]string, lost *format.Losses) {
-	for name, n := range map[string]int64{"strm-undeclared": lost.Members(), "strm-nulled": lost.Nulled} {
+func tell(m map[string]string, c *content) {
+	for name, n := range map[string]int64{"strm-undeclared": c.lost.Members(), "strm-nulled": c.lost.Nulled, "strm-dropped": c.dropped} {
 		if n > 0 {
 			m[name] = strconv.FormatInt(n, 10)
 		}
@@ -126,21 +140,27 @@ type source struct {
 	log      eventlog.Log
 	streamID string
 	ranges   []stream.Range
+	dropped  *int64 // if not nil: set to BlockHeader.Dropped of all blocks, once they were read to the end
 }
 
 // blocks yields them in order and refuses a block that sticks out of its
 // range: plans end where blocks end.
 func (s source) blocks(ctx context.Context) iter.Seq2[stream.Block, error] {
 	return func(yield func(stream.Block, error) bool) {
+		var dropped int64
 		for _, r := range s.ranges {
 			for b, err := range s.log.Read(ctx, s.streamID, r) {
 				if err == nil && (b.Range.Start < r.Start || b.Range.End > r.End) {
 					err = problem.New(problem.Corrupt, "block %v crosses the end of the planned range %v", b.Range, r)
 				}
+				dropped += b.Dropped
 				if !yield(b, err) || err != nil {
 					return
 				}
 			}
+		}
+		if s.dropped != nil {
+			*s.dropped = dropped // a format may read twice
 		}
 	}
 }
@@ -154,7 +174,7 @@ func (s source) input(ctx context.Context, b *stream.Batch) format.Input {
 // blocks one after the other.
 func (s source) concatenates(ctx context.Context, f format.Format, o stream.Output, events int64, c *objstore.Content) (bool, error) {
 	cat, ok := f.(format.Concatenator)
-	if !ok || !cat.Concatenates(o, []stream.BlockHeader{{Raw: 1 << 30}}) {
+	if !ok || !cat.Concatenates(o, []stream.BlockHeader{{Raw: 1 << 30, Packed: 1}}) {
 		return false, nil // no object of this variant concatenates: spare the look
 	}
 	var headers []stream.BlockHeader
@@ -163,6 +183,10 @@ func (s source) concatenates(ctx context.Context, f format.Format, o stream.Outp
 		for h, err := range s.log.Index(ctx, s.streamID, r) {
 			if err != nil {
 				return false, err
+			}
+			if h.Estimated || h.Packed == 0 {
+				c.Size, c.CRC32 = 0, 0
+				return false, nil // the log keeps no gzip members
 			}
 			headers = append(headers, h)
 			got += h.Events
@@ -282,6 +306,9 @@ func (m *members) Read(p []byte) (int, error) {
 		}
 		if !ok {
 			return 0, io.EOF
+		}
+		if b.Gzip == nil {
+			return 0, problem.New(problem.Corrupt, "block %v is no gzip member any more", b.Range)
 		}
 		m.rest = b.Gzip
 	}

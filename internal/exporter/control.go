@@ -32,6 +32,9 @@ type Status struct {
 // Status returns how an exporter fares; the zero Status if it is not known.
 func (r *Runner) Status(exporterID string) Status {
 	l := r.lane(exporterID)
+	if r.shared && (l == nil || !r.isMine(l)) {
+		return r.remoteStatus(exporterID)
+	}
 	if l == nil {
 		return Status{}
 	}
@@ -50,14 +53,22 @@ func (r *Runner) Status(exporterID string) Status {
 	default:
 		st.Reason, st.Since = s.putting.slow(r.now())
 	}
+	st.Waiting = r.waiting(context.Background(), e.StreamID, d)
+	return st
+}
+
+// waiting counts what a stream holds behind a position; where offsets have gaps, at most.
+func (r *Runner) waiting(ctx context.Context, streamID string, from stream.Position) (n int64) {
 	// The log knows its ends without asking a disk; if it is closed, there is
 	// nothing to count.
-	if ends, err := r.ends(context.Background(), e.StreamID); err == nil {
-		for p := range d {
-			st.Waiting += int64(ends[p] - d[p])
-		}
+	ends, err := r.ends(ctx, streamID)
+	if err != nil {
+		return 0
 	}
-	return st
+	for p := range min(len(from), len(ends)) {
+		n += int64(ends[p] - from[p])
+	}
+	return n
 }
 
 func (r *Runner) lane(id string) *lane {
@@ -68,36 +79,52 @@ func (r *Runner) lane(id string) *lane {
 
 // Reload takes up what the catalog says of an exporter now: created, updated,
 // paused, resumed or deleted, or with batches abandoned. When it returns, no step
-// runs that began with the old state of a paused or deleted exporter.
+// runs that began with the old state of a paused or deleted exporter; on other nodes
+// none does within a second or two, for which it waits, but not longer than quietWithin.
 func (r *Runner) Reload(ctx context.Context, exporterID string) error {
-	e, err := r.catalog.Exporter(ctx, exporterID)
+	st, err := r.read(ctx, exporterID)
 	if problem.KindOf(err) == problem.NotFound && err != nil {
-		return r.remove(ctx, exporterID)
+		if err := r.remove(ctx, exporterID); err != nil {
+			return err
+		}
+		r.quiet(ctx, exporterID)
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	l := r.add(e)
-	l.reload(e)
-	l.urge()
-	l.mu.Lock()
-	l.reread = true
-	l.mu.Unlock()
-	if e.Paused {
+	l := r.add(st)
+	r.takeUp(l, &st)
+	if st.Paused {
 		if err := r.interrupt(ctx, l); err != nil {
 			return err
 		}
+		if err := r.stopHelp(ctx, exporterID); err != nil {
+			return err
+		}
+		r.quiet(ctx, exporterID)
 	}
 	r.wake(l)
 	return nil
 }
 
-// remove stops a lane for good.
+// remove stops a lane for good, and waits for what runs of it.
 func (r *Runner) remove(ctx context.Context, id string) error {
+	if l := r.forget(id); l != nil {
+		if err := r.interrupt(ctx, l); err != nil {
+			return err
+		}
+	}
+	return r.stopHelp(ctx, id)
+}
+
+// forget takes a lane out: no step of it begins any more. It returns nil if there is none.
+func (r *Runner) forget(id string) *lane {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.progress, id)
 	l := r.lanes[id]
 	if l == nil {
-		r.mu.Unlock()
 		return nil
 	}
 	delete(r.lanes, id)
@@ -112,8 +139,7 @@ func (r *Runner) remove(ctx context.Context, id string) error {
 	if l.index >= 0 {
 		heap.Remove(&r.timers, l.index)
 	}
-	r.mu.Unlock()
-	return r.interrupt(ctx, l)
+	return l
 }
 
 // interrupt ends a running step and waits for it. A PUT that is cut off is an
@@ -159,6 +185,9 @@ func (r *Runner) SinkChanged(ctx context.Context, sink string) {
 	}
 	r.mu.Unlock()
 	for _, l := range lanes {
+		if !r.isMine(l) {
+			continue // its node reads the sink's revision
+		}
 		if l.exporter().Sink == sink || r.owes(ctx, l.id, sink) {
 			l.urge()
 			r.cut(l)
@@ -187,19 +216,35 @@ func (r *Runner) owes(ctx context.Context, exporterID, sink string) bool {
 
 // Flush cuts everything that waits now, whatever the exporter's rules, and
 // returns the position that will then have been delivered. What waits for a
-// retry is tried at once.
+// retry is tried at once. Of an exporter that another node carries, that node hears
+// within a second.
 func (r *Runner) Flush(ctx context.Context, exporterID string) (stream.Position, error) {
 	l := r.lane(exporterID)
-	if l == nil {
+	if l == nil && !r.shared {
 		return nil, problem.New(problem.NotFound, "exporter %s does not run", exporterID)
 	}
-	e := l.exporter()
+	var e stream.Exporter
+	if r.shared {
+		st, err := r.catalog.ExporterState(ctx, exporterID)
+		if err != nil {
+			return nil, err
+		}
+		e, l = st.Exporter, r.add(st)
+	} else {
+		e = l.exporter()
+	}
 	if e.Paused {
 		return nil, problem.New(problem.Conflict, "batch exporter %s is paused; resume it first (strm resume %s)", e.Name, e.Name)
 	}
 	ends, err := r.ends(ctx, e.StreamID)
 	if err != nil {
 		return nil, err
+	}
+	if r.shared {
+		// Before anything else: the exporter may go to another node meanwhile.
+		if err := r.catalog.SetFlush(ctx, exporterID, ends); err != nil {
+			return nil, err
+		}
 	}
 	l.urge()
 	l.mu.Lock()
@@ -212,8 +257,21 @@ func (r *Runner) Flush(ctx context.Context, exporterID string) (stream.Position,
 // WaitDelivered returns true once everything below target is in the bucket. It
 // returns false when ctx ends, or as soon as the exporter is blocked or paused.
 func (r *Runner) WaitDelivered(ctx context.Context, exporterID string, target stream.Position) (bool, error) {
+	began := r.now()
 	for {
 		l := r.lane(exporterID)
+		if r.shared && (l == nil || !r.isMine(l)) {
+			done, over, err := r.waitRemote(ctx, exporterID, target, began)
+			if over || err != nil {
+				return done, err
+			}
+			select {
+			case <-time.After(heldPoll / 4):
+			case <-ctx.Done():
+				return false, nil
+			}
+			continue
+		}
 		if l == nil {
 			return false, problem.New(problem.NotFound, "exporter %s does not run", exporterID)
 		}
@@ -228,8 +286,17 @@ func (r *Runner) WaitDelivered(ctx context.Context, exporterID string, target st
 		}
 		select {
 		case <-progress:
+		case <-r.elsewhere(): // it may be another node's by now
 		case <-ctx.Done():
 			return false, nil
 		}
 	}
+}
+
+// elsewhere returns a channel that tells now and then, where there are other nodes.
+func (r *Runner) elsewhere() <-chan time.Time {
+	if !r.shared {
+		return nil
+	}
+	return time.After(heldPoll)
 }

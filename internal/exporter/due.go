@@ -7,7 +7,8 @@ import (
 	"strm/internal/stream"
 )
 
-// waiting describes the events between an exporter's position and the log's end.
+// waiting describes the events between an exporter's position and the log's end. Where
+// the log estimates, so does it: then cuts by bytes and events are made at about their bounds.
 type waiting struct {
 	events int64
 	raw    int64            // bytes, uncompressed
@@ -102,7 +103,7 @@ func (l limits) stops(taken waiting, h stream.BlockHeader) stream.CutReason {
 	switch {
 	case taken.events == 0:
 		return ""
-	case taken.raw+h.Raw > l.raw, l.packed > 0 && taken.packed+h.Packed > l.packed, taken.blocks >= l.blocks:
+	case taken.raw+h.Raw > l.raw, l.packed > 0 && taken.packed+packed(h) > l.packed, taken.blocks >= l.blocks:
 		return stream.CutBytes
 	case l.events > 0 && taken.events+h.Events > l.events:
 		return stream.CutEvents

@@ -24,18 +24,21 @@ type lane struct {
 	validateAt time.Time
 	hurry      bool      // this step does not wait for retry times
 	seen       time.Time // when a step first saw the events that wait now; zero: nothing waits
+	told       string    // the trouble that other nodes read
 
 	mu        sync.Mutex
 	exp       stream.Exporter
 	status    laneStatus
 	delivered stream.Position
-	flushTo   stream.Position // cut at once while the position is before this
-	urged     bool            // the next step shall hurry
-	reread    bool            // the ledger holds batches the lane does not know
-	reloads   int             // how often exp.Paused was set by Reload
-	progress  chan struct{}   // closed and replaced whenever something changes
+	flushTo   stream.Position      // cut at once while the position is before this
+	urged     bool                 // the next step shall hurry
+	reread    bool                 // the ledger holds batches the lane does not know
+	known     stream.ExporterState // as the catalog was last read for other nodes' doings
+	reloads   int                  // how often exp.Paused was set by Reload
+	progress  chan struct{}        // closed and replaced whenever something changes
 
 	// Guarded by Runner.mu.
+	mine    bool      // it runs here
 	wakeAt  time.Time // zero: no timer
 	index   int       // in the heap, -1 outside
 	running bool
@@ -68,6 +71,7 @@ type trouble struct {
 	blocked bool
 	since   time.Time
 	retryAt time.Time
+	batch   bool // the ledger has it, with its batch
 }
 
 type laneStatus struct {
@@ -136,9 +140,12 @@ func (l *lane) reloaded() int {
 
 // begin takes up what was asked for since the last step. reloads tells how many
 // reloads there were before e was read: a later one knows better than e.
-func (l *lane) begin(e stream.Exporter, reloads int) {
+func (l *lane) begin(st stream.ExporterState, reloads int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := st.Exporter
+	l.told = st.Trouble
+	l.flush(st.FlushTo)
 	paused := l.exp.Paused
 	if e.Sink != l.exp.Sink || e.Output != l.exp.Output {
 		l.validated = false
@@ -220,20 +227,33 @@ func (s *laneStatus) trouble() trouble {
 func (l *lane) settleDelivered(doneAt time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := l.exp.Next.Clone()
-	for i := range l.unfinished {
-		if l.unfinished[i].Replay != "" {
-			continue
-		}
-		for _, r := range l.unfinished[i].Ranges() {
-			d[r.Partition] = min(d[r.Partition], r.Start)
-		}
-	}
-	l.delivered = d
+	l.delivered = delivered(l.exp.Next, l.unfinished)
 	if !doneAt.IsZero() {
 		l.status.delivered = doneAt
 	}
 	l.announce()
+}
+
+// delivered is what is in the bucket of an exporter at next with these unfinished batches.
+func delivered(next stream.Position, unfinished []stream.Batch) stream.Position {
+	d := next.Clone()
+	for i := range unfinished {
+		if unfinished[i].Replay != "" {
+			continue
+		}
+		for _, r := range unfinished[i].Ranges() {
+			d[r.Partition] = min(d[r.Partition], r.Start)
+		}
+	}
+	return d
+}
+
+// flush asks for a cut of everything below to, beside what was asked for before; nil asks
+// for nothing. The caller holds l.mu.
+func (l *lane) flush(to stream.Position) {
+	if to != nil && l.flushTo.Before(to) {
+		l.flushTo = to
+	}
 }
 
 func (l *lane) wantsFlush() bool {
@@ -242,7 +262,7 @@ func (l *lane) wantsFlush() bool {
 	return l.exp.Next.Before(l.flushTo)
 }
 
-// export returns the unfinished export batch, of which there is one at most,
+// export returns the first unfinished export batch (alone, a node has one at most),
 // and replay the first unfinished replay batch; nil if there is none.
 func (l *lane) export() *stream.Batch {
 	for i := range l.unfinished {
@@ -260,6 +280,16 @@ func (l *lane) replay() *stream.Batch {
 		}
 	}
 	return nil
+}
+
+// ailing reports whether an unfinished batch was tried in vain.
+func (l *lane) ailing(kind int) bool {
+	for i := range l.unfinished {
+		if troubleOf(&l.unfinished[i]) == kind && l.unfinished[i].Problem != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // drop forgets a batch that is done.

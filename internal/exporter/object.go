@@ -25,8 +25,12 @@ func (r *Runner) Object(ctx context.Context, exporterID, key string) (io.ReadClo
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := r.catalog.StoredObject(ctx, exporterID, sink.Place(), key); err != nil {
+	stored, err := r.catalog.StoredObject(ctx, exporterID, sink.Place(), key)
+	if err != nil {
 		return fail(err)
+	}
+	if stored.Empty() {
+		return fail(problem.New(problem.NotFound, "%s turned out to hold no event and was not put", key))
 	}
 	bucket, ok := sink.bucket.(objstore.Reader)
 	if !ok {

@@ -54,7 +54,7 @@ func survey(ctx context.Context, log eventlog.Log, streamID string, from, to str
 		}
 		w.events += h.block.Events
 		w.raw += h.block.Raw
-		w.packed += h.block.Packed
+		w.packed += packed(h.block)
 		w.blocks++
 		took = append(took, h.block)
 		if err := h.advance(); err != nil {
@@ -62,6 +62,18 @@ func survey(ctx context.Context, log eventlog.Log, streamID string, from, to str
 		}
 	}
 	return took, w, nil
+}
+
+// typicalRatio is by how much gzip shrinks JSON, about. It stands in where the log
+// does not compress, for cuts by the size of compressed objects.
+const typicalRatio = 8
+
+// packed returns the size of a block's gzip member, or about what it would be.
+func packed(h stream.BlockHeader) int64 {
+	if h.Packed == 0 {
+		return h.Raw / typicalRatio
+	}
+	return h.Packed
 }
 
 // head is one partition's next block.
@@ -123,7 +135,7 @@ func plan(in planned, blocks []stream.BlockHeader) stream.Batch {
 		PlannedAt:  in.now.UTC().Truncate(time.Millisecond),
 	}
 	for _, d := range divide(blocks, in.layout.Division()) {
-		b.Objects = append(b.Objects, stream.Object{Ranges: d.ranges(), Events: d.events, Received: d.start})
+		b.Objects = append(b.Objects, stream.Object{Ranges: d.ranges(), Events: d.events, Estimated: d.estimated, Received: d.start})
 	}
 	name(&b, in.layout, in.variant)
 	return b
@@ -134,6 +146,8 @@ type division struct {
 	start  time.Time
 	blocks []stream.BlockHeader
 	events int64
+
+	estimated bool // of some block it is not known how many events it holds
 }
 
 func divide(blocks []stream.BlockHeader, by layout.Division) []division {
@@ -149,6 +163,7 @@ func divide(blocks []stream.BlockHeader, by layout.Division) []division {
 		}
 		out[i].blocks = append(out[i].blocks, b)
 		out[i].events += b.Events
+		out[i].estimated = out[i].estimated || b.Estimated
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].start.Before(out[j].start) })
 	return out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"strm/internal/format"
 	"strm/internal/layout"
@@ -12,11 +13,17 @@ import (
 	"strm/internal/stream"
 )
 
-// put stores one object, and adds to lost what it does not hold. It returns false
+// asleepAfter is how long the write before a PUT may take until it counts as a sign
+// that the process was stopped. It is less than a lease.
+const asleepAfter = 10 * time.Second
+
+var errAsleep = errors.New("the process stood still just before the upload, which it did not begin")
+
+// put stores one object, and adds to left what it does not hold. It returns false
 // if it is not stored, with the batch saved and its retry scheduled. Where others
 // may have its key, and do, the batch gets other keys if it may move: then nothing
 // is scheduled and put must be called again.
-func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool, lost *format.Losses) (stored, moved bool, err error) {
+func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Batch, i int, mayMove bool, left *leftOut) (stored, moved bool, err error) {
 	o := &b.Objects[i]
 	no := func(err error) (bool, bool, error) { return false, false, err }
 	f, lay, err := r.shape(sink, b)
@@ -39,6 +46,15 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 			r.logger.Warn("close spool", slog.Any("error", err))
 		}
 	}()
+	if o.Estimated {
+		// Counted: from the next Save on it is as if it had been planned so.
+		o.Events, o.Estimated = c.events, false
+		if c.events == 0 {
+			o.Stored = true // without a PUT, as there is nothing to store
+			left.add(&c)
+			return true, false, nil
+		}
+	}
 	c.Overwrite = sink.Conditional == stream.SupportNo
 
 	maybe := o.MaybeStored
@@ -48,11 +64,17 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		o.Bytes, o.CRC32 = c.Size, c.CRC32
 	}
 	o.MaybeStored = true
+	began := r.now()
 	// Durable before the PUT: whatever happens from here on, the next attempt
 	// knows that this one may have stored the object.
 	if err := r.ledger.Save(ctx, b); err != nil {
 		o.MaybeStored = maybe
 		return no(fmt.Errorf("note the attempt of batch %s: %w", b.ID, err))
+	}
+	if r.shared && r.now().Sub(began) > asleepAfter {
+		// This process stood still, its claim may be another's, and what that one has stored
+		// may have been taken away already. Nothing was sent: begin again with a claim.
+		return no(fmt.Errorf("put %s: %w", o.Key, errAsleep))
 	}
 	v, err := r.send(ctx, l, sink, lay, o, &c, maybe)
 	if v.unfit {
@@ -69,7 +91,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if err == nil {
 			o.Bytes, o.CRC32 = c.Size, c.CRC32
 		}
-		lost.Add(&c.lost)
+		left.add(&c)
 		return true, false, nil
 	}
 	if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"strm/internal/layout"
@@ -54,6 +55,7 @@ func (r *Runner) Replay(ctx context.Context, exporterID, into string, from, to t
 		err = r.ledger.Plan(ctx, batches, nil)
 		// Whatever the answer, the plan may be stored; then it must be run.
 		r.adopt(exporterID)
+		r.nudge(ctx, exporterID)
 		if err == nil {
 			return out, nil
 		}
@@ -79,11 +81,22 @@ func newReplayID() (string, error) {
 
 // adopt makes the exporter's lane read its unfinished batches again.
 func (r *Runner) adopt(exporterID string) {
-	if l := r.lane(exporterID); l != nil {
+	if l := r.lane(exporterID); l != nil && r.isMine(l) {
 		l.mu.Lock()
 		l.reread = true
 		l.mu.Unlock()
 		r.wake(l)
+	}
+}
+
+// nudge makes the node that carries an exporter look at its batches. One that does not
+// hear of it looks within refreshEvery.
+func (r *Runner) nudge(ctx context.Context, exporterID string) {
+	if !r.shared || r.Owns(exporterID) {
+		return
+	}
+	if err := r.catalog.SetFlush(context.WithoutCancel(ctx), exporterID, nil); err != nil {
+		r.logger.Warn("tell the exporter's node of a replay", slog.String("exporter", exporterID), slog.Any("error", err))
 	}
 }
 

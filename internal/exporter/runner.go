@@ -26,6 +26,9 @@ type Observer interface {
 	// of their events: members that the declared schema has no place for, values
 	// that did not fit their column.
 	Lost(stream string, undeclared, nulled int64)
+	// Dropped is called with the number of values of the stream that are no events and
+	// were left out of objects that were stored, as the stream says.
+	Dropped(stream string, values int64)
 	// Put is called after each PUT: "stored" or an objstore.Outcome.
 	Put(outcome string)
 }
@@ -43,6 +46,10 @@ type Options struct {
 	Backoff  Backoff       // zero: DefaultBackoff
 	Parallel int           // exporters at work at once; 0: 64
 	Grace    time.Duration // how long running rounds may go on when Run's context ends; 0: 10 s
+	Members  Members       // the nodes that share the ledger; nil: this process is alone
+	// Commit tells the log's own tools how far a consumer group (Group of the exporter)
+	// has got; nil: there are none. It is called every few seconds at most.
+	Commit func(ctx context.Context, streamID, group string, p stream.Position) error
 }
 
 // Runner runs all exporters of one process. Run does the work; the other
@@ -62,6 +69,12 @@ type Runner struct {
 	encoding *semaphore.Weighted // encoders at work: one per CPU, so memory does not grow with exporters
 	spooled  *semaphore.Weighted // bytes in spool files
 	kick     chan struct{}
+	members  Members
+	shared   bool // with other nodes
+	claims   claims
+	spare    chan struct{}
+	hands    int // helpers at most
+	commit   func(ctx context.Context, streamID, group string, p stream.Position) error
 
 	mu      sync.Mutex // guards what follows and the marked fields of lanes
 	lanes   map[string]*lane
@@ -71,6 +84,10 @@ type Runner struct {
 	bySink  map[string]int     // steps at work
 	parked  map[string][]*lane // due, but their sink has its share at work
 	seed    uint64
+
+	helping  int
+	helpers  map[string][]*helper // by exporter
+	progress map[string]progress  // by exporter: to be committed
 }
 
 // growth counts what a stream has taken since the process began, and knows
@@ -127,7 +144,13 @@ func New(o Options) *Runner {
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second
 	}
+	members := o.Members
+	if members == nil {
+		members = alone{}
+	}
 	return &Runner{
+		members: members, shared: o.Members != nil, claims: claims{working: map[string]bool{}}, spare: make(chan struct{}, 1), hands: max(2, runtime.GOMAXPROCS(0)),
+		commit: o.Commit, helpers: map[string][]*helper{}, progress: map[string]progress{},
 		log: o.Log, ledger: o.Ledger, catalog: o.Catalog, format: o.Format, spoolDir: o.SpoolDir, logger: o.Logger, observe: o.Observer,
 		backoff: o.Backoff, parallel: o.Parallel, grace: o.Grace,
 		sinks:    &sinks{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
@@ -144,12 +167,15 @@ func (r *Runner) now() time.Time { return time.Now() }
 // them. Run does it too; calling it first lets a server answer before it has
 // looked at every exporter.
 func (r *Runner) Load(ctx context.Context) error {
+	if r.shared {
+		return r.Refresh(ctx)
+	}
 	exporters, err := r.catalog.Exporters(ctx)
 	if err != nil {
 		return fmt.Errorf("read the exporters: %w", err)
 	}
 	for _, e := range exporters {
-		r.add(e)
+		r.add(stream.ExporterState{Exporter: e})
 	}
 	return nil
 }
@@ -166,11 +192,19 @@ func (r *Runner) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var wg sync.WaitGroup
+	if r.shared {
+		wg.Go(func() { r.watch(ctx) })
+		wg.Go(func() { r.assist(ctx, work, &wg) })
+	}
+	if r.commit != nil {
+		wg.Go(func() { r.commits(ctx) })
+	}
 	r.dispatch(ctx, work, &wg)
 
 	t := time.AfterFunc(r.grace, stop)
 	defer t.Stop()
 	wg.Wait()
+	r.release(work)
 	return errors.Join(ctx.Err(), r.sinks.close())
 }
 
@@ -218,7 +252,7 @@ func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duratio
 		wg.Go(func() {
 			defer cancel()
 			pause, err := r.step(ctx, l)
-			r.ended(l, pause, err, before)
+			r.ended(ctx, l, pause, err, before)
 		})
 	}
 	return time.Hour // a kick comes first
@@ -226,12 +260,19 @@ func (r *Runner) startDue(work context.Context, wg *sync.WaitGroup) time.Duratio
 
 // ended puts a lane to rest. before are the stream's totals from before the
 // step: whatever came since may not have been seen by it.
-func (r *Runner) ended(l *lane, pause rest, err error, before totals) {
+func (r *Runner) ended(ctx context.Context, l *lane, pause rest, err error, before totals) {
+	if lostClaim(err) {
+		// Another node has the batch, and knows it better.
+		r.logger.Info("a batch was taken over by another node", slog.String("exporter", l.id), slog.Any("error", err))
+		l.loaded = false
+		pause, err = rest{until: r.now()}, nil
+	}
 	if err != nil && !errors.Is(err, errGone) {
 		// The ledger may know more than the lane now: an answer may be lost.
 		l.loaded = false
 		pause = r.faulted(l, err)
 	}
+	r.tell(ctx, l)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.atWork--
@@ -239,7 +280,7 @@ func (r *Runner) ended(l *lane, pause rest, err error, before totals) {
 	r.unpark(l.sink)
 	close(l.ended)
 	defer r.poke()
-	if l.gone || errors.Is(err, errGone) {
+	if l.gone || errors.Is(err, errGone) || !l.mine {
 		return
 	}
 	g := r.streams[l.streamID]
@@ -335,6 +376,7 @@ func (r *Runner) firstCut(l *lane, a eventlog.Advance) time.Time {
 // schedule arms a lane, or moves its timer forward. The caller holds r.mu.
 func (r *Runner) schedule(l *lane, at time.Time) {
 	switch {
+	case !l.mine:
 	case l.running:
 		l.again = true
 	case l.index >= 0:
@@ -356,7 +398,9 @@ func (r *Runner) poke() {
 	}
 }
 
-func (r *Runner) add(e stream.Exporter) *lane {
+// add makes a lane for an exporter that has none.
+func (r *Runner) add(st stream.ExporterState) *lane {
+	e := st.Exporter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.lanes[e.ID]; l != nil {
@@ -364,6 +408,8 @@ func (r *Runner) add(e stream.Exporter) *lane {
 	}
 	r.seed++
 	l := newLane(e, r.seed^uint64(r.now().UnixNano()))
+	l.known, l.mine = st, r.Owns(e.ID)
+	l.flush(st.FlushTo)
 	r.lanes[e.ID] = l
 	g := r.streams[e.StreamID]
 	if g == nil {

@@ -15,6 +15,13 @@ type Catalog interface {
 	Exporters(ctx context.Context) ([]stream.Exporter, error)
 	// Exporter fails with kind NotFound once it was deleted.
 	Exporter(ctx context.Context, id string) (stream.Exporter, error)
+	// ExporterState and ExporterStates are the same with what nodes tell each other.
+	ExporterState(ctx context.Context, id string) (stream.ExporterState, error)
+	ExporterStates(ctx context.Context) ([]stream.ExporterState, error)
+	// SetFlush makes the node that carries an exporter cut everything below a position, or
+	// with nil look again; SetTrouble is what it says of its trouble.
+	SetFlush(ctx context.Context, exporterID string, to stream.Position) error
+	SetTrouble(ctx context.Context, exporterID, trouble string) error
 	Sink(ctx context.Context, name string) (stream.Sink, error)
 	// SetSinkFound remembers what was learnt of a sink, unless the sink has
 	// changed since revision (kind Conflict).

@@ -30,20 +30,22 @@ var errGone = errors.New("the batch exporter was deleted")
 // stopping act between rounds.
 func (r *Runner) step(ctx context.Context, l *lane) (rest, error) {
 	reloads := l.reloaded()
-	e, err := r.catalog.Exporter(ctx, l.id)
+	st, err := r.read(ctx, l.id)
+	e := st.Exporter
 	if err != nil && problem.KindOf(err) == problem.NotFound {
 		return rest{}, errGone
 	}
 	if err != nil {
 		return rest{}, err
 	}
-	l.begin(e, reloads)
+	l.begin(st, reloads)
 	if !l.loaded {
 		if l.unfinished, err = r.ledger.Unfinished(ctx, l.id); err != nil {
 			return rest{}, err
 		}
 		l.loaded = true
 		l.settleDelivered(time.Time{})
+		r.moved(l)
 	}
 	if e.Paused {
 		l.validated = false // resuming validates again, as every start does
@@ -105,11 +107,11 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 	return l.validateAt, false
 }
 
-// stepExport attempts the unfinished export batch, or plans the next one. did
+// stepExport attempts the unfinished export batches, or plans the next. did
 // says that something happened and the lane should be stepped again at once.
 func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ rest, did bool, err error) {
-	if b := l.export(); b != nil {
-		wake, did, err := r.round(ctx, l, b)
+	if l.export() != nil {
+		wake, did, err := r.work(ctx, l, ofExport)
 		return rest{until: wake}, did, err
 	}
 	lay, err := layout.Parse(e.Output.Layout)
@@ -144,26 +146,37 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 		// Not the boundary, at which every exporter of every installation plans.
 		cutAt = now
 	}
-	return rest{}, true, r.planExport(ctx, l, e, lay, blocks, reason, cutAt)
+	parts := [][]stream.BlockHeader{blocks}
+	if r.shared {
+		if all := shares(e.Next, ends, w, limitsOf(e.Cut), handsPerNode*r.members.Live()); len(all) > 1 {
+			if parts, err = r.surveyShares(ctx, e, ends, all, lay.Division()); err != nil {
+				return rest{}, false, err
+			}
+		}
+	}
+	return rest{}, true, r.planExport(ctx, l, e, lay, parts, reason, cutAt)
 }
 
-func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay layout.Layout, blocks []stream.BlockHeader, reason stream.CutReason, cutAt time.Time) error {
+// planExport plans a batch of each part, in one transaction.
+func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay layout.Layout, parts [][]stream.BlockHeader, reason stream.CutReason, cutAt time.Time) error {
 	out, v, err := r.target(ctx, e, lay, e.Output.PathPrefix)
 	if err != nil {
 		return err
 	}
 	in := planned{
-		exporter: e, seq: e.LastSeq + 1, reason: reason, cutAt: cutAt, now: r.now(), output: out, layout: lay, variant: v,
+		exporter: e, reason: reason, cutAt: cutAt, now: r.now(), output: out, layout: lay, variant: v,
 	}
-	b := plan(in, blocks)
-	next := after(e.Next, blocks)
+	next := e.Next
+	for _, blocks := range parts {
+		next = after(next, blocks)
+	}
+	batches := planAll(&in, parts)
 	// If the answer is lost, the next step reads the exporter's position and the
 	// unfinished batches from the ledger again, and finds what happened.
-	err = r.ledger.Plan(ctx, []stream.Batch{b}, next)
+	err = r.ledger.Plan(ctx, batches, next)
 	for tries := 1; taken(err) && lay.ByMoment() && tries < maxMoments; tries++ {
-		in.cutAt = in.cutAt.Add(time.Millisecond)
-		b = plan(in, blocks)
-		err = r.ledger.Plan(ctx, []stream.Batch{b}, next)
+		batches = planAll(&in, parts)
+		err = r.ledger.Plan(ctx, batches, next)
 	}
 	if err != nil {
 		now, rerr := r.catalog.Exporter(ctx, e.ID)
@@ -171,15 +184,34 @@ func (r *Runner) planExport(ctx context.Context, l *lane, e stream.Exporter, lay
 			l.loaded = false
 			return nil //nolint:nilerr // deleted, moved or replayed meanwhile: look again
 		}
-		return fmt.Errorf("plan batch %s: %w", b.ID, err)
+		return fmt.Errorf("plan batch %s: %w", batches[0].ID, err)
 	}
-	l.unfinished = append(l.unfinished, b)
+	l.unfinished = append(l.unfinished, batches...)
 	l.seen = time.Time{}
 	l.mu.Lock()
-	l.exp.Next, l.exp.LastSeq = next, b.Seq
+	l.exp.Next, l.exp.LastSeq = next, batches[len(batches)-1].Seq
 	l.mu.Unlock()
-	r.observe.BatchPlanned(&b)
+	for i := range batches {
+		r.observe.BatchPlanned(&batches[i])
+	}
+	if len(batches) > 1 {
+		r.callHelp()
+	}
 	return nil
+}
+
+// planAll plans a batch of each part. Where keys name a moment, each has one of its own,
+// and in.cutAt is after them.
+func planAll(in *planned, parts [][]stream.BlockHeader) []stream.Batch {
+	out := make([]stream.Batch, len(parts))
+	for i, blocks := range parts {
+		in.seq = in.exporter.LastSeq + 1 + int64(i)
+		out[i] = plan(*in, blocks)
+		if in.layout.ByMoment() {
+			in.cutAt = in.cutAt.Add(time.Millisecond)
+		}
+	}
+	return out
 }
 
 // target returns what to plan with: the exporter's output with a path prefix
@@ -205,37 +237,111 @@ func (r *Runner) target(ctx context.Context, e stream.Exporter, lay layout.Layou
 }
 
 func (r *Runner) stepReplay(ctx context.Context, l *lane) (wake time.Time, did bool, err error) {
-	b := l.replay()
-	if b == nil {
-		return time.Time{}, false, nil
-	}
-	return r.round(ctx, l, b)
+	return r.work(ctx, l, ofReplay)
 }
 
-// round attempts a batch if its time has come.
-func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time.Time, did bool, err error) {
-	now := r.now()
-	if b.NextRetryAt.After(now) && !l.hurry {
-		l.report(troubleOf(b), troubleIn(b))
-		return b.NextRetryAt, false, nil
+// work attempts the first unfinished batch of a kind whose time has come and that nobody
+// else works on. An export's batches are all tried: one may be in the way of nobody but itself. Of a
+// replay's, which may be thousands, only the first.
+func (r *Runner) work(ctx context.Context, l *lane, kind int) (wake time.Time, did bool, err error) {
+	for i := range l.unfinished {
+		b := &l.unfinished[i]
+		if troubleOf(b) != kind {
+			continue
+		}
+		at, how, err := r.round(ctx, l, b)
+		if err != nil || how == roundDone {
+			return at, how == roundDone, err // and b is not valid any more
+		}
+		wake = earlier(wake, at)
+		if kind == ofReplay && how != roundHeld {
+			break
+		}
 	}
-	if err := r.attempt(ctx, l, b); err != nil {
-		return time.Time{}, false, err
+	return wake, false, nil
+}
+
+// how a round went.
+type how int
+
+const (
+	roundDone  how = iota
+	roundHeld      // another works on the batch, or it is finished
+	roundLater     // at its retry time
+)
+
+// round attempts a batch if its time has come.
+func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time.Time, _ how, err error) {
+	if b.NextRetryAt.After(r.now()) && !l.hurry {
+		l.report(troubleOf(b), troubleIn(b))
+		return b.NextRetryAt, roundLater, nil
+	}
+	if r.shared {
+		ok, err := r.claim(ctx, b)
+		if err != nil {
+			return time.Time{}, roundHeld, err
+		}
+		if !ok {
+			l.loaded = false // whoever has it may have finished it
+			if b.Problem != "" {
+				l.report(troubleOf(b), troubleIn(b))
+			}
+			return r.now().Add(heldPoll), roundHeld, nil
+		}
+		id, over := b.ID, false
+		defer func() {
+			r.claims.end(id, !over && !lostClaim(err))
+			r.release(ctx)
+		}()
+		if b.NextRetryAt.After(r.now()) && !l.hurry {
+			l.report(troubleOf(b), troubleIn(b)) // another has just tried
+			return b.NextRetryAt, roundLater, nil
+		}
+		if err := r.attempt(ctx, l, b); err != nil {
+			return time.Time{}, roundHeld, err
+		}
+		over = true // the ledger has given the claim up
+	} else if err := r.attempt(ctx, l, b); err != nil {
+		return time.Time{}, roundHeld, err
 	}
 	if b.State != stream.BatchDone {
 		l.report(troubleOf(b), troubleIn(b))
-		return b.NextRetryAt, false, nil
+		return b.NextRetryAt, roundLater, nil
 	}
 	kind, doneAt := troubleOf(b), b.DoneAt
 	l.drop(b.ID) // b is not valid any more
-	l.recovered(kind)
+	if l.ailing(kind) {
+		l.failures[kind] = 0
+	} else {
+		l.recovered(kind)
+	}
 	l.settleDelivered(doneAt)
-	return time.Time{}, true, nil
+	r.moved(l)
+	return time.Time{}, roundDone, nil
+}
+
+// claim makes a batch ours to work on, and b what it is then.
+func (r *Runner) claim(ctx context.Context, b *stream.Batch) (ok bool, err error) {
+	if !r.claims.reserve(b.ID) {
+		return false, nil // a helper of ours has it
+	}
+	fresh, ok, err := r.ledger.Claim(ctx, b.ExporterID, b.Seq, r.members.Self())
+	if err != nil {
+		r.claims.end(b.ID, true) // the answer may be lost
+		r.release(ctx)
+		return false, fmt.Errorf("claim batch %s: %w", b.ID, err)
+	}
+	if !ok {
+		r.claims.end(b.ID, false)
+		return false, nil
+	}
+	*b = fresh
+	return true, nil
 }
 
 // troubleIn is what the ledger says of a batch that was tried in vain.
 func troubleIn(b *stream.Batch) trouble {
-	return trouble{problem: b.Problem, blocked: b.Blocked, since: b.AttemptedAt, retryAt: b.NextRetryAt}
+	return trouble{problem: b.Problem, blocked: b.Blocked, since: b.AttemptedAt, retryAt: b.NextRetryAt, batch: true}
 }
 
 // ends returns the durable ends of a stream.

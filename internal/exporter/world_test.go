@@ -178,6 +178,7 @@ type quiet struct{}
 func (quiet) BatchPlanned(*stream.Batch) {}
 func (quiet) BatchDone(*stream.Batch)    {}
 func (quiet) Lost(string, int64, int64)  {}
+func (quiet) Dropped(string, int64)      {}
 func (quiet) Put(string)                 {}
 
 func (w *world) stop() {

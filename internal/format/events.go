@@ -33,8 +33,9 @@ func Events(blocks Blocks) iter.Seq2[Event, error] {
 				yield(Event{}, problem.New(problem.Corrupt, "block %v is damaged: %w", b.Range, err))
 				return
 			}
-			e := Event{Partition: b.Range.Partition, Offset: b.Range.Start, At: b.FirstAt}
-			for ; e.Offset < b.Range.End; e.Offset++ {
+			e := Event{Partition: b.Range.Partition, At: b.FirstAt}
+			for n := range int(b.Events) {
+				e.Offset = offset(&b, n)
 				end := bytes.IndexByte(raw, '\n') // decode has counted them
 				e.Data = raw[:end:end]
 				if !yield(e, nil) {

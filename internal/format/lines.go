@@ -23,8 +23,8 @@ type Line struct {
 // iteration: one of blocks as it is, or one of kind Corrupt that names the
 // block.
 //
-// Event n of a block has offset Range.Start+n, so a block must cover exactly as
-// many offsets as it holds events. One decoder and one buffer serve all blocks.
+// Event n of a block has offset Range.Start+n, so a block without Offsets must cover
+// exactly as many offsets as it holds events. One decoder and one buffer serve all blocks.
 func Lines(blocks iter.Seq2[stream.Block, error], r stream.Range) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		var d blockDecoder
@@ -41,7 +41,11 @@ func Lines(blocks iter.Seq2[stream.Block, error], r stream.Range) iter.Seq2[Line
 				yield(Line{}, problem.New(problem.Corrupt, "block %v is damaged: %w", b.Range, err))
 				return
 			}
-			for at := b.Range.Start; at < min(b.Range.End, r.End); at++ {
+			for n := range int(b.Events) {
+				at := offset(&b, n)
+				if at >= r.End {
+					break
+				}
 				end := bytes.IndexByte(raw, '\n') // decode has counted them
 				if at >= r.Start && !yield(Line{Offset: at, Data: raw[:end:end]}, nil) {
 					return
@@ -61,10 +65,64 @@ type blockDecoder struct {
 	raw []byte
 }
 
+// offset returns that of event n of a block that decode has checked.
+func offset(b *stream.Block, n int) stream.Offset {
+	if b.Offsets != nil {
+		return b.Offsets[n]
+	}
+	return b.Range.Start + stream.Offset(n)
+}
+
+// checkOffsets holds a block's offsets against its range and count.
+func checkOffsets(b *stream.Block) error {
+	span := int64(b.Range.End - b.Range.Start)
+	switch {
+	case b.Events == 0 && b.Gzip == nil && len(b.Offsets) == 0:
+		return nil
+	case b.Offsets == nil && span != b.Events:
+		return fmt.Errorf("it covers %d offsets but holds %d events", span, b.Events)
+	case b.Offsets != nil && int64(len(b.Offsets)) != b.Events:
+		return fmt.Errorf("it names %d offsets but holds %d events", len(b.Offsets), b.Events)
+	}
+	at := b.Range.Start
+	for _, o := range b.Offsets {
+		if o < at || o >= b.Range.End {
+			return fmt.Errorf("its offset %d is out of order, or not in its range", o)
+		}
+		at = o + 1
+	}
+	return nil
+}
+
+// Plain returns the lines of a block that holds no gzip member (Gzip is nil), after
+// checking them against its header. Nothing is copied.
+func Plain(b *stream.Block) ([]byte, error) {
+	if err := checkOffsets(b); err != nil {
+		return nil, err
+	}
+	if int64(len(b.Lines)) != b.Raw {
+		return nil, fmt.Errorf("it holds %d bytes, its header says %d", len(b.Lines), b.Raw)
+	}
+	return b.Lines, checkLines(b.Lines, b.Events)
+}
+
+func checkLines(raw []byte, events int64) error {
+	if n := bytes.Count(raw, []byte{'\n'}); int64(n) != events {
+		return fmt.Errorf("it holds %d lines, its header says %d events", n, events)
+	}
+	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+		return errors.New("its last line is not ended")
+	}
+	return nil
+}
+
 // decode returns the block's lines after checking them against its header.
 func (d *blockDecoder) decode(b *stream.Block) ([]byte, error) {
-	if int64(b.Range.End-b.Range.Start) != b.Events {
-		return nil, fmt.Errorf("it covers %d offsets but holds %d events", b.Range.End-b.Range.Start, b.Events)
+	if b.Gzip == nil {
+		return Plain(b)
+	}
+	if err := checkOffsets(b); err != nil {
+		return nil, err
 	}
 	if b.Raw < b.Events || b.Raw > int64(len(b.Gzip))*maxExpansion {
 		return nil, fmt.Errorf("%d packed bytes cannot hold %d raw ones in %d events", len(b.Gzip), b.Raw, b.Events)
@@ -76,11 +134,5 @@ func (d *blockDecoder) decode(b *stream.Block) ([]byte, error) {
 	if err := d.gz.Member(d.raw, b.Gzip); err != nil {
 		return nil, fmt.Errorf("%d packed bytes, %d raw ones: %w", len(b.Gzip), b.Raw, err)
 	}
-	if n := bytes.Count(d.raw, []byte{'\n'}); int64(n) != b.Events {
-		return nil, fmt.Errorf("it holds %d lines, its header says %d events", n, b.Events)
-	}
-	if b.Raw > 0 && d.raw[b.Raw-1] != '\n' {
-		return nil, errors.New("its last line is not ended")
-	}
-	return d.raw, nil
+	return d.raw, checkLines(d.raw, b.Events)
 }

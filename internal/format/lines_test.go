@@ -146,3 +146,37 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+func TestLinesOfPlainBlocksHaveTheOffsetsThatTheBlockNames(t *testing.T) {
+	blocks := func(yield func(stream.Block, error) bool) {
+		for _, b := range []stream.Block{
+			{BlockHeader: stream.BlockHeader{Range: stream.Range{Start: 0, End: 4}}}, // nothing but gaps
+			{BlockHeader: stream.BlockHeader{Range: stream.Range{Start: 4, End: 20}, Events: 3, Raw: 12}, Lines: []byte("{1}\n{2}\n{3}\n"), Offsets: []stream.Offset{5, 9, 17}},
+			{BlockHeader: stream.BlockHeader{Range: stream.Range{Start: 20, End: 22}, Events: 2, Raw: 8}, Lines: []byte("{4}\n{5}\n")},
+		} {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+	for _, c := range []struct {
+		r    stream.Range
+		want string
+	}{
+		{stream.Range{Start: 0, End: 30}, "5{1} 9{2} 17{3} 20{4} 21{5} "},
+		{stream.Range{Start: 6, End: 17}, "9{2} "},
+		{stream.Range{Start: 17, End: 21}, "17{3} 20{4} "},
+		{stream.Range{Start: 0, End: 5}, ""},
+	} {
+		got := ""
+		for line, err := range format.Lines(blocks, c.r) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += fmt.Sprintf("%d%s ", line.Offset, line.Data)
+		}
+		if got != c.want {
+			t.Errorf("%v: %q, want %q", c.r, got, c.want)
+		}
+	}
+}

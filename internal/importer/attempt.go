@@ -202,7 +202,10 @@ func (r *Runner) finish(ctx context.Context, i *stream.Import, entries []stream.
 	}
 	done := *i
 	done.State, done.Problem, done.NextTryAt, done.DoneAt = stream.ImportDone, "", time.Time{}, time.Now().UTC()
-	if err := r.ledger.FinishImport(ctx, done, entries); err != nil {
+	switch err := r.ledger.FinishImport(ctx, done, entries); {
+	case problem.KindOf(err) == problem.Conflict:
+		return nil // another process has overtaken us, and ends it
+	case err != nil:
 		return fmt.Errorf("note the file as done: %w", err)
 	}
 	r.unmark(ctx, i)
@@ -210,7 +213,13 @@ func (r *Runner) finish(ctx context.Context, i *stream.Import, entries []stream.
 	return nil
 }
 
+// unmark forgets how far a file is in that is done. Where others work with the log it
+// stays, some 60 bytes beside the import's own row: a process that was paused before
+// its first append, and goes on when the file is done, must find that its rows are in.
 func (r *Runner) unmark(ctx context.Context, i *stream.Import) {
+	if r.shared {
+		return
+	}
 	err := r.log.Unmark(ctx, i.StreamID, markOf(i))
 	if err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrNoStream) {
 		r.logger.Warn("the mark of a file that is done stays in the log", slog.String("mark", markOf(i)), slog.Any("error", err))

@@ -352,10 +352,10 @@ type staleOnce struct {
 	asked int
 }
 
-func (l *staleOnce) DueImports(ctx context.Context, now time.Time, limit int) ([]stream.Import, time.Time, error) {
+func (l *staleOnce) DueImports(ctx context.Context, owner string, now time.Time, limit int) ([]stream.Import, time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	due, next, err := l.Ledger.DueImports(ctx, now, limit)
+	due, next, err := l.Ledger.DueImports(ctx, owner, now, limit)
 	if len(due) == 0 && l.asked == 0 {
 		return due, next, err
 	}

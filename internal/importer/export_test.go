@@ -21,3 +21,8 @@ func Fetch(ctx context.Context, b objstore.Bucket, key, version string, open Ope
 	}
 	return err
 }
+
+// Busy reports whether any work is in hand.
+func (r *Runner) Busy() bool {
+	return r.files.free() < r.files.size || r.reports.free() < r.reports.size || r.listings.free() < r.listings.size
+}

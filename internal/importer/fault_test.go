@@ -29,6 +29,8 @@ const (
 	answerLost               // takes effect, then fails
 	killedBefore             // the process dies before it
 	killedAfter              // it takes effect, then the process dies
+	pausedBefore             // the process stands still before it, and goes on when another has taken over
+	pausedAfter              // it takes effect; then the same
 )
 
 var whats = map[what]string{requestLost: "request lost", answerLost: "answer lost", killedBefore: "killed before", killedAfter: "killed after"}
@@ -42,6 +44,7 @@ type gate struct {
 	at     int64
 	calls  atomic.Int64
 	struck chan struct{}
+	goOn   chan struct{} // for those that pause
 }
 
 // pass runs act under the gate.
@@ -68,6 +71,12 @@ func (g *gate) pass(act func() error, lost, ambiguous error) error {
 		_ = act()
 		g.p.die()
 		return ambiguous
+	case pausedBefore:
+		<-g.goOn
+	case pausedAfter:
+		err := act()
+		<-g.goOn
+		return err
 	}
 	return act()
 }
@@ -84,8 +93,8 @@ func (l gatedLedger) Noticed(ctx context.Context, id, via string, at time.Time, 
 	return n, err
 }
 
-func (l gatedLedger) DueImports(ctx context.Context, now time.Time, limit int) (due []stream.Import, next time.Time, err error) {
-	err = l.of["due"].ours(func() error { due, next, err = l.Ledger.DueImports(ctx, now, limit); return err })
+func (l gatedLedger) DueImports(ctx context.Context, owner string, now time.Time, limit int) (due []stream.Import, next time.Time, err error) {
+	err = l.of["due"].ours(func() error { due, next, err = l.Ledger.DueImports(ctx, owner, now, limit); return err })
 	return due, next, err
 }
 
@@ -105,6 +114,11 @@ func (l gatedLedger) FinishImport(ctx context.Context, i stream.Import, e []stre
 func (l gatedLedger) PlanReport(ctx context.Context, at time.Time, files int) (r stream.Report, ok bool, err error) {
 	err = l.of["plan"].ours(func() error { r, ok, err = l.Ledger.PlanReport(ctx, at, files); return err })
 	return r, ok && err == nil, err
+}
+
+func (l gatedLedger) BeginReport(ctx context.Context, r stream.Report) (begun stream.Report, ok bool, err error) {
+	err = l.of["begin report"].ours(func() error { begun, ok, err = l.Ledger.BeginReport(ctx, r); return err })
+	return begun, ok && err == nil, err
 }
 
 func (l gatedLedger) SaveReport(ctx context.Context, r stream.Report) error {
@@ -170,7 +184,7 @@ func (b gatedBody) Read(p []byte) (n int, err error) {
 
 // steps are what may fail, and how many times each is called at least.
 var steps = map[string]int{
-	"due": 2, "save": 5, "mark": 3, "get": 3, "body": 9, "append": 9, "finish": 5, "unmark": 3, "plan": 2, "report": 2, "put": 1,
+	"due": 2, "save": 5, "mark": 3, "get": 3, "body": 9, "append": 9, "finish": 5, "unmark": 3, "plan": 2, "begin report": 1, "report": 2, "put": 1,
 }
 
 // theFiles stores files of all sorts, two versions of one key among them.

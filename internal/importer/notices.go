@@ -53,7 +53,8 @@ func newNotices() notices {
 
 func (n *notices) wait() { n.wg.Wait() }
 
-// keep forgets what is remembered of importers that are gone.
+// keep forgets what is remembered of importers that are gone, or are another
+// process's to care for.
 func (n *notices) keep(importers []stream.Importer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -71,6 +72,7 @@ func (r *Runner) startNotices(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the batch importers: %w", err)
 	}
+	importers = slices.DeleteFunc(importers, func(i stream.Importer) bool { return !r.members.Owns(Duty(i.ID)) })
 	now := time.Now()
 	r.listen(ctx, importers)
 	r.notices.keep(importers)
@@ -139,9 +141,11 @@ func (r *Runner) listOnce(ctx context.Context, i stream.Importer) {
 	}
 	r.notices.mu.Lock()
 	h := r.notices.of[i.ID]
-	if err == nil {
+	switch {
+	case h == nil: // deleted meanwhile, or another process's
+	case err == nil:
 		h.failures, h.listAt, h.listedAt = 0, time.Time{}, began
-	} else {
+	default:
 		h.failures++
 		h.listAt = time.Now().Add(min(r.backoff.after(h.failures, err), i.ListEvery))
 	}

@@ -20,6 +20,9 @@ const mostMillis = 100
 
 // startReports goes on with the reports that are planned, and plans those that are due.
 func (r *Runner) startReports(ctx context.Context) (next time.Time, err error) {
+	if !r.members.Owns(ReportsDuty) {
+		return time.Time{}, nil // Run's loop hears of it when that changes
+	}
 	open, err := r.ledger.OpenReports(ctx)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look for planned status reports: %w", err)
@@ -55,7 +58,20 @@ func (r *Runner) beginReport(ctx context.Context, rep stream.Report, now time.Ti
 
 // report makes one attempt at a report, and notes how it failed.
 func (r *Runner) report(ctx context.Context, rep stream.Report) {
-	err := r.guard(func() error { return r.attemptReport(ctx, &rep) })
+	of := rep.ID
+	rep.Owner = r.members.Self()
+	rep.Attempts++
+	// The number of the attempt is durable before it: from here on the ledger takes nothing of
+	// an earlier one. If this is lost, or only its answer, the report is read again.
+	rep, ok, err := r.ledger.BeginReport(ctx, rep)
+	if err != nil || !ok {
+		if err != nil && ctx.Err() == nil {
+			r.logger.Error("begin a status report", slog.Any("error", err))
+		}
+		r.reports.hold(of, time.Now().Add(r.backoff.after(1, err))) // done, or another process is at it
+		return
+	}
+	err = r.guard(func() error { return r.attemptReport(ctx, &rep) })
 	if err == nil || ctx.Err() != nil || rep.State != stream.ReportPlanned {
 		if err != nil && ctx.Err() == nil {
 			r.logger.Error("note a status report as done", slog.Any("error", err))
@@ -76,7 +92,6 @@ func (r *Runner) report(ctx context.Context, rep stream.Report) {
 
 // attemptReport stores a report. Nil means that nothing is left to do.
 func (r *Runner) attemptReport(ctx context.Context, rep *stream.Report) error {
-	rep.Attempts++
 	entries, err := r.ledger.ReportEntries(ctx, rep.ID)
 	if err != nil {
 		return fmt.Errorf("read the entries of a status report: %w", err)
@@ -111,7 +126,7 @@ func (r *Runner) putReport(ctx context.Context, rep *stream.Report, sink *openSi
 	// Durable before the PUT: whatever happens from here on, the next attempt
 	// knows that this one may have stored the report.
 	if err := r.ledger.SaveReport(ctx, *rep); problem.KindOf(err) == problem.Conflict {
-		return false, nil // done, or given up with its sink
+		return false, nil // done, or given up with its sink, or another process is at it
 	} else if err != nil {
 		rep.MaybeStored = maybe
 		return false, fmt.Errorf("note the attempt: %w", err)

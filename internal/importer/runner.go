@@ -28,6 +28,7 @@ type Options struct {
 	Poll     Poll // nil: queues are not listened to
 	Logger   *slog.Logger
 	Observer Observer
+	Members  Members // nil: nobody else works with the ledger and the log
 	Parallel int     // files at work at once; 0: one per CPU
 	Backoff  Backoff // zero: DefaultBackoff
 }
@@ -51,6 +52,8 @@ type Runner struct {
 	logger   *slog.Logger
 	observe  Observer
 	backoff  Backoff
+	members  Members
+	shared   bool // others may work with the ledger and the log
 
 	loops    [3]chan struct{} // kicks
 	files    *crew[int64]
@@ -74,9 +77,13 @@ func New(o Options) *Runner {
 	if o.Backoff == (Backoff{}) {
 		o.Backoff = DefaultBackoff
 	}
+	shared := o.Members != nil
+	if !shared {
+		o.Members = alone{}
+	}
 	r := &Runner{
-		backoff: o.Backoff,
-		log:     o.Log, ledger: o.Ledger, catalog: o.Catalog, openFile: o.OpenFile, room: o.Room, poll: o.Poll, logger: o.Logger, observe: o.Observer,
+		backoff: o.Backoff, members: o.Members, shared: shared,
+		log: o.Log, ledger: o.Ledger, catalog: o.Catalog, openFile: o.OpenFile, room: o.Room, poll: o.Poll, logger: o.Logger, observe: o.Observer,
 		buckets: &buckets{catalog: o.Catalog, open: o.Open, held: map[string]*openSink{}},
 		notices: newNotices(),
 	}
@@ -120,28 +127,37 @@ func (r *Runner) Run(ctx context.Context) error {
 	return errors.Join(ctx.Err(), r.buckets.close())
 }
 
-// lookEvery is how often a Runner looks for work of which nobody told it.
-const lookEvery = 30 * time.Second
+// How often a Runner looks for work of which nobody told it: notices may come to
+// another process, which tells only itself.
+const (
+	lookEvery       = 30 * time.Second
+	lookEveryShared = 5 * time.Second
+)
 
 // loop calls start when it is kicked, when the time has come that start named,
 // and from time to time.
 func (r *Runner) loop(ctx context.Context, which int, start func(context.Context) (time.Time, error)) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	most := lookEvery
+	if r.shared {
+		most = lookEveryShared
+	}
 	failures := 0
 	for {
-		wait := lookEvery
+		wait := most
+		others := r.members.Watch() // before start asks who owns what
 		next, err := start(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			failures++
-			wait = min(r.backoff.after(failures, err), lookEvery)
+			wait = min(r.backoff.after(failures, err), most)
 			r.logger.Error("importing cannot go on", slog.Any("error", err), slog.Duration("retry_in", wait.Round(time.Millisecond)))
 		case !next.IsZero():
 			failures = 0
-			wait = min(max(time.Until(next), r.backoff.Min), lookEvery)
+			wait = min(max(time.Until(next), r.backoff.Min), most)
 		default:
 			failures = 0
 		}
@@ -150,6 +166,7 @@ func (r *Runner) loop(ctx context.Context, which int, start func(context.Context
 		case <-ctx.Done():
 			return
 		case <-r.loops[which]:
+		case <-others:
 		case <-timer.C:
 		}
 	}
@@ -162,7 +179,7 @@ func (r *Runner) startFiles(ctx context.Context) (next time.Time, err error) {
 		return time.Time{}, nil // a kick comes when one is done
 	}
 	now := time.Now()
-	due, next, err := r.ledger.DueImports(ctx, now, r.files.known()+free)
+	due, next, err := r.ledger.DueImports(ctx, r.members.Self(), now, r.files.known()+free)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look for files to import: %w", err)
 	}
@@ -175,6 +192,7 @@ func (r *Runner) startFiles(ctx context.Context) (next time.Time, err error) {
 
 // importFile makes one attempt at an import, and notes how it failed.
 func (r *Runner) importFile(ctx context.Context, i stream.Import) {
+	i.Owner = r.members.Self()
 	err := r.guard(func() error { return r.attempt(ctx, &i) })
 	if err == nil || ctx.Err() != nil {
 		return // stopping is no failure; the next start goes on
@@ -191,7 +209,7 @@ func (r *Runner) importFile(ctx context.Context, i stream.Import) {
 	err = r.ledger.SaveImport(ctx, i)
 	switch {
 	case err == nil || ctx.Err() != nil:
-	case problem.KindOf(err) == problem.Conflict: // done or given up meanwhile
+	case problem.KindOf(err) == problem.Conflict: // done or given up meanwhile, or another process is at it
 	default:
 		r.logger.Error("note why a file was not imported", slog.String("key", i.Key), slog.Any("error", err))
 		r.files.hold(i.ID, i.NextTryAt)

@@ -130,6 +130,8 @@ type gates struct {
 	log    func(eventlog.Log) eventlog.Log
 	bucket func(objstore.Bucket) objstore.Bucket
 	poll   importer.Poll
+
+	members importer.Members
 }
 
 // start begins a life.
@@ -143,7 +145,7 @@ func (w *world) begin(p *process, g gates) {
 	o := importer.Options{
 		Log: w.log, Ledger: telling{w.db, w}, Catalog: w.db, Logger: slog.New(slog.DiscardHandler), Observer: &w.seen,
 		OpenFile: w.openFile,
-		Parallel: 3, Backoff: quick, Poll: g.poll,
+		Parallel: 3, Backoff: quick, Poll: g.poll, Members: g.members,
 		Room: func(ctx context.Context, s *stream.Stream) error { return w.room(ctx, s) },
 	}
 	if g.ledger != nil {
@@ -214,6 +216,11 @@ func (l telling) SaveImport(ctx context.Context, i stream.Import) error {
 
 func (l telling) FinishImport(ctx context.Context, i stream.Import, e []stream.StatusEntry) error {
 	return l.tell(l.Ledger.FinishImport(ctx, i, e))
+}
+
+func (l telling) BeginReport(ctx context.Context, r stream.Report) (stream.Report, bool, error) {
+	begun, ok, err := l.Ledger.BeginReport(ctx, r)
+	return begun, ok, l.tell(err)
 }
 
 func (l telling) SaveReport(ctx context.Context, r stream.Report) error {

@@ -78,7 +78,7 @@ func newPlace(t *testing.T, opts embedded.Options) *place {
 	if p.log, err = embedded.Open("/log", opts); err != nil {
 		t.Fatal(err)
 	}
-	p.keeper = &retention.Keeper{Log: p.log, Room: p.log, Catalog: p, Logger: slog.New(slog.NewTextHandler(&p.said, nil)), Trimming: &sync.Mutex{}}
+	p.keeper = &retention.Keeper{Log: p.log, Room: p.log, Catalog: p, Logger: slog.New(slog.NewTextHandler(&p.said, nil)), Trimming: make(trimLock, 1)}
 	return p
 }
 
@@ -101,6 +101,18 @@ func (p *place) run() (end func()) {
 	}
 }
 
+// trimLock is a lock that a test may look at.
+type trimLock chan struct{}
+
+func (l trimLock) Lock(ctx context.Context) (func(), error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Streams and Held implement retention.Catalog.
 func (p *place) Streams(context.Context) ([]stream.Stream, error) {
 	p.mu.Lock()
@@ -109,9 +121,11 @@ func (p *place) Streams(context.Context) ([]stream.Stream, error) {
 }
 
 func (p *place) Held(_ context.Context, id string) (stream.Position, bool, error) {
-	if p.keeper.Trimming.(*sync.Mutex).TryLock() {
+	select {
+	case p.keeper.Trimming.(trimLock) <- struct{}{}:
 		p.t.Error("asked what is held while an exporter may be made")
-		p.keeper.Trimming.Unlock()
+		<-p.keeper.Trimming.(trimLock)
+	default:
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -340,6 +354,31 @@ func TestFullStreamGoesOnWithinSeconds(t *testing.T) {
 		sleep(2 * time.Second)
 		if n := total(); n > 45_000 || n < 44_000 {
 			t.Errorf("%d packed bytes are kept, want nearly 45000", n)
+		}
+	})
+}
+
+// Another node's duty is left to it, and taken up seconds after it has become ours.
+func TestOnlyTheNodeWhoseDutyItIsTrims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, embedded.Options{MinFree: -1})
+		defer p.close()
+		var ours atomic.Bool
+		p.keeper.Owns = ours.Load
+		p.create("a", 1, true, stream.Retention{MaxBytes: 20_000})
+		for p.bounds("a")[0].Packed < 30_000 {
+			p.must(p.send("a", 0))
+		}
+		p.deliver("a")
+		defer p.run()()
+		sleep(time.Hour)
+		if floor := p.bounds("a")[0].Floor; floor != 0 {
+			t.Errorf("trimmed up to %d", floor)
+		}
+		ours.Store(true)
+		sleep(3 * time.Second)
+		if floor := p.bounds("a")[0].Floor; floor == 0 {
+			t.Error("not trimmed")
 		}
 	})
 }

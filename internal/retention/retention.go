@@ -56,13 +56,25 @@ type Keeper struct {
 
 	// Trimming is held from reading what exporters need until the trim is done,
 	// so that no exporter is made to begin below the floor meanwhile.
-	Trimming sync.Locker
+	Trimming Locker
+
+	// Owns says whether this node is to do it; nil: it is. Two that do harm nothing.
+	Owns func() bool
 
 	once   sync.Mutex // guards what follows: one Once at a time
 	recent []freed
 	short  bool // at the last look, a stream or the log was full
 	said   bool // that nothing is left to remove
 }
+
+// Locker is a lock that holds among all nodes, and that somebody may wait for as
+// long as his context.
+type Locker interface {
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// Duty is what Keeper.Owns asks for.
+const Duty = "retention"
 
 // freed is space that was, or will soon be, given back to the disk.
 type freed struct {
@@ -81,7 +93,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var began, told time.Time
 	var last string
 	for {
-		if now := time.Now(); began.IsZero() || now.Sub(began) >= every || k.pressed(now) {
+		if now := time.Now(); k.owns() && (began.IsZero() || now.Sub(began) >= every || k.pressed(now)) {
 			began = now
 			err := k.Once(ctx, now)
 			if ctx.Err() != nil {
@@ -102,6 +114,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
+func (k *Keeper) owns() bool { return k.Owns == nil || k.Owns() }
+
 // pressed reports whether the next look cannot wait.
 func (k *Keeper) pressed(now time.Time) bool {
 	k.once.Lock()
@@ -119,8 +133,11 @@ func (k *Keeper) Once(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	k.Trimming.Lock()
-	defer k.Trimming.Unlock()
+	unlock, err := k.Trimming.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	room := k.room(now)
 	lots, err := k.lots(ctx, streams, room.tight())
 	index := func(streamID string, r stream.Range) iter.Seq2[stream.BlockHeader, error] {

@@ -33,16 +33,7 @@ func Open(path string) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
-	if err != nil {
-		// Tink's words are left out: they may quote the file.
-		return nil, problem.New(problem.Corrupt, "key file %s is damaged: restore it from a backup", path)
-	}
-	s := &Sealer{path: path}
-	if err := s.use(keys); err != nil {
-		return nil, problem.New(problem.Corrupt, "key file %s holds keys of another use: %w", path, err)
-	}
-	return s, nil
+	return decode(path, text)
 }
 
 func newKeyset() ([]byte, error) {

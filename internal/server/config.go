@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"strm/internal/catalog"
 	"strm/internal/exporter"
 	"strm/internal/importer"
 	"strm/internal/problem"
@@ -25,12 +26,31 @@ const MinIdempotencyWindow = time.Minute
 // unless short intervals are allowed.
 const MinSinkCheckInterval = time.Minute
 
+// What holds until told otherwise, and the least lease: below it a pause of the
+// process, such as any machine has, would look like its end.
+const (
+	DefaultLease        = 15 * time.Second
+	MinLease            = 3 * time.Second
+	DefaultStartTimeout = time.Minute
+)
+
 // Config sets up a server. The zero value of each field, but for Data, is good.
 type Config struct {
-	Data    string // directory of all state; made if absent, with mode 0700
+	Data    string // directory of all state that is this machine's; made if absent, with mode 0700
 	Listen  string // address; DefaultListen if empty
 	TLSCert string // PEM files; both or none
 	TLSKey  string
+
+	// For several nodes. Both URLs empty: everything is in Data, and this is the only node.
+	Log            string        // kafka://broker,...; empty for the log in Data
+	Catalog        string        // postgres://...; empty for the one in Data
+	KafkaPassword  string        // if Log has none
+	Secrets        string        // directory of the admin token and the seal keys; Data if empty
+	NodeName       string        // for people; host and port if empty
+	Lease          time.Duration // after which others take over from a node that is silent; 15 s if 0
+	StartTimeout   time.Duration // how long to wait for Kafka and PostgreSQL at the start; 60 s if 0, not at all if negative
+	SchemaRegistry string        // URL of a Confluent-compatible schema registry; none if empty
+	RegistryKey    string        // password of the user in SchemaRegistry
 
 	AllowShortIntervals bool          // intervals down to 1 s, for tests and demonstrations
 	MaxBody             int64         // bytes of one intake request, decompressed; 16 MiB if 0
@@ -63,6 +83,15 @@ func (c *Config) setDefaults() {
 	if c.SinkCheckInterval == 0 {
 		c.SinkCheckInterval = time.Hour
 	}
+	if c.Secrets == "" {
+		c.Secrets = c.Data
+	}
+	if c.Lease == 0 {
+		c.Lease = DefaultLease
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = DefaultStartTimeout
+	}
 	if c.Grace <= 0 {
 		c.Grace = 10 * time.Second
 	}
@@ -75,6 +104,19 @@ func (c *Config) setDefaults() {
 func (c *Config) check() error {
 	if c.Data == "" {
 		return problem.New(problem.Invalid, "name a directory for the server's state (--data DIR)")
+	}
+	if c.Lease < MinLease {
+		return problem.New(problem.Invalid, "a lease of %s is too short: use %s or more (--lease)", c.Lease, MinLease)
+	}
+	if c.Lease > catalog.MaxLease {
+		return problem.New(problem.Invalid, "with a lease of %s a dead node would hold its work up for as long: use %s or less (--lease)", c.Lease, catalog.MaxLease)
+	}
+	if c.Catalog != "" && c.Log == "" {
+		return problem.New(problem.Invalid, "a catalog in PostgreSQL needs a log that all its nodes reach: give --log kafka://... too. "+
+			"The log in %s is this machine's alone, and so is the catalog that belongs to it", c.Data)
+	}
+	if c.SchemaRegistry != "" && c.Log == "" {
+		return problem.New(problem.Invalid, "a schema registry is for topics: give --log kafka://... too")
 	}
 	if c.MinFreeDisk > 0 && c.MinFreeDisk < MinFreeDisk {
 		return problem.New(problem.Invalid, "a reserve of %d bytes does not protect the log's own files: keep at least %d free (--min-free-disk 128MiB), or 0 for no reserve", c.MinFreeDisk, MinFreeDisk)
@@ -92,5 +134,4 @@ func (c *Config) check() error {
 func (c *Config) logDir() string      { return filepath.Join(c.Data, "log") }
 func (c *Config) catalogPath() string { return filepath.Join(c.Data, "catalog.db") }
 func (c *Config) spoolDir() string    { return filepath.Join(c.Data, "spool") }
-func (c *Config) sealPath() string    { return filepath.Join(c.Data, "seal.keys") }
-func (c *Config) tokenPath() string   { return filepath.Join(c.Data, "admin.token") }
+func (c *Config) lockPath() string    { return filepath.Join(c.Data, "lock") }

@@ -24,6 +24,8 @@ type gauges struct {
 	appends   *prometheus.Desc
 	commits   *prometheus.Desc
 	full      *prometheus.Desc
+	buffered  *prometheus.Desc
+	nodes     *prometheus.Desc
 }
 
 // watch adds what only the parts of s know.
@@ -41,6 +43,8 @@ func (m *metrics) watch(s *Server) {
 		appends:   prometheus.NewDesc("strm_log_appends_total", "Requests stored.", nil, nil),
 		commits:   prometheus.NewDesc("strm_log_commits_total", "Atomic commits; appends over commits is the size of a group.", nil, nil),
 		full:      prometheus.NewDesc("strm_log_full_total", "Requests refused for want of room.", nil, nil),
+		buffered:  prometheus.NewDesc("strm_kafka_buffered_bytes", "Bytes of events on their way to brokers.", nil, nil),
+		nodes:     prometheus.NewDesc("strm_nodes", "Nodes that live, as this one knows; 0 while it has no lease itself.", nil, nil),
 	}, newImportGauges(s))
 }
 
@@ -49,19 +53,28 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCol
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	st := g.server.log.Stats()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	count := func(d *prometheus.Desc, v uint64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}
-	gauge(g.packed, float64(st.Packed))
-	gauge(g.disk, float64(st.Disk))
-	gauge(g.free, float64(st.Free))
-	count(g.appends, st.Appends)
-	count(g.commits, st.Commits)
-	count(g.full, st.Refused)
+	if l := g.server.embedded; l != nil {
+		st := l.Stats()
+		gauge(g.packed, float64(st.Packed))
+		gauge(g.disk, float64(st.Disk))
+		gauge(g.free, float64(st.Free))
+		count(g.appends, st.Appends)
+		count(g.commits, st.Commits)
+		count(g.full, st.Refused)
+	}
+	if l := g.server.kafka; l != nil {
+		st := l.Stats()
+		count(g.appends, uint64(st.Appends))
+		count(g.full, uint64(st.Refused))
+		gauge(g.buffered, float64(st.Buffered))
+		gauge(g.nodes, float64(g.server.member.Live()))
+	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

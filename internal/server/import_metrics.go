@@ -122,7 +122,7 @@ func (g *importGauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, lag)
 	}
 	var since time.Time
-	due, _, err := g.server.catalog.DueImports(ctx, now.Add(waitAtMost), 1)
+	due, _, err := g.server.catalog.DueImports(ctx, "", now.Add(waitAtMost), 1)
 	if len(due) > 0 {
 		since = due[0].NoticedAt
 	}

@@ -23,10 +23,14 @@ var (
 
 // newImporter assembles what imports event files.
 func (s *Server) newImporter(sealer *seal.Sealer) *importer.Runner {
-	return importer.New(importer.Options{
+	o := importer.Options{
 		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: importer.Opener(s.opener(sealer)), Room: s.ingester.HasRoom, Poll: s.pollQueue(sealer),
 		OpenFile: importer.Parquet(s.cfg.spoolDir(), eventfile.Limits{Row: s.cfg.MaxEvent}), Logger: s.cfg.Logger, Observer: importMetrics{s.metrics}, Backoff: s.cfg.ImportBackoff,
-	})
+	}
+	if s.member != nil {
+		o.Members = s.member
+	}
+	return importer.New(o)
 }
 
 // pollQueue listens to the queue of an importer, as whoever its sink is.

@@ -20,6 +20,7 @@ type metrics struct {
 	bytes     *prometheus.CounterVec
 	dropped   *prometheus.CounterVec
 	nulled    *prometheus.CounterVec
+	invalid   *prometheus.CounterVec
 	duration  prometheus.Histogram
 	puts      *prometheus.CounterVec
 	attempts  prometheus.Counter
@@ -59,6 +60,9 @@ func newMetrics() *metrics {
 		}, []string{"stream"}),
 		nulled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strm_nulled_values_total", Help: "Values of delivered events that did not fit their column and are null in the files.",
+		}, []string{"stream"}),
+		invalid: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strm_dropped_values_total", Help: "Values of a topic that are no events and were left out of delivered files, as the stream says (--invalid drop).",
 		}, []string{"stream"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "strm_batch_seconds", Help: "From the plan of a batch to its delivery.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
@@ -104,7 +108,7 @@ func newMetrics() *metrics {
 		}, []string{"source", "what"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.planned, m.done, m.events, m.bytes, m.dropped, m.nulled, m.duration, m.puts, m.attempts, m.requests,
+		m.planned, m.done, m.events, m.bytes, m.dropped, m.nulled, m.invalid, m.duration, m.puts, m.attempts, m.requests,
 		m.accepted, m.inBytes, m.duplicate, m.refused, m.segment, m.rejected, m.repeated, m.split, m.splitRejected, m.splitDiscarded)
 	m.register(m.registry)
 	return m
@@ -122,6 +126,11 @@ func (m *metrics) BatchDone(b *stream.Batch) {
 	m.bytes.WithLabelValues(b.Stream).Add(float64(b.Bytes()))
 	m.duration.Observe(b.DoneAt.Sub(b.PlannedAt).Seconds())
 	m.attempts.Add(float64(b.Attempts - 1))
+}
+
+// Dropped counts values that are no events.
+func (m *metrics) Dropped(stream string, values int64) {
+	m.invalid.WithLabelValues(stream).Add(float64(values))
 }
 
 // Lost counts what files do not hold of their events.

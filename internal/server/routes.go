@@ -26,7 +26,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	plane, err := api.New(api.Deps{
-		Control: s.control, AdminToken: s.token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping, Unknown: s.unseen.Of,
+		Control: s.control, AdminToken: s.secrets.Token, Version: s.cfg.Version, IdempotencyWindow: s.cfg.IdempotencyWindow, Logger: s.cfg.Logger, Stopping: stopping, Unknown: s.unseen.Of,
 	})
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	mux.Handle("/openapi.yaml", plane)
 	mux.Handle("/debug/pprof/", plane)
 	events.New(events.Deps{
-		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
+		Ingester: s.ingester, Sources: s.control.WriteKeys(), Admin: events.Admin{KeyHash: control.KeyHash(s.secrets.Token), Stream: s.control.OpenStream}, Limits: events.Limits{MaxBody: s.cfg.MaxBody}, BillingID: installation,
 		Observer: s.metrics, Logger: s.cfg.Logger,
 	}).Register(mux)
 	s.newNotices().Register(mux)
@@ -55,14 +55,25 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	return s.watched(evaluations.Wrap(calls.Wrap(mux))), nil
 }
 
+// readyWithin bounds how long the catalog may take to answer readyz.
+const readyWithin = 2 * time.Second
+
 // readyz answers 200 while the server takes events and can reach its state.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if !s.ready.Load() {
 		say(w, http.StatusServiceUnavailable, "not serving")
 		return
 	}
-	if _, err := s.catalog.Installation(r.Context()); err != nil {
-		say(w, http.StatusServiceUnavailable, "catalog: "+err.Error())
+	// A connection that was cut answers no sooner than this.
+	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	defer cancel()
+	if _, err := s.catalog.Installation(ctx); err != nil {
+		s.cfg.Logger.Debug("not ready", slog.Any("error", err))
+		say(w, http.StatusServiceUnavailable, "the catalog does not answer")
+		return
+	}
+	if s.member != nil && s.member.Live() == 0 {
+		say(w, http.StatusServiceUnavailable, "this node has no lease: it does not reach the catalog, or has stood still")
 		return
 	}
 	say(w, http.StatusOK, "ready")

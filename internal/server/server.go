@@ -12,8 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,20 +21,24 @@ import (
 
 	"strm/internal/builtin"
 	"strm/internal/catalog"
-	"strm/internal/catalog/sqlite"
 	"strm/internal/collect/segment"
 	"strm/internal/collect/split"
 	"strm/internal/control"
 	"strm/internal/credential"
-	"strm/internal/durable"
+	"strm/internal/eventlog"
 	"strm/internal/eventlog/embedded"
+	"strm/internal/eventlog/kafka"
 	"strm/internal/exporter"
 	"strm/internal/importer"
 	"strm/internal/ingest"
+	"strm/internal/migrate"
+	"strm/internal/node"
 	"strm/internal/objstore"
 	"strm/internal/problem"
+	"strm/internal/record/registry"
 	"strm/internal/retention"
 	"strm/internal/seal"
+	"strm/internal/secrets"
 	"strm/internal/stream"
 )
 
@@ -43,16 +47,26 @@ var (
 	_ exporter.Catalog  = (*catalog.DB)(nil)
 	_ retention.Catalog = (*catalog.DB)(nil)
 	_ retention.Room    = (*embedded.Log)(nil)
+	_ exporter.Members  = (*node.Member)(nil)
+	_ importer.Members  = (*node.Member)(nil)
+	_ kafka.Topics      = (*catalog.DB)(nil)
+	_ kafka.Settlement  = (*catalog.DB)(nil)
+	_ migrate.Log       = (*kafka.Log)(nil)
 	_ control.Catalog   = (*catalog.DB)(nil)
 	_ control.Runner    = (*exporter.Runner)(nil)
 )
 
-// Server is an opened state directory with everything that works on it.
+// Server is an opened state with everything that works on it.
 type Server struct {
 	cfg      Config
-	token    string
+	secrets  secrets.Secrets
 	catalog  *catalog.DB
-	log      *embedded.Log
+	log      eventlog.Log
+	embedded *embedded.Log // the log, on a single machine; else nil
+	kafka    *kafka.Log    // the log of a node; else nil
+	member   *node.Member  // nil on a single machine
+	registry *registry.Registry
+	closers  []func() error // of what was opened first
 	runner   *exporter.Runner
 	importer *importer.Runner
 	keeper   *retention.Keeper
@@ -95,32 +109,18 @@ func (s *Server) open(ctx context.Context) (err error) {
 			return fmt.Errorf("analytics.js in %s: %w", cfg.AnalyticsJS, err)
 		}
 	}
-	for _, dir := range []string{cfg.Data, cfg.spoolDir()} {
-		if err := durable.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("state directory: %w", err)
-		}
+	if cfg.NodeName == "" {
+		cfg.NodeName = nodeName(cfg.Listen)
 	}
-	// The log comes first: its lock keeps a second process out of everything.
-	if s.log, err = embedded.Open(cfg.logDir(), embedded.Options{
-		Logger: cfg.Logger, MinFree: cfg.MinFreeDisk, MaxBytes: cfg.LogMaxBytes, KeyTTL: cfg.IdempotencyWindow,
-	}); err != nil {
+	if err := s.openState(ctx); err != nil {
 		return err
 	}
-	if err := sweepSpool(cfg.spoolDir()); err != nil {
-		return fmt.Errorf("spool directory: %w", err)
-	}
-	if s.catalog, err = sqlite.Open(ctx, cfg.catalogPath()); err != nil {
-		return err
-	}
-	if s.token, err = adminToken(cfg.tokenPath()); err != nil {
-		return err
-	}
-	sealer, err := seal.Open(cfg.sealPath())
-	if err != nil {
-		return err
-	}
-	s.assemble(sealer)
+	s.assemble(s.secrets.Sealer)
 	strangers, err := s.control.FinishDeletions(ctx)
+	if s.kafka != nil && problem.KindOf(err) == problem.Unavailable && ctx.Err() == nil {
+		cfg.Logger.Warn("what is left of deleted streams is removed at the next start", slog.Any("error", err))
+		return s.listen(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -131,20 +131,46 @@ func (s *Server) open(ctx context.Context) (err error) {
 	return s.listen(ctx)
 }
 
+// nodeName is what the address says of this process: host and port.
+func nodeName(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
 func (s *Server) assemble(sealer *seal.Sealer) {
-	trimming := new(sync.Mutex)
-	s.runner = exporter.New(exporter.Options{
+	trimming := s.catalog.Locker("trimming")
+	exports := exporter.Options{
 		Log: s.log, Ledger: s.catalog, Catalog: s.catalog, Open: s.opener(sealer), Format: builtin.Format,
 		SpoolDir: s.cfg.spoolDir(), Logger: s.cfg.Logger, Observer: s.metrics, Backoff: s.cfg.Backoff, Grace: s.cfg.Grace,
-	})
-	s.keeper = &retention.Keeper{Log: s.log, Room: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
+	}
+	s.keeper = &retention.Keeper{Log: s.log, Catalog: s.catalog, Logger: s.cfg.Logger, Trimming: trimming}
+	deps := control.Deps{
+		Catalog: s.catalog, Log: s.log, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes,
+		Trimming: trimming, Changes: s.catalog.Locker("configuration"), Shared: s.cfg.Catalog != "",
+		Node:    stream.Node{ID: "0", Name: s.cfg.NodeName, Version: s.cfg.Version, StartedAt: time.Now(), Alive: true},
+		Options: control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
+	}
+	if s.embedded != nil {
+		s.keeper.Room = s.embedded
+	}
+	if s.kafka != nil {
+		exports.Members, exports.Commit = s.member, s.kafka.Commit
+		s.keeper.Owns = func() bool { return s.member.Owns(retention.Duty) }
+		deps.Topics, deps.Node.ID = s.kafka, s.member.Self()
+	}
+	s.runner = exporter.New(exports)
 	s.ingester = ingest.New(s.log, ingest.Options{MaxEventBytes: s.cfg.MaxEvent, Observer: s.metrics})
 	s.importer = s.newImporter(sealer)
-	s.control = control.New(control.Deps{
-		Catalog: s.catalog, Log: s.log, Runner: s.runner, Sealer: sealer, CheckOutput: builtin.CheckOutput, Writes: builtin.Writes, Trimming: trimming,
-		WakeImporters: s.importer.Wake,
-		Options:       control.Options{AllowShortIntervals: s.cfg.AllowShortIntervals, NoticeURL: s.noticeURL()},
-	})
+	deps.Runner, deps.WakeImporters = s.runner, s.importer.Wake
+	s.control = control.New(deps)
 	s.metrics.watch(s)
 }
 
@@ -205,12 +231,40 @@ func (s *Server) listen(ctx context.Context) error {
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // AdminToken returns the token of the control plane.
-func (s *Server) AdminToken() string { return s.token }
+func (s *Server) AdminToken() string { return s.secrets.Token }
 
 // Run serves until ctx ends, then stops: no new requests, running requests and
-// rounds of batches get the grace period, the log and the catalog close last.
-// It returns nil after an orderly stop. A Server runs once.
+// rounds of batches get the grace period; a node signs off when its work has
+// ended; the log and the catalog close last. It returns nil after an orderly
+// stop. A Server runs once.
 func (s *Server) Run(ctx context.Context) error {
+	return errors.Join(s.live(ctx), s.close())
+}
+
+// live is what a node does from signing on to signing off, and a single machine
+// from beginning to end.
+func (s *Server) live(ctx context.Context) error {
+	if s.member == nil {
+		return s.work(ctx)
+	}
+	// Before anything is done: what this node owns is known then.
+	if err := s.patiently(ctx, "PostgreSQL", s.member.Join); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	// It lives until its work has ended, and is signed off even if that was refused.
+	lives, end := context.WithCancel(context.WithoutCancel(ctx))
+	gone := make(chan error, 1)
+	go func() { gone <- ignoreEnd(lives, s.member.Run(lives)) }()
+	err := s.agreeOnToken(ctx)
+	if err == nil {
+		err = s.work(ctx)
+	}
+	end()
+	return errors.Join(ignoreEnd(ctx, err), <-gone)
+}
+
+// work does all that a server does.
+func (s *Server) work(ctx context.Context) error {
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	s.stopping = stop
@@ -219,20 +273,15 @@ func (s *Server) Run(ctx context.Context) error {
 		err = s.runner.Load(ctx)
 	}
 	if err != nil {
-		return errors.Join(ignoreEnd(ctx, err), s.close())
+		return ignoreEnd(ctx, err)
 	}
 	s.http = &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return ignoreEnd(gctx, s.runner.Run(gctx)) })
-	g.Go(func() error { return ignoreEnd(gctx, s.importer.Run(gctx)) })
-	g.Go(func() error { return ignoreEnd(gctx, s.keeper.Run(gctx)) })
-	g.Go(func() error { return ignoreEnd(gctx, s.log.Run(gctx)) })
-	if every := s.cfg.SinkCheckInterval; every > 0 {
-		k := &control.SinkChecker{Control: s.control, Logger: s.cfg.Logger, Every: every}
-		g.Go(func() error { return ignoreEnd(gctx, k.Run(gctx)) })
+	for _, run := range s.runners() {
+		g.Go(func() error { return ignoreEnd(gctx, run(gctx)) })
 	}
 	g.Go(func() error {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -248,10 +297,51 @@ func (s *Server) Run(ctx context.Context) error {
 		s.cfg.Logger.Warn("others can reach this address, and tokens and keys travel in the clear: use --tls-cert and --tls-key, or a proxy that does TLS", slog.String("address", s.Addr()))
 	}
 	s.ready.Store(true)
-	s.cfg.Logger.Info("strm serves", slog.String("address", s.Addr()), slog.String("data", s.cfg.Data), slog.String("version", s.cfg.Version))
+	told := []any{slog.String("address", s.Addr()), slog.String("data", s.cfg.Data), slog.String("version", s.cfg.Version)}
+	if s.member != nil {
+		told = append(told, slog.String("node", s.member.Self()), slog.String("name", s.cfg.NodeName))
+	}
+	s.cfg.Logger.Info("strm serves", told...)
 	err = g.Wait()
 	s.cfg.Logger.Info("strm stops")
-	return errors.Join(err, s.close())
+	return err
+}
+
+// runners are what runs beside the HTTP server.
+func (s *Server) runners() []func(context.Context) error {
+	all := []func(context.Context) error{s.runner.Run, s.importer.Run, s.keeper.Run}
+	if every := s.cfg.SinkCheckInterval; every > 0 {
+		k := &control.SinkChecker{Control: s.control, Logger: s.cfg.Logger, Every: every}
+		if s.member != nil {
+			k.Owns = func() bool { return s.member.Owns(control.SinksDuty) }
+		}
+		all = append(all, k.Run)
+	}
+	if s.embedded != nil {
+		return append(all, s.embedded.Run)
+	}
+	news := &node.Follower{Revision: s.catalog.Revision, Changed: s.reconfigured, Logger: s.cfg.Logger}
+	return append(all, s.kafka.Run, news.Run)
+}
+
+// reconfigured reads anew what is remembered of the configuration. It does not
+// give up: the news comes once.
+func (s *Server) reconfigured(ctx context.Context) {
+	for told := false; ; told = true {
+		s.control.ConfigurationChanged()
+		err := s.runner.Refresh(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !told {
+			s.cfg.Logger.Warn("batch exporters that were changed cannot be read", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(node.DefaultEvery):
+		}
+	}
 }
 
 // ignoreEnd turns the end of the run into no error.
@@ -281,11 +371,18 @@ func (s *Server) close() error {
 			errs = append(errs, err)
 		}
 	}
+	// The log of a node settles names in the catalog until it is closed.
+	if s.kafka != nil {
+		errs = append(errs, s.kafka.Close())
+	}
 	if s.catalog != nil {
 		errs = append(errs, s.catalog.Close())
 	}
-	if s.log != nil {
-		errs = append(errs, s.log.Close())
+	if s.embedded != nil {
+		errs = append(errs, s.embedded.Close())
+	}
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
 	}
 	return errors.Join(errs...)
 }

@@ -123,14 +123,21 @@ func (l *life) part(name string, run func(context.Context) error) {
 // while the catalog is slow.
 type lock chan struct{}
 
-func (l lock) Lock()   { l <- struct{}{} }
-func (l lock) Unlock() { <-l }
+func (l lock) Lock(ctx context.Context) (func(), error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 type deaf struct{}
 
 func (deaf) BatchPlanned(*stream.Batch) {}
 func (deaf) BatchDone(*stream.Batch)    {}
 func (deaf) Lost(string, int64, int64)  {}
+func (deaf) Dropped(string, int64)      {}
 func (deaf) Put(string)                 {}
 
 // strike counts a place where the process may die, and lets it.

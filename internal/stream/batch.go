@@ -75,6 +75,15 @@ func (e *KeyTakenError) Error() string {
 	return fmt.Sprintf("object key %q is taken by another plan for the same bucket", e.Key)
 }
 
+// ClaimLostError says that another has been chosen to work on a batch since: what was to
+// be stored of it was not, and whoever gets this must leave the batch alone. Kind Conflict.
+type ClaimLostError struct{ Batch string }
+
+// Error names the batch.
+func (e *ClaimLostError) Error() string {
+	return fmt.Sprintf("batch %s was taken over by another worker", e.Batch)
+}
+
 // BatchID returns the id of an exporter's batch number seq.
 func BatchID(exporterID string, seq int64) string { return fmt.Sprintf("%s-%06d", exporterID, seq) }
 
@@ -126,6 +135,10 @@ func joinRange(rs []Range, r Range) []Range {
 	rs[at] = r
 	return rs
 }
+
+// Empty reports whether the object was settled without a PUT, as its ranges turned
+// out to hold no event: the bucket has nothing under its key.
+func (o *Object) Empty() bool { return o.Stored && o.Bytes == 0 }
 
 // Object is what a batch becomes in the bucket: a pure function of its plan.
 type Object struct {

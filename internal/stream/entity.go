@@ -207,3 +207,13 @@ type Exporter struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// ExporterState is an exporter with what nodes tell each other of it through the
+// catalog.
+type ExporterState struct {
+	Exporter
+	FlushTo      Position  // everything below is to be cut at once; nil: nothing
+	Trouble      string    // JSON, what keeps it from delivering beside its batches; empty: nothing
+	LastDoneAt   time.Time // of its last delivery
+	SinkRevision int64     // Sink.Revision of its sink
+}

@@ -113,6 +113,7 @@ type Import struct {
 	Partition    Partition // where its rows go; fixed when it begins to run
 	Rows         int64     // read, when done
 	Accepted     int64     // rows that became events
+	Owner        string    // the node that works on it; empty if none
 	Attempts     int
 	Problem      string    // why it is not done yet; empty when nothing is wrong
 	NextTryAt    time.Time // not before; zero: at once
@@ -179,7 +180,8 @@ type Report struct {
 	Sink         string    // by whose credentials it is stored
 	At           time.Time // in its name, to the millisecond
 	State        ReportState
-	MaybeStored  bool // as Object.MaybeStored
+	MaybeStored  bool   // as Object.MaybeStored
+	Owner        string // as of an Import
 	Attempts     int
 	Problem      string
 	NextTryAt    time.Time

@@ -3,7 +3,7 @@
 # root of the repository: independent servers (versitygw: S3 and IAM; Ceph's
 # radosgw: S3, IAM and STS; moto: S3, IAM, STS and KMS), the AWS CLI and boto3,
 # a public data set, the clients of other vendors that send to strm, and Airbyte
-# sources (install-airbyte.sh). jq,
+# sources (install-airbyte.sh), and what several nodes need (install-scale.sh). jq,
 # Node.js, Java and Chromium are Debian's. Quick when everything is there already.
 set -euo pipefail
 
@@ -146,5 +146,6 @@ fi
 
 bash "$here/install-airbyte.sh"
 bash "$here/install-fme.sh"
+bash "$here/install-scale.sh"
 
 echo "integration tools ready in $dest"

@@ -18,9 +18,24 @@ type Stream struct {
 	Description string      `json:"description,omitempty"`
 	Tags        []string    `json:"tags,omitempty"`
 	Retention   Retention   `json:"retention"`
+	Topic       *Topic      `json:"topic,omitempty"` // of a stream on Kafka
 	CreatedAt   time.Time   `json:"createdAt"`
 	Bounds      []Partition `json:"bounds,omitempty"` // GET of one stream only
 }
+
+// Topic is the Kafka topic of a stream.
+type Topic struct {
+	Name    string `json:"name"`
+	Adopted bool   `json:"adopted"` // it was there before the stream; strm never deletes or trims it
+	Values  string `json:"values"`  // what the values of its records are: "json", "registry"
+	Invalid string `json:"invalid"` // what becomes of a value that is no event: "block", "drop"
+	// Repeats says how idempotency keys and event ids are settled; absent where nothing is
+	// sent through strm.
+	Repeats string `json:"repeats,omitempty"`
+}
+
+// ExactAcrossNodes is Topic.Repeats: a key or an id counts once, whichever node gets it.
+const ExactAcrossNodes = "exact across nodes"
 
 // Retention bounds a stream. Empty or 0 means no bound.
 type Retention struct {
@@ -39,11 +54,14 @@ type Partition struct {
 // CreateStream is the body of POST /v1/streams.
 type CreateStream struct {
 	Name        string     `json:"name"`
-	Partitions  int        `json:"partitions,omitempty"` // default 1, at most 256
-	StrmMeta    *bool      `json:"strmMeta,omitempty"`   // default true
+	Partitions  int        `json:"partitions,omitempty"` // default 1 (over Kafka what its brokers say, or what the topic has), at most 256
+	StrmMeta    *bool      `json:"strmMeta,omitempty"`   // default true, but for an adopted topic
 	Description string     `json:"description,omitempty"`
 	Tags        []string   `json:"tags,omitempty"`
-	Retention   *Retention `json:"retention,omitempty"` // default 7 days, no size bound
+	Retention   *Retention `json:"retention,omitempty"` // default 7 days, no size bound; none for an adopted topic
+	Topic       string     `json:"topic,omitempty"`     // a Kafka topic to adopt; default one of its own, with the stream's name
+	Values      string     `json:"values,omitempty"`    // what its values are: json (default), registry
+	Invalid     string     `json:"invalid,omitempty"`   // what becomes of a value that is no event: block (default), drop
 }
 
 // UpdateStream is the body of PATCH /v1/streams/{stream}; absent fields stay.
@@ -52,6 +70,7 @@ type UpdateStream struct {
 	Description *string    `json:"description,omitempty"`
 	Tags        []string   `json:"tags,omitempty"`
 	Retention   *Retention `json:"retention,omitempty"`
+	Invalid     *string    `json:"invalid,omitempty"` // of a stream on a Kafka topic: block, drop
 }
 
 // Source is a source as the API shows it.

@@ -127,7 +127,7 @@ func testImporterDeletion(t *testing.T, b *bench) {
 	if len(dead) != 1 || dead[0].ID != i.ID || dead[0].DeletedAt.IsZero() || dead[0].Stream != "fme" {
 		t.Fatalf("deleted importers %+v", dead)
 	}
-	due, _, err := b.db.DueImports(ctx, noon, 10)
+	due, _, err := b.db.DueImports(ctx, "", noon, 10)
 	if ok(t, err); len(due) != 1 || due[0].ID != f.ID {
 		t.Fatalf("due %+v", due)
 	}
@@ -198,7 +198,7 @@ func testImportsGivenUp(t *testing.T, b *bench) {
 	if got := must(b.db.Entries(ctx, waits.ID))(t); len(got) != 1 || got[0].ReportID != -1 {
 		t.Errorf("entries %+v", got)
 	}
-	if due, _, err := b.db.DueImports(ctx, noon, 10); err != nil || len(due) != 0 {
+	if due, _, err := b.db.DueImports(ctx, "", noon, 10); err != nil || len(due) != 0 {
 		t.Errorf("due %+v, %v", due, err)
 	}
 	if next := must(b.db.NextReport(ctx))(t); !next.IsZero() {

@@ -184,6 +184,12 @@ func testImport(t *testing.T, b *bench) {
 	if got := must(b.db.Import(ctx, f.ID))(t); !reflect.DeepEqual(got, begun) {
 		t.Fatalf("import %+v, want %+v", got, begun)
 	}
+	wantKind(t, b.db.SaveImport(ctx, f), problem.Conflict) // of an attempt before the newest
+	wantKind(t, b.db.FinishImport(ctx, f, nil), problem.Conflict)
+	if got := must(b.db.Import(ctx, f.ID))(t); !reflect.DeepEqual(got, begun) {
+		t.Fatalf("refused, but %+v", got)
+	}
+	f.Attempts = 3
 	ok(t, b.db.SaveImport(ctx, f))
 	back := f
 	back.State = stream.ImportNoticed
@@ -249,7 +255,7 @@ func testDueImports(t *testing.T, b *bench) {
 	}
 	check := func(limit int, next time.Time, want ...int64) {
 		t.Helper()
-		due, at, err := b.db.DueImports(ctx, noon, limit)
+		due, at, err := b.db.DueImports(ctx, "", noon, limit)
 		ok(t, err)
 		var got []int64
 		for _, f := range due {

@@ -76,7 +76,12 @@ func testReports(t *testing.T, b *bench) {
 	wantKind(t, err, problem.NotFound)
 	// By the same sink no other is planned while this one is open.
 	nothing(at.Add(time.Hour), time.Time{})
-	r.Attempts, r.MaybeStored, r.Problem, r.NextTryAt = 1, true, "403", at
+	r.Attempts++
+	r, planned, err := b.db.BeginReport(ctx, r)
+	if ok(t, err); !planned || r.Attempts != 1 {
+		t.Fatalf("begun %t: %+v", planned, r)
+	}
+	r.MaybeStored, r.Problem, r.NextTryAt = true, "403", at
 	ok(t, b.db.SaveReport(ctx, r))
 	if open := must(b.db.OpenReports(ctx))(t); len(open) != 1 || !reflect.DeepEqual(open[0], r) {
 		t.Fatalf("open %+v, want %+v", open, r)
@@ -371,7 +376,7 @@ func (m *importMachine) check(r *rapid.T) {
 	if m.paused && !m.deleted {
 		want, next = nil, time.Time{}
 	}
-	due, at, err := m.b.db.DueImports(ctx, m.now, 100)
+	due, at, err := m.b.db.DueImports(ctx, "", m.now, 100)
 	ok(r, err)
 	var got []int64
 	for _, f := range due {

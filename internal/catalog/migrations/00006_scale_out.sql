@@ -7,6 +7,8 @@ ALTER TABLE stream ADD COLUMN topic_adopted BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE stream ADD COLUMN topic_values TEXT NOT NULL DEFAULT '';
 ALTER TABLE stream ADD COLUMN topic_invalid TEXT NOT NULL DEFAULT '';
 ALTER TABLE stream ADD COLUMN topic_base TEXT NOT NULL DEFAULT '';
+-- A topic is one stream's, until the log has let go of it.
+CREATE UNIQUE INDEX stream_topic ON stream (topic) WHERE topic <> '' AND NOT log_dropped;
 
 -- A process that lives until lease_until, microseconds by the database's clock.
 CREATE TABLE node (
@@ -21,6 +23,7 @@ CREATE TABLE node (
 -- one was chosen, and refuses what an earlier one still says.
 ALTER TABLE batch ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE batch ADD COLUMN claim BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX batch_claimed ON batch (owner) WHERE owner <> '';
 ALTER TABLE batch_object ADD COLUMN estimated BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE import_file ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 

@@ -94,6 +94,7 @@ func TestNewerSchemaRefused(t *testing.T) {
 	mustClose(t, mustOpen(t, path))
 	mustClose(t, mustOpen(t, path)) // migrating what is migrated changes nothing
 	edit(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+	edit(t, path, `UPDATE meta SET value = '9999' WHERE name = 'schema_floor'`)
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func (w Want) Files(b *apiv1.Batch) ([]File, error) {
 	var out []File
 	for i := range b.Objects {
 		o := &b.Objects[i]
-		if !o.Stored || !w.wants(b, o) {
+		if !o.Stored || o.Bytes == 0 || !w.wants(b, o) { // without bytes: it turned out to hold no event, and was never put
 			continue
 		}
 		sum, err := base64.StdEncoding.DecodeString(o.CRC32)

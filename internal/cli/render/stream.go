@@ -17,6 +17,7 @@ type streamEntity struct {
 	Description string            `json:"description,omitempty"`
 	Tags        []string          `json:"tags,omitempty"`
 	Retention   apiv1.Retention   `json:"retention"`
+	Topic       *apiv1.Topic      `json:"topic,omitempty"`
 	CreatedAt   time.Time         `json:"createdAt"`
 	Bounds      []apiv1.Partition `json:"bounds,omitempty"`
 }
@@ -38,7 +39,7 @@ type StreamDetail struct {
 func streamOf(inst string, s apiv1.Stream) streamEntity {
 	return streamEntity{
 		Ref: Ref{inst, s.Name}, ID: s.ID, Partitions: s.Partitions, StrmMeta: s.StrmMeta, Description: s.Description,
-		Tags: s.Tags, Retention: s.Retention, CreatedAt: s.CreatedAt.UTC(), Bounds: s.Bounds,
+		Tags: s.Tags, Retention: s.Retention, Topic: s.Topic, CreatedAt: s.CreatedAt.UTC(), Bounds: s.Bounds,
 	}
 }
 
@@ -52,6 +53,23 @@ func streamHead() []string {
 
 func streamRow(s apiv1.Stream) []string {
 	return []string{s.Name, strconv.Itoa(s.Partitions), yesNo(s.StrmMeta), retention(s.Retention), s.Description}
+}
+
+// topicNotes says what a table has no columns for.
+func topicNotes(s apiv1.Stream) []string {
+	t := s.Topic
+	if t == nil {
+		return nil
+	}
+	topic := "topic: " + t.Name
+	if t.Adopted {
+		topic += " (adopted)"
+	}
+	notes := []string{topic + ", values " + t.Values + ", invalid ones " + map[string]string{"block": "stop batch exporters", "drop": "are left out"}[t.Invalid]}
+	if t.Repeats != "" {
+		notes = append(notes, "idempotency keys and event ids: "+t.Repeats)
+	}
+	return notes
 }
 
 func retention(r apiv1.Retention) string {
@@ -79,7 +97,7 @@ func StreamTree(inst string, d StreamDetail) View {
 		JSON: struct {
 			Tree streamTree `json:"streamTree"`
 		}{treeOf(inst, d)},
-		Head: streamHead(), Rows: [][]string{streamRow(d.Stream)}, Note: dependents(d.Sources, d.Exporters),
+		Head: streamHead(), Rows: [][]string{streamRow(d.Stream)}, Note: append(topicNotes(d.Stream), dependents(d.Sources, d.Exporters)...),
 	}
 }
 
@@ -92,7 +110,7 @@ func Streams(inst string, list []StreamDetail) View {
 	for _, d := range list {
 		doc.Streams = append(doc.Streams, treeOf(inst, d))
 		v.Rows = append(v.Rows, streamRow(d.Stream))
-		for _, n := range dependents(d.Sources, d.Exporters) {
+		for _, n := range append(topicNotes(d.Stream), dependents(d.Sources, d.Exporters)...) {
 			v.Note = append(v.Note, d.Stream.Name+": "+n)
 		}
 	}

@@ -51,15 +51,26 @@ func Blocks(t *testing.T, events ...int) []stream.Block {
 func Seq(blocks []stream.Block) format.Blocks {
 	return func(yield func(stream.Block, error) bool) {
 		var buf []byte
+		var offsets []stream.Offset
 		for _, b := range blocks {
-			buf = append(buf[:0], b.Gzip...)
-			b.Gzip = buf
+			if b.Gzip != nil {
+				buf = append(buf[:0], b.Gzip...)
+				b.Gzip = buf
+			} else {
+				buf = append(buf[:0], b.Lines...)
+				b.Lines = buf
+			}
+			if b.Offsets != nil {
+				offsets = append(offsets[:0], b.Offsets...)
+				b.Offsets = offsets
+			}
 			if !yield(b, nil) {
 				return
 			}
 			for i := range buf {
 				buf[i] = 0xAA
 			}
+			clear(offsets)
 		}
 	}
 }
@@ -152,6 +163,7 @@ func runVariant(t *testing.T, f format.Format, c stream.Output) {
 			})
 		}
 	}
+	runPlain(t, f, c)
 	t.Run("a damaged block is corrupt", func(t *testing.T) {
 		blocks := Blocks(t, 3, 3)
 		blocks[1].Gzip = append([]byte(nil), blocks[1].Gzip...)

@@ -4,6 +4,9 @@
 // gzip members are a gzip file. Only runs of small blocks are packed anew, by a
 // fixed rule (see pack), because small members compress badly. With an envelope
 // around each event, and row by row, members are written as format.Packer does.
+//
+// Blocks of plain lines are written as they are, compressed as one text: the bytes do
+// not depend on where blocks end.
 package jsonl
 
 import (
@@ -104,6 +107,11 @@ func (Format) Concatenates(o stream.Output, headers []stream.BlockHeader) bool {
 	if o.Compression != gz || o.Envelope.Style != stream.EnvelopeNone || len(headers) == 0 {
 		return false
 	}
+	for _, h := range headers {
+		if h.Estimated || h.Packed == 0 {
+			return false // there is no member to take
+		}
+	}
 	for i := 1; i < len(headers); i++ {
 		if small(headers[i-1]) && small(headers[i]) {
 			return false
@@ -123,6 +131,13 @@ func decodeTo(w io.Writer, blocks format.Blocks) (int64, error) {
 		if err != nil {
 			return events, err
 		}
+		if b.Gzip == nil {
+			if err := plainTo(w, &b); err != nil {
+				return events, err
+			}
+			events += b.Events
+			continue
+		}
 		in.Reset(b.Gzip)
 		if err := inflate(w, zr, &in, b.BlockHeader); err != nil {
 			return events, err
@@ -130,6 +145,16 @@ func decodeTo(w io.Writer, blocks format.Blocks) (int64, error) {
 		events += b.Events
 	}
 	return events, nil
+}
+
+// plainTo writes the lines of a block that holds no member.
+func plainTo(w io.Writer, b *stream.Block) error {
+	lines, err := format.Plain(b)
+	if err != nil {
+		return damaged(b.BlockHeader, err)
+	}
+	_, err = w.Write(lines)
+	return err
 }
 
 func inflate(w io.Writer, zr *gzip.Reader, in *bytes.Reader, h stream.BlockHeader) error {
@@ -166,7 +191,7 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 func damaged(h stream.BlockHeader, err error) error {
-	return problem.New(problem.Corrupt, "block %v: %w", h.Range, err)
+	return problem.New(problem.Corrupt, "block %v is damaged: %w", h.Range, err)
 }
 
 // Count returns the number of lines.

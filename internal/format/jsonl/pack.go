@@ -24,7 +24,7 @@ func small(h stream.BlockHeader) bool { return h.Raw < smallRaw }
 // pack writes a gzip file. The rule, which Encoder "jsonl-gzip/1" stands for:
 // a block of smallRaw or more is copied as stored. Consecutive smaller blocks
 // are joined into members that are closed once they hold memberRaw bytes; a
-// lone small block is copied as stored.
+// lone small block is copied as stored. Consecutive blocks of plain lines make one member.
 func pack(w io.Writer, blocks format.Blocks) (int64, error) {
 	p := packer{w: w}
 	var events int64
@@ -52,11 +52,28 @@ type packer struct {
 	stored []byte       // its bytes, copied
 	zw     *gzip.Writer // the open member, nil if none
 	raw    int64        // bytes in it
+	plain  bool         // it is one of plain lines
 	zr     gzip.Reader
 	in     bytes.Reader
 }
 
 func (p *packer) add(b stream.Block) error {
+	switch plain := b.Gzip == nil; {
+	case plain && b.Events == 0 && b.Raw == 0:
+		return nil
+	case plain != p.plain:
+		if err := p.close(); err != nil {
+			return err
+		}
+		p.plain = plain
+	}
+	if p.plain {
+		if err := p.begin(); err != nil {
+			return err
+		}
+		p.raw += b.Raw
+		return plainTo(p.zw, &b)
+	}
 	if !small(b.BlockHeader) {
 		if err := p.close(); err != nil {
 			return err
@@ -79,17 +96,23 @@ func (p *packer) add(b stream.Block) error {
 	return p.join(b)
 }
 
+// begin opens a member if none is open.
+func (p *packer) begin() error {
+	if p.raw > 0 {
+		return nil
+	}
+	if p.zw != nil {
+		p.zw.Reset(p.w)
+		return nil
+	}
+	zw, err := gzip.NewWriterLevel(p.w, gzip.BestSpeed)
+	p.zw = zw
+	return err
+}
+
 func (p *packer) join(b stream.Block) error {
-	if p.raw == 0 {
-		if p.zw == nil {
-			zw, err := gzip.NewWriterLevel(p.w, gzip.BestSpeed)
-			if err != nil {
-				return err
-			}
-			p.zw = zw
-		} else {
-			p.zw.Reset(p.w)
-		}
+	if err := p.begin(); err != nil {
+		return err
 	}
 	p.in.Reset(b.Gzip)
 	if err := inflate(p.zw, &p.zr, &p.in, b.BlockHeader); err != nil {
