@@ -21,7 +21,7 @@ type helper struct {
 // that have more than one, as that is who has too much to do. It costs one query a second
 // while other nodes live.
 func (r *Runner) assist(ctx, work context.Context, wg *sync.WaitGroup) {
-	tick := time.NewTicker(heldPoll)
+	tick := time.NewTicker(r.poll)
 	defer tick.Stop()
 	fresh := r.now()
 	for {
@@ -67,11 +67,13 @@ func (r *Runner) takeSpare(ctx, work context.Context, wg *sync.WaitGroup) {
 	for _, b := range batches {
 		if r.claims.reserve(b.ID) {
 			ours = append(ours, b)
+		} else {
+			r.claims.mess() // a round of it has just given the claim up, and is not quite over
 		}
 	}
 	r.claims.asking.Unlock()
 	if err != nil {
-		r.claims.end("", true) // the answer may be lost
+		r.claims.mess() // the answer may be lost
 		if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			r.logger.Warn("look for batches that wait", slog.Any("error", err))
 		}

@@ -8,8 +8,8 @@ import (
 	"strm/internal/stream"
 )
 
-// commitEvery is how often positions are told to the log's own tools.
-const commitEvery = 3 * time.Second
+// commitPolls is how often positions are told to the log's own tools, in Options.Poll.
+const commitPolls = 3
 
 // complainEvery bounds how often a failure to do so is logged.
 const complainEvery = time.Minute
@@ -39,7 +39,7 @@ func (r *Runner) moved(l *lane) {
 // commits tells the log's own tools how far exporters have got. Nothing waits for it,
 // and nothing is lost with it: the positions are in the ledger.
 func (r *Runner) commits(ctx context.Context) {
-	tick := time.NewTicker(commitEvery)
+	tick := time.NewTicker(commitPolls * r.poll)
 	defer tick.Stop()
 	var complained time.Time
 	for {

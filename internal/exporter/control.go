@@ -266,7 +266,7 @@ func (r *Runner) WaitDelivered(ctx context.Context, exporterID string, target st
 				return done, err
 			}
 			select {
-			case <-time.After(heldPoll / 4):
+			case <-time.After(r.poll / 4):
 			case <-ctx.Done():
 				return false, nil
 			}
@@ -286,7 +286,11 @@ func (r *Runner) WaitDelivered(ctx context.Context, exporterID string, target st
 		}
 		select {
 		case <-progress:
-		case <-r.elsewhere(): // it may be another node's by now
+		case <-r.elsewhere():
+			// It may be another node's by now, or be taken for its own by another.
+			if is, err := r.remote(ctx, exporterID); err == nil && !is.delivered.Before(target) {
+				return true, nil
+			}
 		case <-ctx.Done():
 			return false, nil
 		}
@@ -298,5 +302,5 @@ func (r *Runner) elsewhere() <-chan time.Time {
 	if !r.shared {
 		return nil
 	}
-	return time.After(heldPoll)
+	return time.After(r.poll)
 }

@@ -33,10 +33,34 @@
 //	after the PUT              likewise
 //	after Save(done)           the batch is finished; retention may pass it
 //
+// # Several nodes
+//
+// Nodes that share a ledger may believe at the same time that they carry an exporter, or
+// work on a batch: a lease is over, a process was stopped and goes on, an answer was lost. So
+// Members only says who should. A round begins with Claim, which raises the batch's claim
+// number and returns it as it is then; what is written with an older number is refused with a
+// *stream.ClaimLostError, and who gets that forgets the batch. What a node can do that wakes
+// up after another has taken over (nodes_test.go stops one at every step):
+//
+//	its Plan          is refused, as another has planned; or nobody has, and it is a plan like any
+//	its Claim         is refused while the other works; or it takes the batch from there on, as the ledger has it
+//	its Save          is refused, so it can take back neither MaybeStored nor anything the other has found out.
+//	                  If it got in before the other's claim, the other saw it
+//	its PUT           was noted before the claim that superseded it, so the other counts on it: same key, same
+//	                  bytes, and whoever comes second is told "exists", which is success to the other and
+//	                  of no consequence to the sleeper. What it says of it is refused
+//	its Rekey         is refused. The other moves a batch only if no PUT was ever noted
+//	its Release       gives up what it has by name, never by another's
+//
+// One thing remains, as for any request that is late on its way: a PUT that arrives after its
+// object was delivered, and taken away by a consumer, puts it back. A process that finds
+// that it stood still between the note and the PUT does not begin it (errAsleep).
+//
 // # Shape
 //
 // Decisions are pure functions of state and time (due.go, plan.go, settle.go);
-// effects are thin (attempt.go, put.go, meet.go, content.go, runner.go). A Runner
+// effects are thin (attempt.go, put.go, meet.go, content.go, runner.go). What belongs to
+// several nodes is in members.go, assist.go, refresh.go, remote.go, split.go. A Runner
 // holds one lane per exporter. A lane without waiting events has no timer and
 // costs nothing.
 package exporter

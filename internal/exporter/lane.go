@@ -147,6 +147,9 @@ func (l *lane) begin(st stream.ExporterState, reloads int) {
 	l.told = st.Trouble
 	l.flush(st.FlushTo)
 	paused := l.exp.Paused
+	if e.LastSeq > l.exp.LastSeq {
+		l.loaded = false // another node has planned
+	}
 	if e.Sink != l.exp.Sink || e.Output != l.exp.Output {
 		l.validated = false
 	}

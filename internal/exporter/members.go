@@ -33,7 +33,7 @@ func (alone) Owns(string) bool       { return true }
 func (alone) Live() int              { return 1 }
 func (alone) Watch() <-chan struct{} { return nil }
 
-// heldPoll is how soon a lane looks again at batches that others work on, and how often
+// heldPoll is, unless told otherwise, how soon a lane looks again at batches that others work on, and how often
 // a node looks for batches that nobody works on.
 const heldPoll = time.Second
 
@@ -122,6 +122,13 @@ func (c *claims) end(id string, cut bool) {
 	c.left = c.left || cut
 }
 
+// mess says that there may be claims of ours that nobody works on.
+func (c *claims) mess() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+}
+
 func (c *claims) ids() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,8 +158,6 @@ func (r *Runner) release(ctx context.Context) {
 	defer cancel()
 	// The list is complete: whoever claims has reserved before.
 	if err := r.ledger.Release(within, r.members.Self(), r.claims.ids()); err != nil {
-		r.claims.mu.Lock()
-		r.claims.left = true
-		r.claims.mu.Unlock()
+		r.claims.mess()
 	}
 }

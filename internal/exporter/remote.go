@@ -125,23 +125,23 @@ func (r *Runner) remoteStatus(exporterID string) Status {
 	return st
 }
 
-// oldNews is how long a blocked exporter of another node is waited for: it may be trying
-// anew just now, as it was asked to.
-const oldNews = 4 * time.Second
+// oldNews is how long, in Options.Poll, a blocked exporter of another node is waited for:
+// it may be trying anew just now, as it was asked to.
+const oldNews = 4
 
 // waitRemote is one look of WaitDelivered at an exporter of another node.
 func (r *Runner) waitRemote(ctx context.Context, exporterID string, target stream.Position, since time.Time) (done, over bool, err error) {
 	is, err := r.remote(ctx, exporterID)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, true, nil
-		}
+	switch {
+	case ctx.Err() != nil:
+		return false, true, nil
+	case err != nil:
 		return false, true, err
 	}
 	switch {
 	case !is.delivered.Before(target):
 		return true, true, nil
-	case is.state.Paused, is.stuck && r.now().Sub(since) > oldNews:
+	case is.state.Paused, is.stuck && r.now().Sub(since) > oldNews*r.poll:
 		return false, true, nil
 	}
 	return false, false, nil

@@ -47,6 +47,7 @@ type Options struct {
 	Parallel int           // exporters at work at once; 0: 64
 	Grace    time.Duration // how long running rounds may go on when Run's context ends; 0: 10 s
 	Members  Members       // the nodes that share the ledger; nil: this process is alone
+	Poll     time.Duration // how often to look at what other nodes work on; 0: 1 s
 	// Commit tells the log's own tools how far a consumer group (Group of the exporter)
 	// has got; nil: there are none. It is called every few seconds at most.
 	Commit func(ctx context.Context, streamID, group string, p stream.Position) error
@@ -74,6 +75,7 @@ type Runner struct {
 	claims   claims
 	spare    chan struct{}
 	hands    int // helpers at most
+	poll     time.Duration
 	commit   func(ctx context.Context, streamID, group string, p stream.Position) error
 
 	mu      sync.Mutex // guards what follows and the marked fields of lanes
@@ -144,12 +146,15 @@ func New(o Options) *Runner {
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second
 	}
+	if o.Poll <= 0 {
+		o.Poll = heldPoll
+	}
 	members := o.Members
 	if members == nil {
 		members = alone{}
 	}
 	return &Runner{
-		members: members, shared: o.Members != nil, claims: claims{working: map[string]bool{}}, spare: make(chan struct{}, 1), hands: max(2, runtime.GOMAXPROCS(0)),
+		members: members, shared: o.Members != nil, claims: claims{working: map[string]bool{}}, spare: make(chan struct{}, 1), hands: max(2, runtime.GOMAXPROCS(0)), poll: o.Poll,
 		commit: o.Commit, helpers: map[string][]*helper{}, progress: map[string]progress{},
 		log: o.Log, ledger: o.Ledger, catalog: o.Catalog, format: o.Format, spoolDir: o.SpoolDir, logger: o.Logger, observe: o.Observer,
 		backoff: o.Backoff, parallel: o.Parallel, grace: o.Grace,

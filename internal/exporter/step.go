@@ -286,7 +286,7 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 			if b.Problem != "" {
 				l.report(troubleOf(b), troubleIn(b))
 			}
-			return r.now().Add(heldPoll), roundHeld, nil
+			return r.now().Add(r.poll), roundHeld, nil
 		}
 		id, over := b.ID, false
 		defer func() {

@@ -32,6 +32,8 @@ import (
 type world struct {
 	t       *testing.T
 	log     *embedded.Log
+	events  eventlog.Log // what runners read: log, or a view of it
+	commit  func(ctx context.Context, streamID, group string, p stream.Position) error
 	db      *catalog.DB
 	store   *mem.Bucket
 	stream  stream.Stream
@@ -76,7 +78,7 @@ func newWorld(t *testing.T, output stream.Output, partitions int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, log: log, db: db, backoff: quick, logger: slog.New(slog.DiscardHandler), observe: quiet{}, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
+	w := &world{t: t, log: log, events: log, db: db, backoff: quick, logger: slog.New(slog.DiscardHandler), observe: quiet{}, store: mem.New(func(key string) { t.Errorf("%s was overwritten with other bytes", key) })}
 	t.Cleanup(func() {
 		w.stop()
 		if err := errors.Join(db.Close(), log.Close()); err != nil {
@@ -122,6 +124,12 @@ func (w *world) append(n int, at time.Time) {
 
 // start begins a life with the given gates; nil means open ones.
 func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bucket func(*process, objstore.Bucket) objstore.Bucket) *process {
+	w.process = w.node(nil, ledger, bucket)
+	return w.process
+}
+
+// node begins a life beside others, or with no members alone. The caller stops it.
+func (w *world) node(m exporter.Members, ledger func(*process, exporter.Ledger) exporter.Ledger, bucket func(*process, objstore.Bucket) objstore.Bucket) *process {
 	p := &process{done: make(chan struct{}), died: make(chan struct{})}
 	var l exporter.Ledger = w.db
 	var b objstore.Bucket = w.store
@@ -132,7 +140,8 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 		b = bucket(p, b)
 	}
 	p.runner = exporter.New(exporter.Options{
-		Log: w.log, Ledger: l, Catalog: counting{w.db, &w.looks}, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: w.logger,
+		Members: m, Poll: 10 * time.Millisecond, Commit: w.commit,
+		Log: w.events, Ledger: l, Catalog: counting{w.db, &w.looks}, Format: builtin.Format, SpoolDir: w.t.TempDir(), Logger: w.logger,
 		Open: func(_ context.Context, s stream.Sink) (objstore.Bucket, error) {
 			if s.Name == "dead" {
 				return deadBucket{}, nil
@@ -150,8 +159,12 @@ func (w *world) start(ledger func(*process, exporter.Ledger) exporter.Ledger, bu
 			w.t.Errorf("run: %v", err)
 		}
 	}()
-	w.process = p
 	return p
+}
+
+func (p *process) stop() {
+	p.cancel()
+	<-p.done
 }
 
 // counting counts reads of an exporter: every step of a lane begins with one.
@@ -163,6 +176,11 @@ type counting struct {
 func (c counting) Exporter(ctx context.Context, id string) (stream.Exporter, error) {
 	c.looks.Add(1)
 	return c.Catalog.Exporter(ctx, id)
+}
+
+func (c counting) ExporterState(ctx context.Context, id string) (stream.ExporterState, error) {
+	c.looks.Add(1)
+	return c.Catalog.ExporterState(ctx, id)
 }
 
 // deadBucket never answers.

@@ -98,6 +98,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	for _, e := range exporters {
+		if !g.server.runner.Owns(e.ID) {
+			continue // its node tells
+		}
 		s := g.server.runner.Status(e.ID)
 		gauge(g.waiting, float64(s.Waiting), e.Name, e.Stream, e.Sink)
 		for _, state := range []string{exporter.StateRunning, exporter.StateRetrying, exporter.StateBlocked, exporter.StatePaused} {

@@ -31,11 +31,16 @@ func brokers(t *testing.T) (*kfake.Cluster, string) {
 // post sends events with a key and returns status and answer.
 func (r *running) post(stream, key, body string) (int, string, http.Header) {
 	r.t.Helper()
+	return r.postAs(r.s.AdminToken(), stream, key, body)
+}
+
+func (r *running) postAs(token, stream, key, body string) (int, string, http.Header) {
+	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+"/v1/streams/"+stream+"/events", strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+r.s.AdminToken())
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
