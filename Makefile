@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0
 
-.PHONY: help build run demo test race lint fmt fuzz sim crash bench integration smoke golden check clean
+.PHONY: help build run demo test race lint fmt fuzz sim crash cluster bench integration smoke golden check clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ sim: ## seeded simulation; SEED=n replays one
 crash: build ## kill the real binary ROUNDS (200) times under faults and count every event
 	go run ./test/crash -binary bin/strm -rounds $(ROUNDS) -seed $(SEED)
 
+cluster: build ## three nodes on Kafka and PostgreSQL, all of it broken in turn ROUNDS (200) times
+	./test/integration/install-scale.sh
+	go run ./test/cluster -binary bin/strm -rounds $(ROUNDS) -seed $(SEED)
+
 bench: build ## events/s, CPU and memory beside a floor of the same run
 	go run ./test/bench -binary bin/strm
 
@@ -51,6 +55,7 @@ integration: build ## against real servers and clients; installs what it needs i
 	./test/integration/install.sh
 	go test -count=1 -timeout 30m -tags integration ./test/servers ./internal/catalog ./internal/catalog/postgres
 	go test -count=1 -timeout 30m -parallel 8 -tags integration ./test/integration
+	go test -count=1 -timeout 30m -p 1 -tags integration ./test/servers ./test/cluster
 
 smoke: ## PyAirbyte's smoke test of destinations against strm airbyte; some minutes
 	PYAIRBYTE=1 ./test/integration/install.sh

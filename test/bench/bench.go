@@ -44,6 +44,13 @@ func bench(ctx context.Context, c config) (err error) {
 	fmt.Printf("%d events, mean %d bytes, %.0f MB; batches of %d, %d connections, %d partition(s); objects of %.0f MB raw; %d run(s), medians\n",
 		c.events, info.Size()/int64(c.events), float64(info.Size())/1e6, c.batch, c.conns, c.partitions, float64(c.maxBytes)/1e6, c.runs)
 	fmt.Printf("%s/%s, %d CPUs, load %s, %s; data below %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load(), runtime.Version(), c.dir)
+	if c.scale {
+		m, err := c.measureScale(ctx, file, sink.url)
+		if err != nil {
+			return fmt.Errorf("scale: %w", err)
+		}
+		return c.verdict(m)
+	}
 	samples := make([][]sample, len(cases))
 	for run := range c.runs {
 		for i, k := range cases {
@@ -113,13 +120,18 @@ func bench(ctx context.Context, c config) (err error) {
 		}
 		idle = &s
 	}
-	if m := slices.Concat(missed(rows, idle, c.idleFor), missedParquet("parquet out", parquets, c.parquet, aimPeak), missedParquet("parquet in", imports, c.parquet, aimImportPeak), missedStreams(syncs)); len(m) > 0 {
-		fmt.Println("aims missed:\n  " + strings.Join(m, "\n  "))
-		if c.check {
-			return fmt.Errorf("%d aims missed", len(m))
-		}
-	} else {
+	return c.verdict(slices.Concat(missed(rows, idle, c.idleFor), missedParquet("parquet out", parquets, c.parquet, aimPeak), missedParquet("parquet in", imports, c.parquet, aimImportPeak), missedStreams(syncs)))
+}
+
+// verdict prints the aims that were missed; with -check they are an error.
+func (c *config) verdict(missed []string) error {
+	if len(missed) == 0 {
 		fmt.Println("all aims reached")
+		return nil
+	}
+	fmt.Println("aims missed:\n  " + strings.Join(missed, "\n  "))
+	if c.check {
+		return fmt.Errorf("%d aims missed", len(missed))
 	}
 	return nil
 }

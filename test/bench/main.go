@@ -30,6 +30,8 @@ func command(ctx context.Context, args []string) error {
 			return clientMain(ctx, args[1:])
 		case "put":
 			return putMain(ctx, args[1:])
+		case "consume":
+			return consumeMain(ctx, args[1:])
 		case "floor":
 			return floorMain(ctx, args[1:])
 		}
@@ -51,6 +53,7 @@ func command(ctx context.Context, args []string) error {
 	fs.StringVar(&c.only, "only", "", "of strm's cases, only those with this in their name; the floors are always taken")
 	fs.BoolVar(&c.parquet, "parquet", true, "measure impressions to Parquet and event files to events, beside DuckDB and pyarrow")
 	fs.StringVar(&c.python, "python", "", "Python that has duckdb and pyarrow (default .integration/venv/bin/python, if it is there)")
+	fs.BoolVar(&c.scale, "scale", false, "measure nodes on Kafka and PostgreSQL, and nothing else (test/integration/install-scale.sh installs them)")
 	fs.BoolVar(&c.check, "check", false, "fail if an aim is missed")
 	if err := fs.Parse(args); err != nil {
 		return err

@@ -18,7 +18,7 @@ type config struct {
 	events, size, conns, batch, partitions, runs, idle, streams int
 	maxBytes                                                    int64
 	idleFor                                                     time.Duration
-	check, parquet                                              bool
+	check, parquet, scale                                       bool
 	dir, bin, only, python                                      string
 }
 

@@ -92,17 +92,22 @@ func newServer(ctx context.Context, bin, dir, sinkURL string) (*harness.Server, 
 		if err != nil {
 			return nil, err
 		}
-		creds := dir + "/s3.json"
-		doc := `{"AccessKey":{"UserName":"bench","AccessKeyId":"` + benchKey + `","Status":"Active","SecretAccessKey":"bench-secret-bench-secret-bench-secret-00"}}`
-		if err := os.WriteFile(creds, []byte(doc), 0o600); err != nil {
-			return nil, err
-		}
-		_, err = cli.Run(ctx, "create", "sink", "s3", bucket, "--credentials-file", creds,
-			"--endpoint", sinkURL, "--region", "us-east-1", "--path-style")
-		return cli, err
+		return cli, createSink(ctx, cli, dir, sinkURL)
 	}()
 	if err != nil {
 		return nil, nil, errors.Join(err, srv.Close())
 	}
 	return srv, cli, nil
+}
+
+// createSink makes the sink "s3", with its credentials file in dir.
+func createSink(ctx context.Context, cli *harness.CLI, dir, sinkURL string) error {
+	creds := dir + "/s3.json"
+	doc := `{"AccessKey":{"UserName":"bench","AccessKeyId":"` + benchKey + `","Status":"Active","SecretAccessKey":"bench-secret-bench-secret-bench-secret-00"}}`
+	if err := os.WriteFile(creds, []byte(doc), 0o600); err != nil {
+		return err
+	}
+	_, err := cli.Run(ctx, "create", "sink", "s3", bucket, "--credentials-file", creds,
+		"--endpoint", sinkURL, "--region", "us-east-1", "--path-style")
+	return err
 }

@@ -19,6 +19,8 @@ const (
 
 	aimImportPeak = 300e6 // bytes, for Parquet in
 
+	aimFlat = 1.25 // CPU per event of more partitions, exporters or nodes against fewer
+
 	aimIdle = 1.0 / 100 // of one core, for the idle exporters, with and without the trickle
 )
 

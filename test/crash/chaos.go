@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"strm/test/harness"
+	"strm/test/traffic"
 )
 
 // chaos ends the server again and again and starts it on the same data.
@@ -26,10 +26,10 @@ const stopWithin = 45 * time.Second
 // brings it back. It returns once the server is ready again.
 func (c *chaos) round(ctx context.Context) error {
 	if pause := time.Duration(50+c.rng.IntN(750)) * time.Millisecond; c.rng.IntN(2) == 0 {
-		wait(ctx, pause)
+		traffic.Wait(ctx, pause)
 	} else {
 		c.busy(ctx)
-		wait(ctx, pause/10)
+		traffic.Wait(ctx, pause/10)
 	}
 	how, moment := c.rng.IntN(20), time.Duration(c.rng.IntN(150))*time.Millisecond
 	switch {
@@ -42,7 +42,7 @@ func (c *chaos) round(ctx context.Context) error {
 		c.terms++
 	case how < 4: // killed in the middle of a graceful stop
 		c.srv.Process().Terminate()
-		wait(ctx, moment)
+		traffic.Wait(ctx, moment)
 		c.kill()
 	case how < 7: // killed again while it recovers, once or several times
 		c.kill()
@@ -50,7 +50,7 @@ func (c *chaos) round(ctx context.Context) error {
 			if err := c.srv.Start(); err != nil {
 				return err
 			}
-			wait(ctx, time.Duration(c.rng.IntN(150))*time.Millisecond)
+			traffic.Wait(ctx, time.Duration(c.rng.IntN(150))*time.Millisecond)
 			c.early++
 			c.kill()
 		}
@@ -78,45 +78,16 @@ func (c *chaos) kill() {
 func meddle(ctx context.Context, cli *harness.CLI, rng *rand.Rand) int64 {
 	var done int64
 	for ctx.Err() == nil {
-		e := exporters[rng.IntN(len(exporters))].name
+		e := exporters[rng.IntN(len(exporters))].Name
 		verb := []string{"pause", "resume", "flush", "resume", "flush"}[rng.IntN(5)]
 		cctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if _, err := cli.Run(cctx, verb, e); err == nil {
 			done++
 		}
 		cancel()
-		wait(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
+		traffic.Wait(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
 	}
 	return done
-}
-
-// settle brings every exporter to its end: nothing paused, everything
-// delivered.
-func settle(ctx context.Context, cli *harness.CLI, all []exporterSpec) error {
-	for _, e := range all {
-		got, err := cli.Exporter(ctx, e.name)
-		if err != nil {
-			return err
-		}
-		if got.Status.State == "paused" {
-			if _, err := cli.Run(ctx, "resume", e.name); err != nil {
-				return err
-			}
-		}
-	}
-	for _, e := range all {
-		cctx, cancel := context.WithTimeout(ctx, settleWithin)
-		_, err := cli.Run(cctx, "flush", e.name, "--wait")
-		cancel()
-		if err != nil {
-			state, serr := cli.Run(ctx, "get", "batch-exporter", e.name, "-o", "json")
-			if serr != nil {
-				state = serr.Error()
-			}
-			return fmt.Errorf("%w\nits state: %s", err, state)
-		}
-	}
-	return nil
 }
 
 // settleWithin bounds the delivery of what is left once the faults are over:

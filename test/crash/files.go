@@ -10,6 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"strm/test/s3double"
+	"strm/test/traffic"
 )
 
 // What the importer of the run reads, and where it reports.
@@ -60,7 +61,7 @@ func parseRowID(s string) (id rowID, err error) {
 
 // pad follows from the id alone, as that of sent events does.
 func (id rowID) pad() string {
-	return eventID{sender: id.file*100 + id.version, n: int64(id.row)}.pad()
+	return traffic.EventID{Sender: id.file*100 + id.version, N: int64(id.row)}.Pad()
 }
 
 // fileRow is a row as event files have it.

@@ -13,6 +13,7 @@ import (
 
 	"strm/internal/api/apiv1"
 	"strm/test/s3double"
+	"strm/test/traffic"
 )
 
 // filesVerdict is what was found of the event files.
@@ -32,7 +33,7 @@ func (v filesVerdict) String() string {
 }
 
 func (v *filesVerdict) problem(format string, args ...any) {
-	if len(v.problems) < maxProblems {
+	if len(v.problems) < traffic.MaxProblems {
 		v.problems = append(v.problems, fmt.Sprintf(format, args...))
 	}
 }
@@ -103,7 +104,7 @@ func (v *filesVerdict) count(versions [][]*fileVersion, objects []*s3double.Obje
 		if strings.HasPrefix(path.Base(o.Key), ".strm_test_") {
 			continue
 		}
-		lines, err := decode(o)
+		lines, err := traffic.Decode(o)
 		if err != nil {
 			v.problem("object %s: %v", o.Key, err)
 		}

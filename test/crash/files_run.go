@@ -9,6 +9,7 @@ import (
 
 	"strm/internal/api/apiv1"
 	"strm/test/harness"
+	"strm/test/traffic"
 )
 
 // settleFiles waits until the last version of every file is imported, and all
@@ -41,10 +42,10 @@ func (r *crashRun) settleFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ofFiles.create(ctx, r.cli); err != nil {
+	if err := ofFiles.Create(ctx, r.cli); err != nil {
 		return err
 	}
-	return settle(ctx, r.cli, []exporterSpec{ofFiles})
+	return traffic.Settle(ctx, r.cli, []traffic.Exporter{ofFiles}, settleWithin)
 }
 
 // busy waits until files have been noticed that are not done, two seconds at most.
@@ -85,16 +86,16 @@ func (r *crashRun) judgeFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects := r.store.List(ofFiles.name + "/")
+	objects := r.store.List(ofFiles.Name + "/")
 	v := judgeFiles(r.files.versions, objects, r.store.List(statusFolder+"/"), imports)
 	r.result.files = v
 	errs := []error{v.err()}
-	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", ofFiles.name); err != nil {
+	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", ofFiles.Name); err != nil {
 		errs = append(errs, err)
 	}
-	batches, err := r.cli.Batches(ctx, ofFiles.name)
+	batches, err := r.cli.Batches(ctx, ofFiles.Name)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	return errors.Join(append(errs, compareLedger(ofFiles.name, batches, objects, v.events))...)
+	return errors.Join(append(errs, traffic.CompareLedger(ofFiles.Name, batches, objects, v.events))...)
 }

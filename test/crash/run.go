@@ -15,6 +15,7 @@ import (
 
 	"strm/test/harness"
 	"strm/test/s3double"
+	"strm/test/traffic"
 )
 
 // config is one run.
@@ -51,8 +52,8 @@ type crashRun struct {
 	faulty *s3double.Faults
 	srv    *harness.Server
 	cli    *harness.CLI
-	tally  tally
-	sent   []*sentLog
+	tally  traffic.Tally
+	sent   []*traffic.Log
 	chaos  *chaos
 	files  *uploader
 	result result
@@ -81,7 +82,8 @@ func (r *crashRun) all(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.faulty = s3double.NewFaults(&s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: r.store}, r.seed, r.faults)
+	double := &s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: r.store}
+	r.faulty = s3double.NewFaults(double, r.seed, r.faults)
 	r.faulty.Off()
 	s3, err := s3double.Listen(ctx, r.faulty)
 	if err != nil {
@@ -98,7 +100,7 @@ func (r *crashRun) all(ctx context.Context) (err error) {
 	if r.cli, err = r.srv.CLI(); err != nil {
 		return err
 	}
-	keys, err := setUp(ctx, r.cli, r.dir, s3.URL)
+	keys, err := setUp(ctx, r.cli, double, r.dir, s3.URL)
 	if err != nil {
 		return err
 	}
@@ -119,15 +121,15 @@ func (r *crashRun) storm(ctx context.Context, keys map[string]string) error {
 	defer client.CloseIdleConnections()
 	g, gctx := errgroup.WithContext(ctx)
 	for _, s := range streams {
-		for range s.senders {
+		for range s.Senders {
 			n := len(r.sent)
-			l := &sentLog{sender: n, stream: s.name}
+			l := &traffic.Log{Sender: n, Stream: s.Name}
 			r.sent = append(r.sent, l)
-			snd := &sender{
-				in:  &harness.Intake{Server: r.srv.URL(), Stream: s.name, Key: keys[s.name], Client: client, Segment: s.segment},
-				rng: rand.New(rand.NewPCG(r.seed, 1000+uint64(n))), log: l, stop: stop, tally: &r.tally,
+			snd := &traffic.Sender{
+				In:  &harness.Intake{Server: r.srv.URL(), Stream: s.Name, Key: keys[s.Name], Client: client, Segment: s.Segment},
+				Rng: rand.New(rand.NewPCG(r.seed, 1000+uint64(n))), Log: l, Stop: stop, Tally: &r.tally,
 			}
-			g.Go(func() error { return snd.run(gctx) })
+			g.Go(func() error { return snd.Run(gctx) })
 		}
 	}
 	mctx, endMeddling := context.WithCancel(gctx)
@@ -166,22 +168,22 @@ func (r *crashRun) allRounds(ctx context.Context) error {
 
 func (r *crashRun) count() {
 	r.result.kills, r.result.early, r.result.terms = int64(r.chaos.kills), int64(r.chaos.early), int64(r.chaos.terms)
-	r.result.requests, r.result.retries = r.tally.requests.Load(), r.tally.retries.Load()
-	r.result.repeats, r.result.givenUp = r.tally.repeats.Load(), r.tally.givenUp.Load()
+	r.result.requests, r.result.retries = r.tally.Requests.Load(), r.tally.Retries.Load()
+	r.result.repeats, r.result.givenUp = r.tally.Repeats.Load(), r.tally.GivenUp.Load()
 	r.result.faults = r.faulty.Counts()
 	for _, l := range r.sent {
-		r.result.events += l.acked()
+		r.result.events += l.Acked()
 	}
 }
 
 // calm delivers what is left without faults and asks the three judges: the
 // oracle over the bucket, strm verify, and the ledger beside the bucket.
 func (r *crashRun) calm(ctx context.Context) error {
-	all := append(append([]exporterSpec(nil), exporters...), late)
-	if err := late.create(ctx, r.cli); err != nil {
+	all := append(append([]traffic.Exporter(nil), exporters...), late)
+	if err := late.Create(ctx, r.cli); err != nil {
 		return err
 	}
-	if err := settle(ctx, r.cli, all); err != nil {
+	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
 		return err
 	}
 	if err := r.settleFiles(ctx); err != nil {
@@ -195,7 +197,7 @@ func (r *crashRun) calm(ctx context.Context) error {
 	if err := r.srv.Run(ctx); err != nil {
 		return err
 	}
-	if err := settle(ctx, r.cli, all); err != nil {
+	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
 		return err
 	}
 	var errs []error
@@ -203,10 +205,10 @@ func (r *crashRun) calm(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("a restart with nothing to deliver wrote %d objects", again-puts))
 	}
 	breaches := r.store.Breaches()
-	for _, b := range breaches[:min(len(breaches), maxProblems)] {
+	for _, b := range breaches[:min(len(breaches), traffic.MaxProblems)] {
 		errs = append(errs, fmt.Errorf("breach: %s", b))
 	}
-	if more := len(breaches) - maxProblems; more > 0 {
+	if more := len(breaches) - traffic.MaxProblems; more > 0 {
 		errs = append(errs, fmt.Errorf("and %d more breaches", more))
 	}
 	for _, e := range all {
@@ -217,31 +219,31 @@ func (r *crashRun) calm(ctx context.Context) error {
 }
 
 // judge compares one exporter's objects with what was sent and with its ledger.
-func (r *crashRun) judge(ctx context.Context, e exporterSpec) error {
-	objects := r.store.List(e.name + "/")
-	var sent []*sentLog
+func (r *crashRun) judge(ctx context.Context, e traffic.Exporter) error {
+	objects := r.store.List(e.Name + "/")
+	var sent []*traffic.Log
 	for _, l := range r.sent {
-		if l.stream == e.stream {
+		if l.Stream == e.Stream {
 			sent = append(sent, l)
 		}
 	}
-	v := judge(objects, sent, e.of())
-	r.result.objects += int64(v.objects)
-	r.result.missing += v.missing
-	r.result.duplicates += v.duplicate
-	r.result.halves += v.halves
+	v := traffic.Judge(objects, sent, of(e))
+	r.result.objects += int64(v.Objects)
+	r.result.missing += v.Missing
+	r.result.duplicates += v.Duplicate
+	r.result.halves += v.Halves
 	var errs []error
-	for _, p := range v.problems {
-		errs = append(errs, fmt.Errorf("%s: %s", e.name, p))
+	for _, p := range v.Problems {
+		errs = append(errs, fmt.Errorf("%s: %s", e.Name, p))
 	}
-	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", e.name); err != nil {
+	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", e.Name); err != nil {
 		errs = append(errs, err)
 	}
-	batches, err := r.cli.Batches(ctx, e.name)
+	batches, err := r.cli.Batches(ctx, e.Name)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	return errors.Join(append(errs, compareLedger(e.name, batches, objects, v.events))...)
+	return errors.Join(append(errs, traffic.CompareLedger(e.Name, batches, objects, v.Events))...)
 }
 
 // dump writes the bucket below the run's directory, to look at afterwards.

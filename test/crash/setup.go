@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 
 	"strm/test/harness"
+	"strm/test/s3double"
+	"strm/test/traffic"
 )
 
 const (
@@ -17,104 +15,60 @@ const (
 	accessKey = "AKIACRASHCRASHCRASH0"
 )
 
-// streamSpec is a stream of the run and the number of senders that feed it.
-type streamSpec struct {
-	name       string
-	partitions int
-	meta       bool
-	segment    bool // fed by Segment's tracking API
-	senders    int
+var streams = []traffic.Stream{
+	{Name: "one", Partitions: 1, Meta: true, Senders: 2},
+	{Name: "four", Partitions: 4, Meta: true, Senders: 3},
+	{Name: "bare", Partitions: 1, Senders: 1},
+	{Name: "web", Partitions: 2, Segment: true, Senders: 2},
 }
 
-var streams = []streamSpec{
-	{"one", 1, true, false, 2},
-	{"four", 4, true, false, 3},
-	{"bare", 1, false, false, 1},
-	{"web", 2, false, true, 2},
-}
-
-// exporterSpec is an exporter of the run. Its prefix is its name.
-type exporterSpec struct {
-	name   string
-	stream string
-	flags  []string
-}
-
-var exporters = []exporterSpec{
-	{"one-plain", "one", []string{"--interval", "1s"}},
-	{"one-small", "one", []string{"--interval", "1s", "--max-bytes", "20000", "--compression", "gzip"}},
-	{"four-plain", "four", []string{"--interval", "1s", "--max-bytes", "60000"}},
-	{"four-hive", "four", []string{"--interval", "2s", "--layout", "hive", "--compression", "gzip"}},
-	{"bare-gzip", "bare", []string{"--interval", "1s", "--compression", "gzip"}},
-	{"web-logs", "web", []string{"--layout", "segment", "--interval", "1s", "--interval-offset", "0s"}},
+var exporters = []traffic.Exporter{
+	{Name: "one-plain", Stream: "one", Flags: []string{"--interval", "1s"}},
+	{Name: "one-small", Stream: "one", Flags: []string{"--interval", "1s", "--max-bytes", "20000", "--compression", "gzip"}},
+	{Name: "four-plain", Stream: "four", Flags: []string{"--interval", "1s", "--max-bytes", "60000"}},
+	{Name: "four-hive", Stream: "four", Flags: []string{"--interval", "2s", "--layout", "hive", "--compression", "gzip"}},
+	{Name: "bare-gzip", Stream: "bare", Flags: []string{"--interval", "1s", "--compression", "gzip"}},
+	{Name: "web-logs", Stream: "web", Flags: []string{"--layout", "segment", "--interval", "1s", "--interval-offset", "0s"}},
 }
 
 // imported is the importer of the run, and its stream.
 const imported = "imported"
 
 // ofFiles is the exporter of what was imported, created when all of it is in.
-var ofFiles = exporterSpec{"imported", imported, []string{"--interval", "1s", "--include-existing-events", "--compression", "gzip"}}
+var ofFiles = traffic.Exporter{Name: "imported", Stream: imported, Flags: []string{"--interval", "1s", "--include-existing-events", "--compression", "gzip"}}
 
 // late is created after all events are in, to be filled from the log.
-var late = exporterSpec{"one-late", "one", []string{"--interval", "1s", "--include-existing-events"}}
-
-func (e exporterSpec) create(ctx context.Context, cli *harness.CLI) error {
-	args := append([]string{"create", "batch-exporter", e.stream, "--sink", "s3", "--name", e.name, "--path-prefix", e.name}, e.flags...)
-	_, err := cli.Run(ctx, args...)
-	return err
-}
+var late = traffic.Exporter{Name: "one-late", Stream: "one", Flags: []string{"--interval", "1s", "--include-existing-events"}}
 
 // of returns the exporter's stream.
-func (e exporterSpec) of() streamSpec {
+func of(e traffic.Exporter) traffic.Stream {
 	for _, s := range streams {
-		if s.name == e.stream {
+		if s.Name == e.Stream {
 			return s
 		}
 	}
-	return streamSpec{}
+	return traffic.Stream{}
 }
 
 // setUp makes streams, sources, the sink and the exporters, and returns the
 // write key of each stream.
-func setUp(ctx context.Context, cli *harness.CLI, dir, endpoint string) (map[string]string, error) {
-	creds := filepath.Join(dir, "s3.json")
-	doc, err := json.Marshal(map[string]any{"AccessKey": map[string]string{
-		"UserName": "crash", "AccessKeyId": accessKey, "Status": "Active",
-		"SecretAccessKey": "crash-test-secret-crash-test-secret-0000", "CreateDate": "2026-01-01T00:00:00+00:00",
-	}})
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(creds, doc, 0o600); err != nil {
-		return nil, err
-	}
-	if _, err := cli.Run(ctx, "create", "sink", "s3", bucket, "--credentials-file", creds,
-		"--endpoint", endpoint, "--region", region, "--path-style"); err != nil {
+func setUp(ctx context.Context, cli *harness.CLI, s3 *s3double.Server, dir, endpoint string) (map[string]string, error) {
+	if err := traffic.CreateSink(ctx, cli, s3, endpoint, dir); err != nil {
 		return nil, err
 	}
 	keys := map[string]string{}
 	for _, s := range streams {
-		args := []string{"create", "stream", s.name, "--partitions", strconv.Itoa(s.partitions)}
-		if !s.meta {
-			args = append(args, "--strm-meta=false")
-		}
-		if _, err := cli.Run(ctx, args...); err != nil {
-			return nil, err
-		}
-		var flags []string
-		if s.segment {
-			flags = []string{"--kind", "segment"}
-		}
-		if keys[s.name], err = cli.Source(ctx, s.name+"-in", s.name, flags...); err != nil {
+		var err error
+		if keys[s.Name], err = s.Create(ctx, cli); err != nil {
 			return nil, err
 		}
 	}
 	for _, e := range exporters {
-		if err := e.create(ctx, cli); err != nil {
+		if err := e.Create(ctx, cli); err != nil {
 			return nil, fmt.Errorf("set up: %w", err)
 		}
 	}
-	_, err = cli.Run(ctx, "create", "batch-importer", imported, "--sink", "s3", "--environment", environment, "--prefix", filesPrefix,
+	_, err := cli.Run(ctx, "create", "batch-importer", imported, "--sink", "s3", "--environment", environment, "--prefix", filesPrefix,
 		"--status-folder", statusFolder, "--list-every", "1s", "--report-every", "1s")
 	return keys, err
 }

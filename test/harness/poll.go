@@ -23,7 +23,7 @@ func Poll(ctx context.Context, limit, every time.Duration, what string, ask func
 		if done && err == nil {
 			return nil
 		}
-		if state != "" {
+		if state != "" && err == nil { // what was cut off by the limit says nothing
 			last = state
 		}
 		select {

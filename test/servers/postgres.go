@@ -286,11 +286,15 @@ func postgresBin() (string, error) {
 }
 
 func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	addrs, err := FreeAddrs(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	_, port, err := net.SplitHostPort(addrs[0])
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
 }
 
 // pause waits a moment between two looks at another process.

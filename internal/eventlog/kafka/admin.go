@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"strm/internal/problem"
 	"strm/internal/stream"
@@ -23,23 +24,52 @@ const adminTimeout = 15 * time.Second
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// detail asks the cluster for a topic. The error is the cluster's own if there is none.
+// newsWithin is how long brokers may take to hear of a topic that another has made. Until
+// then they answer that there is none.
+const newsWithin = 2 * time.Second
+
+// detail asks the cluster for a topic. The error is the cluster's own if there is none,
+// which is believed when it has been said for newsWithin.
 func (l *Log) detail(ctx context.Context, name string) (kadm.TopicDetail, error) {
-	m, err := l.adm.Metadata(ctx, name)
+	began := time.Now()
+	for {
+		d, err := l.ask(ctx, name)
+		if !isUnknownTopic(err) || time.Since(began) >= newsWithin || pause(ctx, 50*time.Millisecond) != nil {
+			return d, err
+		}
+	}
+}
+
+// ask asks a broker for a topic; what the client has in memory may be seconds old.
+func (l *Log) ask(ctx context.Context, name string) (kadm.TopicDetail, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = &name
+	req.Topics = append(req.Topics, rt)
+	resp, err := req.RequestWith(ctx, l.client)
 	if err != nil {
 		return kadm.TopicDetail{}, err
 	}
-	d, ok := m.Topics[name]
-	if !ok {
-		return kadm.TopicDetail{}, kerr.UnknownTopicOrPartition
+	for _, t := range resp.Topics {
+		if t.Topic == nil || *t.Topic != name {
+			continue
+		}
+		d := kadm.TopicDetail{Topic: name, ID: t.TopicID, IsInternal: t.IsInternal, Partitions: kadm.PartitionDetails{}, Err: kerr.ErrorForCode(t.ErrorCode)}
+		for _, p := range t.Partitions {
+			d.Partitions[p.Partition] = kadm.PartitionDetail{Topic: name, Partition: p.Partition, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR}
+		}
+		return d, d.Err
 	}
-	return d, d.Err
+	return kadm.TopicDetail{}, kerr.UnknownTopicOrPartition
 }
 
 // look learns what the log needs to know of a topic.
 func (l *Log) look(ctx context.Context, streamID string, desc stream.Topic) (*topic, error) {
 	st := &topic{streamID: streamID, desc: desc}
 	d, err := l.detail(ctx, desc.Name)
+	if isUnknownTopic(err) {
+		return nil, errDeleted(st)
+	}
 	if err != nil {
 		return nil, l.fault(ctx, st, "look at", err)
 	}

@@ -51,7 +51,11 @@ func (l *Log) fault(ctx context.Context, st *topic, doing string, err error) err
 	}
 	if isUnknownTopic(err) {
 		l.forget(st)
-		return errDeleted(st)
+		// A broker that has not heard of it yet says the same.
+		if d, derr := l.detail(ctx, st.desc.Name); isUnknownTopic(derr) || derr == nil && d.ID != st.id {
+			return errDeleted(st)
+		}
+		return problem.New(problem.Unavailable, "kafka: %s topic %s: %w", doing, st.desc.Name, err)
 	}
 	return classify(doing+" topic "+st.desc.Name, err)
 }

@@ -28,7 +28,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newStore(t) }, TimesGo: true})
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store {
+		s := newStore(t)
+		s.shift = 24 * 365 * 5 * time.Hour // the brokers' clock, which markers bear, is ahead of the suite's
+		return s
+	}, TimesGo: true})
 }
 
 // line is the network between one log and the cluster, which can be cut.
@@ -117,15 +121,16 @@ func (b *book) set(id string, t *stream.Topic) {
 type store struct {
 	t       *testing.T
 	brokers []string
-	prefix  string         // of the names of topics
 	cluster *kfake.Cluster // nil: real brokers
 	book    book
 	log     *Log
 	line    *line
 	ledger  *catalog.DB
+	prefix  string        // of the names of topics
+	wait    time.Duration // AppendWait
+	shift   time.Duration // of the log
 	opened  int
 	full    atomic.Bool
-	wait    time.Duration // AppendWait; newStore and the like set it
 	control sync.Once
 }
 
@@ -180,7 +185,7 @@ func (s *store) Open() (eventlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.shift = 24 * 365 * 5 * time.Hour // the brokers' clock is ahead of the suite's
+	l.shift = s.shift
 	s.log = l
 	return catalogued{l, &s.book}, nil
 }

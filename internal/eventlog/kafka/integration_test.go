@@ -35,7 +35,7 @@ var realStores atomic.Int64
 // newRealStore is a store on real brokers, whose topics have names of their own and go
 // with the test.
 func newRealStore(t *testing.T) *store {
-	s := &store{t: t, brokers: realBrokers(t), wait: 5 * time.Second}
+	s := &store{t: t, brokers: realBrokers(t), ledger: ledger(t), wait: 5 * time.Second}
 	s.prefix = fmt.Sprintf("test-%d-%d-%d.", os.Getpid(), time.Now().UnixNano(), realStores.Add(1))
 	t.Cleanup(func() {
 		if s.log != nil {

@@ -34,10 +34,10 @@ type Log struct {
 	closed  bool
 	calls   sync.WaitGroup // of methods that run
 	streams map[string]*topic
-	names   *names
-	shift   time.Duration       // of the times in records, whole hours; other than 0 in tests only
 	ids     map[string][16]byte // of the topics that streams were bound to, ever
-	largest sync.Map            // of bytes in a batch (int32), by topic
+	names   *names
+	shift   time.Duration // of the times in records, whole hours; other than 0 in tests only
+	largest sync.Map      // of bytes in a batch (int32), by topic
 
 	appends, events, refused, buffered atomic.Int64
 }

@@ -47,13 +47,14 @@ func (l *Log) offsetsOf(ctx context.Context, st *topic, when int64) ([]found, er
 }
 
 // patiently tries again while brokers say that others should be asked, or they later: for
-// retryTimeout. The client does so itself where no broker can be reached.
+// retryTimeout; that there is no such topic, for newsWithin. The client does so itself where no
+// broker can be reached.
 func patiently(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(retryTimeout)
 	for n := 1; ; n++ {
 		err := try()
 		var ke *kerr.Error
-		if !errors.As(err, &ke) || !ke.Retriable || isUnknownTopic(err) && n > 3 || time.Now().After(deadline) {
+		if !errors.As(err, &ke) || !ke.Retriable || isUnknownTopic(err) && n > 12 || time.Now().After(deadline) {
 			return err
 		}
 		if pause(ctx, min(time.Duration(n)*25*time.Millisecond, 500*time.Millisecond)) != nil {

@@ -1,4 +1,4 @@
-package main
+package traffic
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/parquet-go/parquet-go"
 
 	"strm/test/s3double"
 )
@@ -13,7 +14,7 @@ import (
 func object(key string, ids ...int64) *s3double.Object {
 	o := &s3double.Object{Key: key}
 	for _, n := range ids {
-		o.Body = append(appendEvent(o.Body, eventID{1, n}), '\n')
+		o.Body = append(AppendEvent(o.Body, EventID{1, n}), '\n')
 	}
 	return o
 }
@@ -38,8 +39,8 @@ func zipped(t *testing.T, o *s3double.Object) *s3double.Object {
 // TestOracle shows that the oracle is silent when all is well and speaks when
 // it is not.
 func TestOracle(t *testing.T) {
-	sent := []*sentLog{{sender: 1, stream: "s", batches: []sentBatch{
-		{first: 0, count: 2, acked: true}, {first: 2, count: 2, acked: false}, {first: 4, count: 1, acked: true},
+	sent := []*Log{{Sender: 1, Stream: "s", Batches: []Batch{
+		{First: 0, Count: 2, Acked: true}, {First: 2, Count: 2, Acked: false}, {First: 4, Count: 1, Acked: true},
 	}}}
 	damaged := object("p/d", 4)
 	damaged.Body = bytes.Replace(damaged.Body, []byte(`"n":4`), []byte(`"n":5`), 1)
@@ -53,7 +54,7 @@ func TestOracle(t *testing.T) {
 		missing int64
 		double  int64
 		halves  int64
-		problem string // empty: the verdict is good
+		problem string // empty: the Verdict is good
 	}{
 		"good":               {[]*s3double.Object{object("p/a", 0, 1), object("p/b", 4), probe}, 0, 0, 0, ""},
 		"unknown outcome in": {[]*s3double.Object{object("p/a", 3, 0, 1, 2), zipped(t, object("p/b", 4))}, 0, 0, 0, ""},
@@ -73,28 +74,28 @@ func TestOracle(t *testing.T) {
 		"probe not empty":    {[]*s3double.Object{object("p/a", 0, 1, 4), object("p/.strm_test_y.jsonl", 0)}, 0, 0, 0, "not empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := judge(tc.objects, sent, streamSpec{})
-			if v.missing != tc.missing || v.duplicate != tc.double || v.halves != tc.halves {
-				t.Errorf("missing %d duplicate %d halves %d, want %d %d %d", v.missing, v.duplicate, v.halves, tc.missing, tc.double, tc.halves)
+			v := Judge(tc.objects, sent, Stream{})
+			if v.Missing != tc.missing || v.Duplicate != tc.double || v.Halves != tc.halves {
+				t.Errorf("missing %d duplicate %d halves %d, want %d %d %d", v.Missing, v.Duplicate, v.Halves, tc.missing, tc.double, tc.halves)
 			}
-			if v.ok() != (tc.problem == "") || !strings.Contains(strings.Join(v.problems, "\n"), tc.problem) {
-				t.Errorf("ok %v, problems %q, want %q", v.ok(), v.problems, tc.problem)
+			if v.OK() != (tc.problem == "") || !strings.Contains(strings.Join(v.Problems, "\n"), tc.problem) {
+				t.Errorf("ok %v, problems %q, want %q", v.OK(), v.Problems, tc.problem)
 			}
 		})
 	}
-	if v := judge([]*s3double.Object{meta}, []*sentLog{{sender: 1, batches: []sentBatch{{first: 0, count: 4}, {first: 4, count: 1, acked: true}}}}, streamSpec{meta: true}); !v.ok() {
-		t.Errorf("wanted strmMeta: %q", v.problems)
+	if v := Judge([]*s3double.Object{meta}, []*Log{{Sender: 1, Batches: []Batch{{First: 0, Count: 4}, {First: 4, Count: 1, Acked: true}}}}, Stream{Meta: true}); !v.OK() {
+		t.Errorf("wanted strmMeta: %q", v.Problems)
 	}
 }
 
 func TestCallsAreReadFromTheRightDayOnly(t *testing.T) {
 	line := func(received string) []byte {
-		props := appendEvent(nil, eventID{3, 7})
+		props := AppendEvent(nil, EventID{3, 7})
 		return []byte(`{"context":{"library":{"name":"crash"}},"messageId":"3-000000007","properties":` + string(props) +
 			`,"receivedAt":"` + received + `","type":"track","version":2}`)
 	}
 	const day = "web-logs/segment-logs/src/1795132800000/x.gz" // 2026-11-20
-	if id, err := readCall(line("2026-11-20T23:59:59.999Z"), day); err != nil || id != (eventID{3, 7}) {
+	if id, err := readCall(line("2026-11-20T23:59:59.999Z"), day); err != nil || id != (EventID{3, 7}) {
 		t.Errorf("%v, %v", id, err)
 	}
 	for _, received := range []string{"2026-11-21T00:00:00.000Z", "2026-11-19T23:59:59.999Z", "", "yesterday"} {
@@ -104,5 +105,56 @@ func TestCallsAreReadFromTheRightDayOnly(t *testing.T) {
 	}
 	if id, err := readCall(bytes.Replace(line("2026-11-20T12:00:00.000Z"), []byte(`"messageId":"3`), []byte(`"messageId":"4`), 1), day); err == nil {
 		t.Errorf("another messageId passes as %v", id)
+	}
+}
+
+// TestWithoutKeys: a try of unknown outcome may have stored a batch, or a part of
+// it, once more; and no oftener.
+func TestWithoutKeys(t *testing.T) {
+	sent := []*Log{{Sender: 1, Batches: []Batch{
+		{First: 0, Count: 2, Acked: true, Plain: true, Unknown: 1}, {First: 2, Count: 2, Plain: true}, {First: 4, Count: 1, Acked: true, Plain: true},
+	}}}
+	for name, tc := range map[string]struct {
+		ids                    []int64
+		missing, double, again int64
+	}{
+		"once":             {[]int64{0, 1, 4}, 0, 0, 0},
+		"in part":          {[]int64{0, 1, 1, 3, 4}, 0, 0, 1},
+		"as often as told": {[]int64{0, 1, 0, 1, 2, 3, 4}, 0, 0, 2},
+		"oftener":          {[]int64{0, 0, 0, 1, 4}, 0, 1, 1},
+		"given up, twice":  {[]int64{0, 1, 2, 2, 4}, 0, 1, 0},
+		"told once, twice": {[]int64{0, 1, 4, 4}, 0, 1, 0},
+		"missing":          {[]int64{0, 4}, 1, 0, 0},
+	} {
+		v := Judge([]*s3double.Object{object("p/a", tc.ids...)}, sent, Stream{})
+		if v.Missing != tc.missing || v.Duplicate != tc.double || v.Again != tc.again || v.Halves != 0 || v.OK() != (tc.missing+tc.double == 0) {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+}
+
+func TestParquetIsRead(t *testing.T) {
+	event := func(n int64) row {
+		id := EventID{1, n}
+		s, kind, pad := id.String(), "crash", id.Pad()
+		return row{&s, &kind, &pad}
+	}
+	wrong := event(2)
+	wrong.Pad = event(1).Pad
+	file := func(rows ...row) *s3double.Object {
+		var b bytes.Buffer
+		if err := parquet.Write(&b, rows); err != nil {
+			t.Fatal(err)
+		}
+		return &s3double.Object{Key: "p/a.parquet", Body: b.Bytes()}
+	}
+	sent := []*Log{{Sender: 1, Batches: []Batch{{First: 0, Count: 3, Acked: true}}}}
+	if v := Judge([]*s3double.Object{file(event(0), event(1)), file(event(2))}, sent, Stream{}); !v.OK() {
+		t.Errorf("good: %+v", v)
+	}
+	for name, o := range map[string]*s3double.Object{"damaged": file(event(0), event(1), wrong), "missing": file(event(0), event(2)), "no id": file(event(0), event(1), event(2), row{})} {
+		if v := Judge([]*s3double.Object{o}, sent, Stream{}); v.OK() {
+			t.Errorf("%s passes: %+v", name, v)
+		}
 	}
 }

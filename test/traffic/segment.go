@@ -1,4 +1,4 @@
-package main
+package traffic
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 )
 
 // appendCall appends the event as a track call of Segment's tracking API.
-func appendCall(b []byte, id eventID) []byte {
-	b = fmt.Appendf(b, `{"type":"track","event":"crash","userId":"u%d","messageId":"%v","properties":`, id.sender, id)
-	return append(appendEvent(b, id), '}')
+func appendCall(b []byte, id EventID) []byte {
+	b = fmt.Appendf(b, `{"type":"track","event":"crash","userId":"u%d","messageId":"%v","properties":`, id.Sender, id)
+	return append(AppendEvent(b, id), '}')
 }
 
 // appendCalls appends the body of one request.
-func appendCalls(b []byte, ids []eventID) []byte {
+func appendCalls(b []byte, ids []EventID) []byte {
 	b = append(b, `{"batch":[`...)
 	for i, id := range ids {
 		if i > 0 {
@@ -29,9 +29,9 @@ func appendCalls(b []byte, ids []eventID) []byte {
 
 // readCall checks one line of a raw log: the event is whole, and stands in the
 // directory of the day that it says it was received.
-func readCall(line []byte, key string) (eventID, error) {
+func readCall(line []byte, key string) (EventID, error) {
 	if !gjson.ValidBytes(line) {
-		return eventID{}, fmt.Errorf("not JSON: %.200q", line)
+		return EventID{}, fmt.Errorf("not JSON: %.200q", line)
 	}
 	doc := gjson.ParseBytes(line)
 	id, err := readEvent([]byte(doc.Get("properties").Raw), false)

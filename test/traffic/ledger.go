@@ -1,4 +1,4 @@
-package main
+package traffic
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 	"strm/test/s3double"
 )
 
-// compareLedger says where `strm list batches` and the bucket differ: every
+// CompareLedger says where `strm list batches` and the bucket differ: every
 // batch done, every object of it in the bucket with the size and checksum it
 // tells, no object in the bucket that no batch knows, and as many events.
-func compareLedger(name string, batches []apiv1.Batch, objects []*s3double.Object, events int64) error {
+func CompareLedger(name string, batches []apiv1.Batch, objects []*s3double.Object, events int64) error {
 	stored := make(map[string]*s3double.Object, len(objects))
 	for _, o := range objects {
 		if !strings.HasPrefix(path.Base(o.Key), ".strm_test_") {
@@ -22,7 +22,7 @@ func compareLedger(name string, batches []apiv1.Batch, objects []*s3double.Objec
 	}
 	var errs []error
 	differ := func(format string, args ...any) {
-		if len(errs) < maxProblems {
+		if len(errs) < MaxProblems {
 			errs = append(errs, fmt.Errorf(name+": "+format, args...))
 		}
 	}
