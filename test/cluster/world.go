@@ -68,8 +68,10 @@ func newWorld(ctx context.Context, cfg config) (_ *world, err error) {
 		return nil, err
 	}
 	w.ends = append(w.ends, w.pg.Close)
-	if _, err := (&harness.CLI{Bin: w.bin}).Run(ctx, "init", "--secrets", w.secrets); err != nil {
-		return nil, err
+	if !w.migrate { // else strm migrate fills the directory
+		if _, err := (&harness.CLI{Bin: w.bin}).Run(ctx, "init", "--secrets", w.secrets); err != nil {
+			return nil, err
+		}
 	}
 	var addrs []string
 	for i := range nodeCount {
@@ -87,7 +89,7 @@ func newWorld(ctx context.Context, cfg config) (_ *world, err error) {
 	if !w.migrate {
 		return w, nil
 	}
-	if w.single, err = w.describe(ctx, "single", "--secrets", w.secrets); err != nil {
+	if w.single, err = w.describe(ctx, "single"); err != nil {
 		return nil, err
 	}
 	w.front.Targets(w.single.Addr)
@@ -150,7 +152,11 @@ func (w *world) startNodes(ctx context.Context) error {
 
 // cli is the command line client, through the load balancer.
 func (w *world) cli() (*harness.CLI, error) {
-	token, err := os.ReadFile(filepath.Join(w.secrets, "admin.token"))
+	dir := w.secrets
+	if w.single != nil {
+		dir = w.single.Dir
+	}
+	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
 	if err != nil {
 		return nil, fmt.Errorf("admin token: %w", err)
 	}
