@@ -211,16 +211,17 @@ func (s *scale) create(ctx context.Context, cli *harness.CLI, k scaleCase) error
 	if err := createSink(ctx, cli, s.dir, s.sink); err != nil {
 		return err
 	}
+	quiet := fmt.Sprintf("quiet-%d", time.Now().UnixNano()) // a topic, and its name is taken from then on
 	for _, args := range [][]string{
 		{"create", "stream", "filled", "--topic", topicOf(k.partitions), "--strm-meta=false"},
-		{"create", "stream", "quiet"},
+		{"create", "stream", quiet},
 	} {
 		if _, err := cli.Run(ctx, args...); err != nil {
 			return err
 		}
 	}
 	for i := range k.idle {
-		body := apiv1.CreateExporter{Name: fmt.Sprintf("idle-%04d", i), Stream: "quiet", Sink: "s3", PathPrefix: fmt.Sprintf("idle/%04d", i)}
+		body := apiv1.CreateExporter{Name: fmt.Sprintf("idle-%04d", i), Stream: quiet, Sink: "s3", PathPrefix: fmt.Sprintf("idle/%04d", i)}
 		if err := cli.Call(ctx, http.MethodPost, "/v1/batch-exporters", body, nil); err != nil {
 			return err
 		}

@@ -340,7 +340,10 @@ func TestKafkaSecurity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			secrets := t.TempDir()
+			secrets, db := t.TempDir(), strings.ReplaceAll(name, " ", "_")
+			if err := pg.Exec(ctx, "CREATE DATABASE "+db); err != nil { // each has secrets of its own
+				t.Fatal(err)
+			}
 			if _, err := (&harness.CLI{Bin: strmBin}).Run(ctx, "init", "--secrets", secrets); err != nil {
 				t.Fatal(err)
 			}
@@ -350,7 +353,7 @@ func TestKafkaSecurity(t *testing.T) {
 			}
 			cli := &harness.CLI{Bin: strmBin, Env: env}
 			_, err := cli.Run(ctx, "serve", "--data", t.TempDir(), "--secrets", secrets, "--listen", freeAddr(t), "--start-timeout", "5s",
-				"--log", "kafka://alice@"+k.Bootstrap()+tc.query, "--catalog", pg.URL())
+				"--log", "kafka://alice@"+k.Bootstrap()+tc.query, "--catalog", pg.Database(db))
 			if err == nil || ctx.Err() != nil || !strings.Contains(strings.ToLower(err.Error()), tc.word) {
 				t.Errorf("want an error that mentions %q: %v", tc.word, err)
 			}

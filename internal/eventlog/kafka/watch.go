@@ -46,7 +46,8 @@ func (g *growth) reach(end int64) int64 {
 	defer g.mu.Unlock()
 	if !g.known {
 		g.known, g.end = true, end
-		return 0
+		// Whoever has looked at the partition before, and sleeps, may have seen less.
+		return min(end, 1)
 	}
 	if end <= g.end {
 		return 0
