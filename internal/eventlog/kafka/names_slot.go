@@ -262,10 +262,14 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 		}
 	}
 	if err == nil {
+		err = s.known(ctx, taken)
+	}
+	if err == nil {
 		c.commit = true
 		err = s.client.EndTransaction(ctx, kgo.TryCommit)
 	}
 	if err == nil {
+		n.log.awaitShown(ctx, taken)
 		s.stored(taken)
 		s.settle(ctx, c, true, taken)
 		return
