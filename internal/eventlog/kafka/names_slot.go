@@ -257,12 +257,12 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 	}
 	err := s.produce(ctx, c, taken)
 	if err == nil {
+		err = s.known(ctx, taken)
+	}
+	if err == nil {
 		if late := s.lateNow(ctx, taken); len(late) > 0 {
 			err = errLateGroup
 		}
-	}
-	if err == nil {
-		err = s.known(ctx, taken)
 	}
 	if err == nil {
 		c.commit = true
