@@ -25,7 +25,19 @@ import (
 	"strm/internal/stream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// afterTests stops what tests have started for all of them.
+var afterTests = func() {}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(stopping{m})
+}
+
+type stopping struct{ *testing.M }
+
+func (s stopping) Run() int {
+	defer afterTests()
+	return s.M.Run()
+}
 
 func TestConformance(t *testing.T) {
 	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store {

@@ -257,6 +257,9 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 	}
 	err := s.produce(ctx, c, taken)
 	if err == nil {
+		err = s.known(ctx, taken)
+	}
+	if err == nil {
 		if late := s.lateNow(ctx, taken); len(late) > 0 {
 			err = errLateGroup
 		}
@@ -266,6 +269,7 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 		err = s.client.EndTransaction(ctx, kgo.TryCommit)
 	}
 	if err == nil {
+		n.log.awaitShown(ctx, taken)
 		s.stored(taken)
 		s.settle(ctx, c, true, taken)
 		return

@@ -65,7 +65,8 @@ type buffer struct {
 	offsets []stream.Offset
 }
 
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
+// A buffer's offsets are never nil: a block without events that covers offsets names none of them.
+var buffers = sync.Pool{New: func() any { return &buffer{offsets: make([]stream.Offset, 0, 64)} }}
 
 // ahead fetches while its reader works.
 type ahead struct {

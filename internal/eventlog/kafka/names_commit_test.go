@@ -1,0 +1,89 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"strm/internal/stream"
+)
+
+// holding is a partitioner that stands still at records without a value, and refuses them then.
+type holding struct{ at, release chan struct{} }
+
+func (h holding) ForTopic(string) kgo.TopicPartitioner { return h }
+func (holding) RequiresConsistency(*kgo.Record) bool   { return true }
+
+func (h holding) Partition(r *kgo.Record, _ int) int {
+	if r.Value != nil {
+		return int(r.Partition)
+	}
+	close(h.at)
+	<-h.release
+	return -1
+}
+
+// The client takes a topic that is new to it into its list after it has handed on the records
+// that waited for it. A commit before that must not be taken for one.
+func TestCommitWaitsForTheClientsOwnList(t *testing.T) {
+	s := newStore(t)
+	s.line = &line{}
+	l := s.node("first", s.ledger)
+	ctx := context.Background()
+	if err := l.Create(ctx, faultStream, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.book.set(faultStream, &stream.Topic{Name: l.opts.Prefix + faultStream, Values: stream.ValuesJSON})
+	if _, err := l.Bounds(ctx, faultStream); err != nil {
+		t.Fatal(err)
+	}
+	slot := l.names.idle[len(l.names.idle)-1] // which is taken first
+	hold := holding{at: make(chan struct{}), release: make(chan struct{})}
+	opts := append(l.opts.connection(), l.opts.producing(l.largestBatch)...)
+	client, err := kgo.NewClient(append(opts, kgo.TransactionalID(slot.id()), kgo.TransactionTimeout(transactionTimeout), kgo.ProducerLinger(0), kgo.RecordPartitioner(hold))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot.client = client // closed with the slot
+	if err := client.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	asked, news := make(chan struct{}, 100), make(chan struct{})
+	s.cluster.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		if len(r.(*kmsg.MetadataRequest).Topics) > 0 {
+			asked <- struct{}{}
+			s.cluster.SleepControl(func() { <-news })
+		}
+		return nil, nil, false
+	})
+	answers := make(chan error, 1)
+	go func() {
+		a, err := l.Append(ctx, faultStream, withIDs("a"))
+		if err == nil && a.Events != 1 {
+			err = errors.New("it stored nothing")
+		}
+		answers <- err
+	}()
+	<-asked // the entry's record waits for its topic
+	refused := make(chan error, 1)
+	client.TryProduce(ctx, &kgo.Record{Topic: l.opts.Prefix + faultStream}, func(_ *kgo.Record, err error) { refused <- err })
+	close(news)
+	<-hold.at
+	free := time.AfterFunc(200*time.Millisecond, func() { close(hold.release) })
+	defer free.Stop()
+	if err := <-answers; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-refused; err == nil {
+		t.Fatal("the record that was held is stored: the test tests nothing")
+	}
+	if got := everything(t, l); got != string(withIDs("a").Data) {
+		t.Fatalf("the append is acknowledged, and the log holds %q", got)
+	}
+}
