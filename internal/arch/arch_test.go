@@ -40,7 +40,7 @@ var layers = [][]string{
 // adapters may use their own port and the vocabulary, nothing else of ours.
 var adapterPorts = map[string][]string{
 	"eventlog/embedded": {"eventlog", "stream", "problem", "durable"},
-	"eventlog/kafka":    {"eventlog", "jsontoken", "stream", "problem"},
+	"eventlog/kafka":    {"eventlog", "record", "stream", "problem"},
 	"format/jsonl":      {"format", "format/envelope", "stream", "problem"},
 	"format/csv":        {"format", "format/envelope", "columns", "jsonscan", "stream", "problem"},
 	"format/parquet":    {"format", "format/envelope", "columns", "jsonscan", "lzo", "stream", "problem"},

@@ -198,7 +198,7 @@ func (s *Server) topicsBelong(ctx context.Context, inTopics bool) error {
 }
 
 // values makes what reads the records of a topic.
-func (s *Server) values(t stream.Topic) (kafka.Values, error) {
+func (s *Server) values(t stream.Topic) (record.Values, error) {
 	if t.Values != stream.ValuesRegistry {
 		return record.JSON{Limit: s.cfg.MaxEvent}, nil
 	}

@@ -183,7 +183,7 @@ func deletedTopic(t *testing.T, s *store, l *Log) {
 	}
 	// Made anew, and shorter: what is read is not what was written.
 	s.make(name, 1, nil)
-	s.produce(nil, record(name, 0, 100, noon))
+	s.produce(nil, recordAt(name, 0, 100, noon))
 	if err := read(); problem.KindOf(err) != problem.Conflict {
 		t.Errorf("read of a topic made anew: %v", err)
 	}
@@ -329,7 +329,7 @@ func TestMake(t *testing.T) {
 		t.Fatalf("%v, %v", config, err)
 	}
 	// Topics of others are neither trimmed nor deleted.
-	s.produce(nil, record("theirs", 0, 1, noon))
+	s.produce(nil, recordAt("theirs", 0, 1, noon))
 	if err := errors.Join(l.Trim(ctx, "a", 0, 1), l.Drop(ctx, "a"), l.Drop(ctx, "b"), l.Drop(ctx, "b")); err != nil {
 		t.Fatal(err)
 	}

@@ -74,13 +74,3 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkAppendLine(b *testing.B) {
-	line := benchEntry(1).Data
-	var dst []byte
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		dst, _ = Objects{}.AppendLine(context.Background(), dst[:0], line)
-	}
-}

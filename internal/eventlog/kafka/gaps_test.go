@@ -35,7 +35,7 @@ func openTopic(t *testing.T, s *store, topic stream.Topic) *Log {
 
 func value(i int) string { return fmt.Sprintf(`{"n":%d}`, i) }
 
-func record(topic string, p int32, i int, at time.Time) *kgo.Record {
+func recordAt(topic string, p int32, i int, at time.Time) *kgo.Record {
 	return &kgo.Record{Topic: topic, Partition: p, Value: []byte(value(i)), Timestamp: at}
 }
 
@@ -118,15 +118,15 @@ func TestTransactionsLeaveGaps(t *testing.T) {
 	s := newStore(t)
 	s.make("t", 1, nil)
 	now := time.Now().UTC().Truncate(time.Hour).Add(30 * time.Minute) // markers bear the broker's time
-	s.produce(nil, record("t", 0, 0, now))
-	s.inTransaction(kgo.TryCommit, record("t", 0, 1, now), record("t", 0, 2, now))
-	s.inTransaction(kgo.TryAbort, record("t", 0, 3, now), record("t", 0, 4, now))
+	s.produce(nil, recordAt("t", 0, 0, now))
+	s.inTransaction(kgo.TryCommit, recordAt("t", 0, 1, now), recordAt("t", 0, 2, now))
+	s.inTransaction(kgo.TryAbort, recordAt("t", 0, 3, now), recordAt("t", 0, 4, now))
 	l := openTopic(t, s, stream.Topic{Name: "t"})
 	text, offsets := events(all(t, l, 0))
 	if want := "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n"; text != want || fmt.Sprint(offsets) != "[0 1 2]" {
 		t.Fatalf("%q at %v, want %q", text, offsets, want)
 	}
-	s.produce(nil, record("t", 0, 5, now))
+	s.produce(nil, recordAt("t", 0, 5, now))
 	text, offsets = events(all(t, l, 0))
 	if want := "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n{\"n\":5}\n"; text != want || fmt.Sprint(offsets) != "[0 1 2 7]" {
 		t.Fatalf("%q at %v, want %q", text, offsets, want)
@@ -148,7 +148,7 @@ func TestTransactionsLeaveGaps(t *testing.T) {
 func TestOpenTransactionHoldsTheEnd(t *testing.T) {
 	s := newStore(t)
 	s.make("t", 1, nil)
-	s.produce(nil, record("t", 0, 0, noon))
+	s.produce(nil, recordAt("t", 0, 0, noon))
 	ctx := context.Background()
 	c, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("open"))
 	if err != nil {
@@ -158,10 +158,10 @@ func TestOpenTransactionHoldsTheEnd(t *testing.T) {
 	if err := c.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.ProduceSync(ctx, record("t", 0, 1, noon)).FirstErr(); err != nil {
+	if err := c.ProduceSync(ctx, recordAt("t", 0, 1, noon)).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	s.produce(nil, record("t", 0, 2, noon))
+	s.produce(nil, recordAt("t", 0, 2, noon))
 	l := openTopic(t, s, stream.Topic{Name: "t"})
 	if text, _ := events(all(t, l, 0)); text != "{\"n\":0}\n" {
 		t.Fatalf("%q is seen while a transaction is open", text)
@@ -178,7 +178,7 @@ func TestOpenTransactionHoldsTheEnd(t *testing.T) {
 func TestReadBeyondTheEnd(t *testing.T) {
 	s := newStore(t)
 	s.make("t", 1, nil)
-	s.produce(nil, record("t", 0, 0, noon), record("t", 0, 1, noon))
+	s.produce(nil, recordAt("t", 0, 0, noon), recordAt("t", 0, 1, noon))
 	l := openTopic(t, s, stream.Topic{Name: "t"})
 	for start, want := range []int64{2, 1, 0, 0} {
 		var n int64
@@ -199,7 +199,7 @@ func TestCompactionLeavesGaps(t *testing.T) {
 	s.make("t", 1, map[string]*string{"segment.bytes": new("100000")})
 	var rs []*kgo.Record
 	for i := range 20_000 {
-		r := record("t", 0, i, time.Now())
+		r := recordAt("t", 0, i, time.Now())
 		if r.Key = []byte("often"); i%9 == 0 {
 			r.Key = fmt.Appendf(nil, "once %d", i)
 		}
@@ -230,20 +230,20 @@ func TestCompactionLeavesGaps(t *testing.T) {
 func TestValuesThatAreNoEvents(t *testing.T) {
 	s := newStore(t)
 	s.make("t", 1, nil)
-	s.produce(nil, record("t", 0, 0, noon), &kgo.Record{Topic: "t", Value: []byte("{\n \"a\": [1,\r\n 2]}\n"), Timestamp: noon},
-		&kgo.Record{Topic: "t", Value: []byte("[1]"), Timestamp: noon}, &kgo.Record{Topic: "t", Timestamp: noon}, record("t", 0, 4, noon))
+	s.produce(nil, recordAt("t", 0, 0, noon), &kgo.Record{Topic: "t", Value: []byte("{\n \"a\": [1,\r\n 2]}\n"), Timestamp: noon},
+		&kgo.Record{Topic: "t", Value: []byte("[1]"), Timestamp: noon}, &kgo.Record{Topic: "t", Timestamp: noon}, recordAt("t", 0, 4, noon))
 	l := openTopic(t, s, stream.Topic{Name: "t"})
 	ctx := context.Background()
 	var err error
 	for _, err = range l.Read(ctx, testID, stream.Range{End: 5}) {
 	}
-	if problem.KindOf(err) != problem.Corrupt || err.Error() != "kafka: topic t, partition 0, offset 2: the value is no event: it is no JSON object: it does not begin with '{'" {
+	if problem.KindOf(err) != problem.Corrupt || err.Error() != "kafka: topic t, partition 0, offset 2: the value is no event: an event must be a JSON object, this is an array" {
 		t.Fatalf("%v (%v)", err, problem.KindOf(err))
 	}
 	s.book.set(testID, &stream.Topic{Name: "t", Adopted: true, Invalid: stream.InvalidDrop})
 	l.Forget(testID)
 	blocks := all(t, l, 0)
-	if text, offsets := events(blocks); text != "{\"n\":0}\n{ \"a\": [1, 2]}\n{\"n\":4}\n" || fmt.Sprint(offsets) != "[0 1 4]" || blocks[0].Dropped != 2 {
+	if text, offsets := events(blocks); text != "{\"n\":0}\n{\"a\":[1,2]}\n{\"n\":4}\n" || fmt.Sprint(offsets) != "[0 1 4]" || blocks[0].Dropped != 2 {
 		t.Fatalf("%q at %v, %d dropped", text, offsets, blocks[0].Dropped)
 	}
 }

@@ -30,7 +30,7 @@ func TestHoursOfClocksThatDisagree(t *testing.T) {
 		case i%500 == 0:
 			ts = time.UnixMilli(0)
 		}
-		rs = append(rs, record("t", 0, i, ts))
+		rs = append(rs, recordAt("t", 0, i, ts))
 		top = max(top, hourOf(ts.UnixMilli()))
 		reached = append(reached, top)
 	}
@@ -74,7 +74,7 @@ func TestFirstAtIsThatOfTheFirstEvent(t *testing.T) {
 	s := newStore(t)
 	s.make("t", 1, nil)
 	first := noon.Add(17*time.Minute + 123*time.Millisecond)
-	s.produce(nil, record("t", 0, 0, noon), record("t", 0, 1, first), record("t", 0, 2, first.Add(time.Hour)))
+	s.produce(nil, recordAt("t", 0, 0, noon), recordAt("t", 0, 1, first), recordAt("t", 0, 2, first.Add(time.Hour)))
 	l := openTopic(t, s, stream.Topic{Name: "t"})
 	var got []time.Time
 	for h, err := range l.Index(context.Background(), testID, stream.Range{Start: 1, End: 3}) {

@@ -124,7 +124,7 @@ func TestGapsOfBrokers(t *testing.T) {
 	}
 	batch := func(n int, key string) (rs []*kgo.Record) {
 		for i := range n {
-			r := record(name, 0, next+i, now)
+			r := recordAt(name, 0, next+i, now)
 			r.Key = []byte(key)
 			if i%3 == 0 {
 				r.Key = fmt.Appendf(nil, "%s %d", key, next+i)
@@ -190,7 +190,7 @@ func TestHoursOfBrokers(t *testing.T) {
 	top := int64(0)
 	for i := range 12_000 {
 		at := time.Now().Add(-72 * time.Hour).Truncate(time.Hour).Add(time.Duration(i) * 15 * time.Second).Add(time.Duration(i*7919%5400) * time.Second)
-		rs = append(rs, record(name, 0, i, at))
+		rs = append(rs, recordAt(name, 0, i, at))
 		top = max(top, hourOf(at.UnixMilli()))
 		reached = append(reached, top)
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"strm/internal/problem"
+	"strm/internal/record"
 	"strm/internal/stream"
 )
 
@@ -29,7 +31,7 @@ type Options struct {
 	// Node names this start of the process: no other, past or present, has it.
 	Node string
 	// Values makes what turns the records of a topic into lines. nil: JSON objects only.
-	Values func(t stream.Topic) (Values, error)
+	Values func(t stream.Topic) (record.Values, error)
 	Logger *slog.Logger // nil: none
 
 	Buffer      int64         // bytes of events that may be on their way to brokers; 0: DefaultBuffer
@@ -63,11 +65,13 @@ type Topics interface {
 	TopicIDs(ctx context.Context) ([]string, error)
 }
 
-// Values turns the values of records into events.
-type Values interface {
-	// AppendLine appends the event in value to dst, as one line of JSON that ends with
-	// '\n' and holds no other, and returns the extended slice. It may be called from
-	// several goroutines at once. An error of kind Corrupt says what is wrong with the
-	// value; the log adds where it is. Errors of other kinds end the reading as they are.
-	AppendLine(ctx context.Context, dst, value []byte) ([]byte, error)
+// values returns what makes lines of the values of a topic.
+func (o *Options) values(t stream.Topic) (record.Values, error) {
+	if o.Values != nil {
+		return o.Values(t)
+	}
+	if t.Values != "" && t.Values != stream.ValuesJSON {
+		return nil, problem.New(problem.Invalid, "kafka: topic %s: values of kind %q cannot be read here", t.Name, t.Values)
+	}
+	return record.JSON{Limit: o.MaxEventLen}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"strm/internal/problem"
+	"strm/internal/record"
 	"strm/internal/stream"
 )
 
@@ -24,7 +25,7 @@ const maxLines = 16 << 20
 func (l *Log) Read(ctx context.Context, streamID string, r stream.Range) iter.Seq2[stream.Block, error] {
 	return func(yield func(stream.Block, error) bool) {
 		var rs *runs
-		var values Values
+		var values record.Values
 		err := l.within(ctx, func(c context.Context) (err error) {
 			if rs, err = l.open(c, streamID, r); err != nil {
 				return err
@@ -128,7 +129,7 @@ func (a *ahead) stop() {
 // reader makes blocks of what was fetched.
 type reader struct {
 	*runs
-	values Values
+	values record.Values
 	buf    *buffer
 
 	now     block

@@ -24,7 +24,7 @@ func TestGrowthByOthersIsTold(t *testing.T) {
 	begin := time.Now().Truncate(time.Second)
 	want := int64(0)
 	for i := range 30 {
-		s.produce(nil, record("made", int32(i%2), i, noon), record("made", 0, i, noon))
+		s.produce(nil, recordAt("made", int32(i%2), i, noon), recordAt("made", 0, i, noon))
 		if _, err := l.Append(ctx, testID, plainEntry(1, "{}\n{}\n{}\n")); err != nil {
 			t.Fatal(err)
 		}
