@@ -102,7 +102,7 @@ func newShiftedRealStore(t *testing.T) *store {
 }
 
 func TestConformanceOnBrokers(t *testing.T) {
-	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newShiftedRealStore(t) }, TimesGo: true})
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newShiftedRealStore(t) }, TimesGo: true, NeverFull: true})
 }
 
 // Gaps as real brokers leave them: markers, what was aborted, and what compaction took.
