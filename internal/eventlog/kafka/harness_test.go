@@ -215,6 +215,10 @@ func (s *store) Crash() {
 
 func (s *store) Full(full bool) {
 	s.full.Store(full)
+	s.log.opts.AppendWait = s.wait
+	if full {
+		s.log.opts.AppendWait = 300 * time.Millisecond // what is refused is refused after that
+	}
 	s.control.Do(func() {
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			s.cluster.KeepControl()
