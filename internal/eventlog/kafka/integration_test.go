@@ -33,7 +33,7 @@ func kafkaCluster(t *testing.T) *servers.Kafka {
 	t.Helper()
 	cluster.once.Do(func() {
 		afterTests = stopCluster
-		if cluster.dir, cluster.err = os.MkdirTemp("", "kafka"); cluster.err == nil {
+		if cluster.dir, cluster.err = os.MkdirTemp("", "kafka"); cluster.err == nil { //nolint:usetesting // it outlives the test
 			cluster.kafka, cluster.err = servers.StartKafka(context.Background(), cluster.dir, servers.KafkaOptions{Brokers: 3})
 		}
 	})

@@ -24,7 +24,7 @@ func (n *names) untilSettled(ctx context.Context, what string, c *claimed, try f
 		if err == nil {
 			return true
 		}
-		n.log.logger.Debug("kafka: "+what, slog.Int64("claim", c.claim.ID), slog.Any("error", err))
+		n.log.logger.Debug("kafka: not settled yet", slog.String("try", what), slog.Int64("claim", c.claim.ID), slog.Any("error", err))
 		if pause(ctx, wait) != nil {
 			return false // whoever looks for open claims of a node that is gone goes on
 		}

@@ -168,9 +168,9 @@ func (r *claimReading) look(rec *kgo.Record) error {
 		if !ok {
 			return nil
 		}
-		entry, err := strconv.Atoi(string(number))
-		if err != nil {
-			return nil // somebody else's header
+		entry, bad := strconv.Atoi(string(number))
+		if bad != nil { // somebody else's header
+			continue
 		}
 		r.producer = rec.ProducerID
 		if at := r.at[entry]; at != nil {
