@@ -118,7 +118,7 @@ func blocksAreGzipMembers(t *testing.T, s Store) {
 	// A range inside one block yields that block, or that much of it.
 	mid := stream.Range{Start: hs[n-1].Range.Start + 3, End: hs[n-1].Range.Start + 5}
 	hm := index(t, l, mid)
-	if len(hm) != 1 || hm[0] != hs[n-1] && !(hm[0].Estimated && hm[0].Range == mid) {
+	if len(hm) != 1 || hm[0] != hs[n-1] && (!hm[0].Estimated || hm[0].Range != mid) {
 		t.Fatalf("index of %v: %v", mid, hm)
 	}
 	whole := text(t, l, r)

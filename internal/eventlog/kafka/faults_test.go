@@ -245,3 +245,110 @@ func TestNodesRace(t *testing.T) {
 		t.Errorf("%d events are there, %d were called stored", len(seen), stored.Load())
 	}
 }
+
+// TestNodesRaceForKeys: two nodes append under the same keys at the same time. Each key is
+// stored once, and whoever is told of it is told of the same place.
+func TestNodesRaceForKeys(t *testing.T) {
+	s := newStore(t)
+	s.line = &line{}
+	nodes := []*Log{s.node("first", s.ledger), s.node("second", s.ledger)}
+	if err := nodes[0].Create(context.Background(), faultStream, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.book.set(faultStream, &stream.Topic{Name: nodes[0].opts.Prefix + faultStream, Values: stream.ValuesJSON})
+	const keys, workers = 12, 4
+	var firsts atomic.Int64
+	var answers [keys][workers]stream.Range
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for k := range keys {
+				for try := 0; ; try++ {
+					a, err := nodes[w%2].Append(context.Background(), faultStream, withKey(fmt.Sprint("k", k), 1+k%4))
+					if errors.Is(err, eventlog.ErrFull) && try < 50 { // the other fenced us: our rows of nodes are missing, so we pass for dead
+						continue
+					}
+					if err != nil || a.Events != 1+k%4 {
+						t.Errorf("key %d at node %d: %+v, %v", k, w%2, a, err)
+						return
+					}
+					if !a.Duplicate {
+						firsts.Add(1)
+					}
+					answers[k][w] = a.Range
+					break
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	want := 0
+	for k := range keys {
+		want += 1 + k%4
+		for _, r := range answers[k] {
+			if r != answers[k][0] {
+				t.Errorf("key %d is at %v and at %v", k, answers[k][0], r)
+			}
+		}
+	}
+	if got := strings.Count(everything(t, nodes[1]), "\n"); got != want || firsts.Load() > keys {
+		t.Errorf("%d events are there, want %d; %d appends of %d keys were the first", got, want, firsts.Load(), keys)
+	}
+}
+
+// later is a settlement whose clock is ahead.
+type later struct {
+	Settlement
+	by atomic.Int64
+}
+
+func (l *later) ClaimNames(ctx context.Context, c eventlog.Claim, es []eventlog.ClaimEntry, now time.Time) ([]eventlog.Verdict, error) {
+	by := time.Duration(l.by.Load())
+	for i := range es {
+		es[i].Until = es[i].Until.Add(by)
+	}
+	return l.Settlement.ClaimNames(ctx, c, es, now.Add(by))
+}
+
+// Names hold as long as they were promised to, and not longer.
+func TestNamesExpire(t *testing.T) {
+	s := newStore(t)
+	s.line = &line{}
+	clock := &later{Settlement: s.ledger}
+	l := s.node("first", clock)
+	ctx := context.Background()
+	if err := l.Create(ctx, faultStream, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.book.set(faultStream, &stream.Topic{Name: l.opts.Prefix + faultStream, Values: stream.ValuesJSON})
+	stores := func(what string, e eventlog.Entry, want int) {
+		t.Helper()
+		a, err := l.Append(ctx, faultStream, e)
+		if err != nil || a.Duplicate != (want == 0 && e.Key != "") || e.Key == "" && a.Events != want {
+			t.Fatalf("%s: %+v, %v", what, a, err)
+		}
+	}
+	ids, key := withIDs("a", "b"), withKey("k", 2) // the ids' window is an hour
+	stores("ids", ids, 2)
+	stores("a key", key, 2)
+	for _, step := range []struct {
+		after     time.Duration
+		ids, keys int
+	}{{time.Hour - time.Minute, 0, 0}, {time.Hour + time.Minute, 2, 0}, {time.Hour + 2*time.Minute, 0, 0}, {keyWindow - time.Minute, 2, 0}, {keyWindow + time.Minute, 0, 2}} {
+		clock.by.Store(int64(step.after))
+		stores(fmt.Sprint("ids after ", step.after), ids, step.ids)
+		stores(fmt.Sprint("a key after ", step.after), key, step.keys)
+		for more := true; more; { // forgetting changes nothing of that
+			var err error
+			if more, err = clock.ForgetNames(ctx, time.Now().Add(step.after), 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := strings.Count(everything(t, l), "\n"); got != 2+2+2+2+2 {
+		t.Fatalf("%d events are there", got)
+	}
+}

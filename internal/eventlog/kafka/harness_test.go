@@ -35,8 +35,9 @@ func TestMain(m *testing.M) {
 type stopping struct{ *testing.M }
 
 func (s stopping) Run() int {
-	defer afterTests()
-	return s.M.Run()
+	code := s.M.Run()
+	afterTests()
+	return code
 }
 
 func TestConformance(t *testing.T) {
@@ -214,10 +215,11 @@ func (s *store) Crash() {
 
 func (s *store) Full(full bool) {
 	s.full.Store(full)
+	s.log.opts.AppendWait = s.wait
+	if full {
+		s.log.opts.AppendWait = 300 * time.Millisecond // what is refused is refused after that
+	}
 	s.control.Do(func() {
-		if s.cluster == nil {
-			s.t.Fatal("real brokers are never full")
-		}
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			s.cluster.KeepControl()
 			if !s.full.Load() {

@@ -33,7 +33,7 @@ func kafkaCluster(t *testing.T) *servers.Kafka {
 	t.Helper()
 	cluster.once.Do(func() {
 		afterTests = stopCluster
-		if cluster.dir, cluster.err = os.MkdirTemp("", "kafka"); cluster.err == nil {
+		if cluster.dir, cluster.err = os.MkdirTemp("", "kafka"); cluster.err == nil { //nolint:usetesting // it outlives the test
 			cluster.kafka, cluster.err = servers.StartKafka(context.Background(), cluster.dir, servers.KafkaOptions{Brokers: 3})
 		}
 	})
@@ -102,7 +102,7 @@ func newShiftedRealStore(t *testing.T) *store {
 }
 
 func TestConformanceOnBrokers(t *testing.T) {
-	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newShiftedRealStore(t) }, TimesGo: true})
+	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newShiftedRealStore(t) }, TimesGo: true, NeverFull: true})
 }
 
 // Gaps as real brokers leave them: markers, what was aborted, and what compaction took.

@@ -33,45 +33,83 @@ func (s *slot) known(ctx context.Context, taken []*waiting) error {
 }
 
 // shownWithin is how long an append waits at most, when its events are stored, until readers
-// see them.
-const shownWithin = 2 * time.Second
+// see them, and after how long it ends the transactions of nodes that are gone.
+const (
+	shownWithin = 2 * time.Second
+	goneAfter   = 100 * time.Millisecond
+)
 
-// awaitShown waits until the last stable offsets have passed the events: brokers answer a
-// commit before they have written its markers, and who was told that an event is in expects Bounds to
-// cover it, on every node. Another's open transaction before the events may take longer; then the events
-// are stored all the same.
-func (l *Log) awaitShown(ctx context.Context, taken []*waiting) {
+// place is an offset of the topic that readers are to see.
+type place struct {
+	st   *topic
+	part *partition
+	last int64
+}
+
+func (p place) shown() bool { return p.part.stable.Load() > p.last }
+
+func placesOf(taken []*waiting) []place {
+	ps := make([]place, len(taken))
+	for i, w := range taken {
+		ps[i] = place{w.st, w.part, w.last}
+	}
+	return ps
+}
+
+// awaitShown waits until the last stable offsets have passed the places: brokers answer a
+// commit before they have written its markers, and who is told that an event is in expects Bounds to
+// cover it, on every node. So it comes before an append is answered, and before a claim is noted
+// done, from which repeats are answered. Open transactions of others before the events are waited for,
+// too, and ended if their nodes are gone; if it takes too long, the events are stored all the same.
+func (l *Log) awaitShown(ctx context.Context, places []place) {
 	ctx, cancel := context.WithTimeout(ctx, shownWithin)
 	defer cancel()
+	began, looked := time.Now(), false
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		var hidden []*topic
-		for _, w := range taken {
-			if w.part.stable.Load() <= w.last && !slices.Contains(hidden, w.st) {
-				hidden = append(hidden, w.st)
+		for _, p := range places {
+			if !p.shown() && !slices.Contains(hidden, p.st) {
+				hidden = append(hidden, p.st)
 			}
 		}
 		if len(hidden) == 0 {
 			return
 		}
-		for name, ends := range l.offsets(ctx, hidden, atEnd) {
-			for _, st := range hidden {
-				if st.desc.Name != name {
-					continue
-				}
-				for _, part := range st.parts {
-					if at := ends[part.num]; at.err == nil {
-						part.reached(at.offset)
-					}
-				}
+		ends := l.offsets(ctx, hidden, atEnd)
+		for _, p := range places {
+			if at := ends[p.st.desc.Name]; int(p.part.num) < len(at) && at[p.part.num].err == nil {
+				p.part.reached(at[p.part.num].offset)
 			}
 		}
-		behind := slices.ContainsFunc(taken, func(w *waiting) bool { return w.part.stable.Load() <= w.last })
-		if !behind {
+		if !slices.ContainsFunc(places, func(p place) bool { return !p.shown() }) {
 			return
+		}
+		if !looked && time.Since(began) > goneAfter {
+			looked = true
+			l.fenceGone(ctx)
 		}
 		if pause(ctx, wait) != nil {
 			l.logger.Debug("kafka: events are stored and not to be seen yet", slog.String("topic", hidden[0].desc.Name))
 			return
+		}
+	}
+}
+
+// fenceGone ends the open transactions of nodes that are gone. What became of their claims is
+// found out when somebody asks.
+func (l *Log) fenceGone(ctx context.Context) {
+	open, err := l.opts.Names.OpenClaims(ctx, 0, claimsAtOnce)
+	if err != nil {
+		return
+	}
+	fenced := map[string]bool{}
+	for _, c := range open {
+		if c.Live || c.Node == l.opts.Node || fenced[c.Producer] {
+			continue
+		}
+		fenced[c.Producer] = true
+		if err := l.fence(ctx, c.Producer); err != nil {
+			l.logger.Debug("kafka: end the transaction of a node that is gone", slog.Any("error", err))
 		}
 	}
 }

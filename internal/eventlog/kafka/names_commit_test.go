@@ -62,28 +62,43 @@ func TestCommitWaitsForTheClientsOwnList(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	answers := make(chan error, 1)
-	go func() {
-		a, err := l.Append(ctx, faultStream, withIDs("a"))
-		if err == nil && a.Events != 1 {
-			err = errors.New("it stored nothing")
-		}
-		answers <- err
-	}()
-	<-asked // the entry's record waits for its topic
-	refused := make(chan error, 1)
-	client.TryProduce(ctx, &kgo.Record{Topic: l.opts.Prefix + faultStream}, func(_ *kgo.Record, err error) { refused <- err })
+	if _, _, err := slot.ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := l.stream(ctx, faultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, refused := make(chan error, 1), make(chan error, 1)
+	client.TryProduce(ctx, &kgo.Record{Topic: st.desc.Name, Value: []byte("{}")}, func(_ *kgo.Record, err error) { answers <- err })
+	<-asked // the record waits for its topic
+	client.TryProduce(ctx, &kgo.Record{Topic: st.desc.Name}, func(_ *kgo.Record, err error) { refused <- err })
 	close(news)
 	<-hold.at
-	free := time.AfterFunc(200*time.Millisecond, func() { close(hold.release) })
-	defer free.Stop()
 	if err := <-answers; err != nil {
 		t.Fatal(err)
 	}
+	// Stored and answered for; to the client, nothing was written.
+	taken := []*waiting{{st: st, part: st.parts[0]}}
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := slot.known(soon, taken); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a commit would be sent: %v", err)
+	}
+	close(hold.release)
 	if err := <-refused; err == nil {
 		t.Fatal("the record that was held is stored: the test tests nothing")
 	}
-	if got := everything(t, l); got != string(withIDs("a").Data) {
+	if err := slot.known(ctx, taken); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	if got := everything(t, l); got != "{}\n" {
 		t.Fatalf("the append is acknowledged, and the log holds %q", got)
 	}
 }

@@ -67,10 +67,11 @@ func (s *slot) close() {
 	}
 }
 
-// newClient makes a client for a transactional id.
+// newProducer makes a client for a transactional id. It sends when it is told to: so an entry's
+// records travel together, and other slots' do not come between them unless they fill a batch.
 func (l *Log) newProducer(id string) (*kgo.Client, error) {
 	opts := append(l.opts.connection(), l.opts.producing(l.largestBatch)...)
-	return kgo.NewClient(append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(transactionTimeout), kgo.ProducerLinger(0))...)
+	return kgo.NewClient(append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(transactionTimeout), kgo.ManualFlushing())...)
 }
 
 // ready makes the slot's producer ready. If it is new, that ends its predecessor's transaction.
@@ -269,7 +270,7 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 		err = s.client.EndTransaction(ctx, kgo.TryCommit)
 	}
 	if err == nil {
-		n.log.awaitShown(ctx, taken)
+		n.log.awaitShown(ctx, placesOf(taken))
 		s.stored(taken)
 		s.settle(ctx, c, true, taken)
 		return
@@ -337,13 +338,9 @@ func (s *slot) produce(ctx context.Context, c *claimed, taken []*waiting) error 
 		w.part.append.Unlock()
 	}
 	// The client itself waits without end for the answer to what it has sent.
-	timer := time.NewTimer(s.names.log.opts.AppendWait)
-	defer timer.Stop()
-	select {
-	case <-all:
-	case <-timer.C:
-		s.close()
-	case <-ctx.Done():
+	soon, cancel := context.WithTimeout(ctx, s.names.log.opts.AppendWait)
+	defer cancel()
+	if err := s.client.Flush(soon); err != nil {
 		s.close()
 	}
 	<-all

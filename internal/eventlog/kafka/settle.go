@@ -24,7 +24,7 @@ func (n *names) untilSettled(ctx context.Context, what string, c *claimed, try f
 		if err == nil {
 			return true
 		}
-		n.log.logger.Debug("kafka: "+what, slog.Int64("claim", c.claim.ID), slog.Any("error", err))
+		n.log.logger.Debug("kafka: not settled yet", slog.String("try", what), slog.Int64("claim", c.claim.ID), slog.Any("error", err))
 		if pause(ctx, wait) != nil {
 			return false // whoever looks for open claims of a node that is gone goes on
 		}
@@ -78,7 +78,7 @@ func (s *slot) recover(ctx context.Context, c *claimed, taken []*waiting, cause 
 			return err
 		}
 		var err error
-		done, _, err = n.log.outcome(ctx, c.claim)
+		done, _, _, err = n.log.outcome(ctx, c.claim)
 		return err
 	})
 	switch {
@@ -86,6 +86,7 @@ func (s *slot) recover(ctx context.Context, c *claimed, taken []*waiting, cause 
 		n.fail(taken, problem.New(problem.Unavailable, "kafka: the log was closed before it was known whether the events are stored: %w", cause))
 		n.close(c)
 	case done:
+		n.log.awaitShown(ctx, placesOf(taken))
 		s.stored(taken)
 		s.settle(ctx, c, true, taken)
 	default:
@@ -172,10 +173,11 @@ func (l *Log) resolve(ctx context.Context, c eventlog.Claim) error {
 			return err
 		}
 	}
-	done, ranges, err := l.outcome(ctx, c)
+	done, ranges, places, err := l.outcome(ctx, c)
 	if err != nil {
 		return err
 	}
+	l.awaitShown(ctx, places)
 	_, err = l.opts.Names.SettleClaim(ctx, c.ID, done, ranges)
 	return err
 }

@@ -18,14 +18,14 @@ import (
 // outcome reads what became of a claim whose transaction has ended: whether it was
 // committed, and where its entries are. Records and markers of any state are read, up to the high
 // watermark: so open transactions of others need not be waited for.
-func (l *Log) outcome(ctx context.Context, c eventlog.Claim) (done bool, ranges []eventlog.ClaimRange, err error) {
+func (l *Log) outcome(ctx context.Context, c eventlog.Claim) (done bool, ranges []eventlog.ClaimRange, places []place, err error) {
 	for _, p := range c.Parts {
 		st, err := l.stream(ctx, p.StreamID)
 		if err != nil && (problem.KindOf(err) == problem.NotFound || problem.KindOf(err) == problem.Conflict) {
 			continue // the stream is gone, with whatever it held
 		}
 		if err != nil {
-			return false, nil, err
+			return false, nil, nil, err
 		}
 		part, err := st.partition(p.Partition)
 		if err != nil {
@@ -36,25 +36,26 @@ func (l *Log) outcome(ctx context.Context, c eventlog.Claim) (done bool, ranges 
 			if isUnknownTopic(err) || problem.KindOf(err) == problem.Conflict {
 				continue
 			}
-			return false, nil, err
+			return false, nil, nil, err
 		}
 		if len(rd.at) == 0 {
 			continue
 		}
 		if !rd.ended {
-			return false, nil, problem.New(problem.Unavailable, "kafka: topic %s: the transaction of claim %d has not ended", st.desc.Name, c.ID)
+			return false, nil, nil, problem.New(problem.Unavailable, "kafka: topic %s: the transaction of claim %d has not ended", st.desc.Name, c.ID)
 		}
 		if !rd.committed {
-			return false, nil, nil
+			return false, nil, nil, nil
 		}
 		done = true
 		for entry, at := range rd.at {
+			places = append(places, place{st, part, at[1]})
 			base := st.base(p.Partition)
 			ranges = append(ranges, eventlog.ClaimRange{Entry: entry, Range: stream.Range{Partition: p.Partition,
 				Start: stream.Offset(at[0]) + base, End: stream.Offset(at[1]) + 1 + base}})
 		}
 	}
-	return done, ranges, nil
+	return done, ranges, places, nil
 }
 
 // claimReading looks for the records of a claim in a partition.
@@ -167,9 +168,9 @@ func (r *claimReading) look(rec *kgo.Record) error {
 		if !ok {
 			return nil
 		}
-		entry, err := strconv.Atoi(string(number))
-		if err != nil {
-			return nil // somebody else's header
+		entry, bad := strconv.Atoi(string(number))
+		if bad != nil { // somebody else's header
+			continue
 		}
 		r.producer = rec.ProducerID
 		if at := r.at[entry]; at != nil {
