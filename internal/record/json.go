@@ -8,16 +8,16 @@ import (
 	"strm/internal/jsontoken"
 )
 
-// JSON reads values that are JSON objects. The zero value has the limit MaxEvent.
+// JSON reads values that are JSON objects.
 type JSON struct {
-	Limit int // bytes of a line without its '\n', at most
+	Limit int // bytes of a line without its '\n', at most; 0: MaxEvent, below: no limit
 }
 
 // AppendLine implements Values. The object's bytes stay as they are, unless it
 // spans lines: then all white space between its tokens goes.
 func (j JSON) AppendLine(_ context.Context, dst, value []byte) ([]byte, error) {
 	limit := j.Limit
-	if limit <= 0 {
+	if limit == 0 {
 		limit = MaxEvent
 	}
 	if value == nil {
@@ -51,7 +51,7 @@ func (j JSON) AppendLine(_ context.Context, dst, value []byte) ([]byte, error) {
 	} else {
 		dst = append(dst, b[i:o.end]...)
 	}
-	if len(dst)-n > limit {
+	if limit > 0 && len(dst)-n > limit {
 		return dst[:n], TooLarge(limit)
 	}
 	return append(dst, '\n'), nil
