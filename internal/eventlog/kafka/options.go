@@ -41,6 +41,7 @@ type Options struct {
 	KeyTTL      time.Duration // how long a key is remembered; 0: 24 h
 
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
+	news time.Duration                                                        // how long brokers may not have heard of a topic; 0: newsWithin
 }
 
 // Defaults.
