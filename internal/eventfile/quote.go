@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"strm/internal/jsontoken"
 )
 
 const (
@@ -45,37 +47,10 @@ func appendQuoted(dst, s []byte) ([]byte, bool) {
 		dst = append(dst, s...)
 		return append(dst, '"'), true
 	}
-	return appendEscaped(dst, s)
-}
-
-func appendEscaped(dst, s []byte) ([]byte, bool) {
 	if !utf8.Valid(s) {
 		return dst, false
 	}
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i, c := range s {
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"'), true
+	return jsontoken.AppendQuoted(dst, s), true
 }
 
 // appendDouble appends f, which is finite, in the shortest form that reads back as f.

@@ -3,8 +3,8 @@ package ingest
 import (
 	"bytes"
 	"fmt"
-	"unicode/utf8"
 
+	"strm/internal/jsontoken"
 	"strm/internal/problem"
 )
 
@@ -21,7 +21,7 @@ func (f *flaw) report(body []byte, i, line int, element bool, nl int) error {
 	}
 	what := "the body ends at " + where + " in the middle of the event"
 	if f.at < len(body) {
-		what = fmt.Sprintf("invalid character %q at %s", firstRune(body[f.at:]), where)
+		what = fmt.Sprintf("invalid character %q at %s", jsontoken.FirstRune(body[f.at:]), where)
 	}
 	if nl >= 0 && !element && f.at > nl {
 		what = fmt.Sprintf("the object is not closed at the end of its line (byte %d); read on as an object over several lines, %s", nl-i+1, what)
@@ -31,37 +31,8 @@ func (f *flaw) report(body []byte, i, line int, element bool, nl int) error {
 
 // notObject explains why what begins at body[i] is no event.
 func notObject(body []byte, i, line int, element bool) error {
-	what := ""
-	switch c := body[i]; {
-	case c == '[':
-		what = "an array"
-	case c == '"':
-		what = "a string"
-	case c == '-' || c >= '0' && c <= '9':
-		what = "a number"
-	case bytes.HasPrefix(body[i:], []byte("null")):
-		what = "null"
-	case bytes.HasPrefix(body[i:], []byte("true")), bytes.HasPrefix(body[i:], []byte("false")):
-		what = "a boolean"
-	default:
-		return eventError(problem.Invalid, line, element, "invalid character %q: expected an event, that is a JSON object", firstRune(body[i:]))
+	if what := jsontoken.KindOf(body[i:]); what != "" {
+		return eventError(problem.Invalid, line, element, "an event must be a JSON object, this is %s", what)
 	}
-	return eventError(problem.Invalid, line, element, "an event must be a JSON object, this is %s", what)
-}
-
-func firstRune(b []byte) rune {
-	r, _ := utf8.DecodeRune(b)
-	return r
-}
-
-// invalidUTF8 returns the index of the first byte that is not UTF-8.
-func invalidUTF8(b []byte) int {
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(b)
+	return eventError(problem.Invalid, line, element, "invalid character %q: expected an event, that is a JSON object", jsontoken.FirstRune(body[i:]))
 }

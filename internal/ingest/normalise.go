@@ -85,7 +85,7 @@ func (w *work) normalise(body []byte, form Form) ([]byte, error) {
 		}
 	} else {
 		if form == FormArray && i < len(body) {
-			return nil, eventError(problem.Invalid, 1, true, "the body is not a JSON array: it begins with %q", firstRune(body[i:]))
+			return nil, eventError(problem.Invalid, 1, true, "the body is not a JSON array: it begins with %q", jsontoken.FirstRune(body[i:]))
 		}
 		if err := w.objects(body, i, line, form == FormOne); err != nil {
 			return nil, err
@@ -140,14 +140,14 @@ func (w *work) array(body []byte, i int) error {
 		case body[i] == ']':
 			return w.afterArray(body, i+1)
 		default:
-			return eventError(problem.Invalid, n, true, "invalid character %q after the event: expected ',' or ']'", firstRune(body[i:]))
+			return eventError(problem.Invalid, n, true, "invalid character %q after the event: expected ',' or ']'", jsontoken.FirstRune(body[i:]))
 		}
 	}
 }
 
 func (w *work) afterArray(body []byte, i int) error {
 	if i, _ = skipBlank(body, i, 0); i < len(body) {
-		return eventError(problem.Invalid, max(w.events, 1), true, "invalid character %q after the array: a body is one array, or objects", firstRune(body[i:]))
+		return eventError(problem.Invalid, max(w.events, 1), true, "invalid character %q after the array: a body is one array, or objects", jsontoken.FirstRune(body[i:]))
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (w *work) event(body []byte, i, line int, element bool) (int, error) {
 	}
 	end := w.o.end
 	if w.o.wide && !utf8.Valid(body[i:end]) {
-		at := invalidUTF8(body[i:end])
+		at := jsontoken.NotUTF8(body[i:end])
 		return 0, eventError(problem.Invalid, line, element, "invalid UTF-8 at byte %d of the event (0x%02x): send text as UTF-8", at+1, body[i+at])
 	}
 	if err := w.take(body, i, end); err != nil {
@@ -200,7 +200,7 @@ func (w *work) size(i, end int) int {
 func (w *work) take(body []byte, i, end int) error {
 	pretty := w.o.newline >= 0
 	if pretty {
-		w.scratch = appendCompact(w.scratch[:0], body[i:end])
+		w.scratch = jsontoken.AppendCompact(w.scratch[:0], body[i:end])
 	}
 	if w.size(i, end) > w.maxEvent {
 		return errEventSize
@@ -294,22 +294,4 @@ func skipBlank(b []byte, i, line int) (int, int) {
 		}
 	}
 	return i, line
-}
-
-// appendCompact appends a valid JSON text without its white space.
-func appendCompact(dst, b []byte) []byte {
-	for i := 0; i < len(b); {
-		switch b[i] {
-		case ' ', '\t', '\n', '\r':
-			i++
-		case '"':
-			end, _ := jsontoken.Text(b, i+1)
-			dst = append(dst, b[i:end]...)
-			i = end
-		default:
-			dst = append(dst, b[i])
-			i++
-		}
-	}
-	return dst
 }

@@ -8,16 +8,16 @@ import (
 	"strm/internal/jsontoken"
 )
 
-// JSON reads values that are JSON objects. The zero value has the limit MaxEvent.
+// JSON reads values that are JSON objects.
 type JSON struct {
-	Limit int // bytes of a line without its '\n', at most
+	Limit int // bytes of a line without its '\n', at most; 0: MaxEvent, below: no limit
 }
 
 // AppendLine implements Values. The object's bytes stay as they are, unless it
 // spans lines: then all white space between its tokens goes.
 func (j JSON) AppendLine(_ context.Context, dst, value []byte) ([]byte, error) {
 	limit := j.Limit
-	if limit <= 0 {
+	if limit == 0 {
 		limit = MaxEvent
 	}
 	if value == nil {
@@ -39,19 +39,19 @@ func (j JSON) AppendLine(_ context.Context, dst, value []byte) ([]byte, error) {
 		return dst, fl.report(b, i)
 	}
 	if o.wide && !utf8.Valid(b[i:o.end]) {
-		at := invalidUTF8(b[i:o.end])
+		at := jsontoken.NotUTF8(b[i:o.end])
 		return dst, Invalid("invalid UTF-8 at byte %d of the object (0x%02x)", at+1, b[i+at])
 	}
 	if end := jsontoken.Space(b, o.end); end < len(b) {
-		return dst, Invalid("%q after the object: a value is one JSON object", firstRune(b[end:]))
+		return dst, Invalid("%q after the object: a value is one JSON object", jsontoken.FirstRune(b[end:]))
 	}
 	n := len(dst)
 	if o.broken {
-		dst = appendCompact(dst, b[i:o.end])
+		dst = jsontoken.AppendCompact(dst, b[i:o.end])
 	} else {
 		dst = append(dst, b[i:o.end]...)
 	}
-	if len(dst)-n > limit {
+	if limit > 0 && len(dst)-n > limit {
 		return dst[:n], TooLarge(limit)
 	}
 	return append(dst, '\n'), nil
@@ -59,24 +59,13 @@ func (j JSON) AppendLine(_ context.Context, dst, value []byte) ([]byte, error) {
 
 // notObject explains why what b begins with is no event.
 func notObject(b []byte) error {
-	what := ""
-	switch c := b[0]; {
-	case c == 0:
+	if b[0] == 0 {
 		return Invalid("a zero byte where a JSON object should begin: values with the id of a schema registry need a stream with --values registry")
-	case c == '[':
-		what = "an array"
-	case c == '"':
-		what = "a string"
-	case c == '-' || c >= '0' && c <= '9':
-		what = "a number"
-	case bytes.HasPrefix(b, []byte("null")):
-		what = "null"
-	case bytes.HasPrefix(b, []byte("true")), bytes.HasPrefix(b, []byte("false")):
-		what = "a boolean"
-	default:
-		return Invalid("invalid character %q: expected a JSON object", firstRune(b))
 	}
-	return Invalid("an event must be a JSON object, this is %s", what)
+	if what := jsontoken.KindOf(b); what != "" {
+		return Invalid("an event must be a JSON object, this is %s", what)
+	}
+	return Invalid("invalid character %q: expected a JSON object", jsontoken.FirstRune(b))
 }
 
 func (f *flaw) report(b []byte, i int) error {
@@ -86,40 +75,5 @@ func (f *flaw) report(b []byte, i int) error {
 	case f.at >= len(b):
 		return Invalid("the value ends at byte %d in the middle of the object: expected %s", f.at-i+1, f.want)
 	}
-	return Invalid("invalid character %q at byte %d of the object: expected %s", firstRune(b[f.at:]), f.at-i+1, f.want)
-}
-
-func firstRune(b []byte) rune {
-	r, _ := utf8.DecodeRune(b)
-	return r
-}
-
-// invalidUTF8 returns the index of the first byte that is not UTF-8.
-func invalidUTF8(b []byte) int {
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(b)
-}
-
-// appendCompact appends a checked JSON text without its white space.
-func appendCompact(dst, b []byte) []byte {
-	for i := 0; i < len(b); {
-		switch b[i] {
-		case ' ', '\t', '\n', '\r':
-			i++
-		case '"':
-			end, _ := jsontoken.Text(b, i+1)
-			dst = append(dst, b[i:end]...)
-			i = end
-		default:
-			dst = append(dst, b[i])
-			i++
-		}
-	}
-	return dst
+	return Invalid("invalid character %q at byte %d of the object: expected %s", jsontoken.FirstRune(b[f.at:]), f.at-i+1, f.want)
 }

@@ -91,6 +91,13 @@ func TestLimits(t *testing.T) {
 	if problem.KindOf(err) != problem.Corrupt || string(got) != "x" {
 		t.Errorf("eight bytes: %q, %v", got, err)
 	}
+	large := []byte(`{"a":"` + strings.Repeat("x", record.MaxEvent) + `"}`)
+	if _, err := (record.JSON{}).AppendLine(t.Context(), nil, large); problem.KindOf(err) != problem.Corrupt {
+		t.Errorf("over a MiB: %v", err)
+	}
+	if got, err := (record.JSON{Limit: -1}).AppendLine(t.Context(), nil, large); err != nil || len(got) != len(large)+1 {
+		t.Errorf("without a limit: %d bytes, %v", len(got), err)
+	}
 }
 
 func TestJSONAllocatesNothing(t *testing.T) {

@@ -124,6 +124,32 @@ func TestNodeOnKafka(t *testing.T) {
 	refused(t, server.Config{Data: single, Log: log}, problem.Conflict, "strm migrate")
 }
 
+// What was let in is delivered: with its strmMeta, which the limit does not count, and
+// also when the limit was lowered since.
+func TestLargestEventIsDeliveredFromKafka(t *testing.T) {
+	_, log := brokers(t)
+	data, bucket := t.TempDir(), filepath.Join(t.TempDir(), "bucket")
+	r := start(t, server.Config{Data: data, Log: log})
+	r.deliver(bucket, 1)
+	const limit = 1 << 20
+	event := `{"a":"` + strings.Repeat("x", limit-len(`{"a":""}`)) + "\"}"
+	if status, out, _ := r.post("demo", "", event+"\n"); status != 200 {
+		t.Fatalf("%d %s", status, out)
+	}
+	if status, out, _ := r.post("demo", "", event+" {}\n"); status != 200 {
+		t.Fatalf("%d %s", status, out)
+	}
+	r.stop()
+	r = start(t, server.Config{Data: data, Log: log, MaxEvent: 1000})
+	if out := r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
+		t.Fatalf("flush: %s", out)
+	}
+	if lines := delivered(t, bucket); len(lines) != 4 {
+		t.Errorf("%d lines", len(lines))
+	}
+	r.stop()
+}
+
 // refused opens a server that must not open.
 func refused(t *testing.T, cfg server.Config, kind problem.Kind, want string) string {
 	t.Helper()

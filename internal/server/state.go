@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,6 +113,7 @@ func (s *Server) openShared(ctx context.Context) error {
 		return err
 	}
 	options.Topics, options.Names, options.Node, options.Values, options.Logger = s.catalog, s.catalog, s.member.Self(), s.values, cfg.Logger
+	options.KeyTTL, options.MaxEventLen = cfg.IdempotencyWindow, max(kafka.DefaultMaxEventLen, cfg.MaxEvent+metaRoom)
 	if s.kafka, err = kafka.Open(options); err != nil {
 		return err
 	}
@@ -197,10 +199,17 @@ func (s *Server) topicsBelong(ctx context.Context, inTopics bool) error {
 	return nil
 }
 
-// values makes what reads the records of a topic.
+// metaRoom is more than strmMeta adds to an event that was let in.
+const metaRoom = 64 << 10
+
+// values makes what reads the records of a topic. In a topic of our own nothing is measured
+// again: what was let in is delivered, whatever the limit is since.
 func (s *Server) values(t stream.Topic) (record.Values, error) {
-	if t.Values != stream.ValuesRegistry {
-		return record.JSON{Limit: s.cfg.MaxEvent}, nil
+	switch {
+	case !t.Adopted:
+		return record.JSON{Limit: -1}, nil
+	case t.Values != stream.ValuesRegistry:
+		return record.JSON{Limit: cmp.Or(s.cfg.MaxEvent, record.MaxEvent) + metaRoom}, nil
 	}
 	if s.registry == nil {
 		return nil, problem.New(problem.Conflict, "the values of topic %s have ids of a schema registry: start the server with --schema-registry URL", t.Name)

@@ -144,7 +144,7 @@ func (p *partition) settle(st staged) error {
 			slog.String("stream", p.stream.id), slog.Int("partition", int(p.n)), slog.Duration("ahead", st.ahead))
 	}
 	p.log.commits.Add(1)
-	p.log.subs.tell(st.advance)
+	p.log.subs.Tell(st.advance)
 	return nil
 }
 

@@ -41,7 +41,7 @@ type Log struct {
 
 	version    atomic.Uint32 // of the stored form
 	raising    sync.Mutex    // held while a batch that raises version goes into the engine's log
-	subs       subscribers
+	subs       eventlog.Subscribers
 	janitor    sync.Mutex    // one expiry step at a time
 	packed     atomic.Int64  // bytes kept
 	stored     atomic.Uint64 // bytes stored since Open
@@ -291,3 +291,7 @@ func (l *Log) Close() error {
 	}
 	return nil
 }
+
+// Subscribe implements eventlog.Log. Appends that were merged into one commit
+// are told together.
+func (l *Log) Subscribe(fn func(eventlog.Advance)) (cancel func()) { return l.subs.Add(fn) }

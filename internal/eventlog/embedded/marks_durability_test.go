@@ -15,7 +15,7 @@ import (
 )
 
 func markedAt(at uint64) eventlog.Entry {
-	return eventlog.Entry{Events: 1, Data: []byte(`{"row":1}` + "\n"), Mark: "file", MarkAt: at}
+	return eventlog.Entry{Events: 1, Data: []byte(`{"row":1}` + "\n"), Mark: "file", MarkAt: at, MarkFrom: at - 1}
 }
 
 // While the sync of an append is under way, nobody is told how far its mark is,

@@ -25,16 +25,16 @@ const adminTimeout = 15 * time.Second
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // newsWithin is how long brokers may take to hear of a topic that another has made. Until
-// then they answer that there is none.
+// then they answer that there is none. Options.news is this, but where a test has one broker.
 const newsWithin = 2 * time.Second
 
 // detail asks the cluster for a topic. The error is the cluster's own if there is none,
-// which is believed when it has been said for newsWithin.
+// which is believed when it has been said for Options.news.
 func (l *Log) detail(ctx context.Context, name string) (kadm.TopicDetail, error) {
 	began := time.Now()
 	for {
 		d, err := l.ask(ctx, name)
-		if !isUnknownTopic(err) || time.Since(began) >= newsWithin || pause(ctx, 50*time.Millisecond) != nil {
+		if !isUnknownTopic(err) || time.Since(began) >= l.opts.news || pause(ctx, 50*time.Millisecond) != nil {
 			return d, err
 		}
 	}

@@ -214,7 +214,7 @@ func (l *Log) stored(st *topic, part *partition, a eventlog.Advance, first, end 
 	l.events.Add(a.Events)
 	st.learn(a.Events, a.Raw)
 	part.seen.own(first, end)
-	l.subs.tell(a)
+	l.subs.Tell(a)
 }
 
 // clock is the time of an entry that is appended now: never before those that this log

@@ -44,6 +44,8 @@ func (o Options) complete() (Options, error) {
 	o.AppendWait = cmp.Or(o.AppendWait, DefaultAppendWait)
 	o.PollEvery = cmp.Or(o.PollEvery, time.Second)
 	o.MaxEventLen = cmp.Or(o.MaxEventLen, DefaultMaxEventLen)
+	o.news = cmp.Or(o.news, newsWithin)
+	o.KeyTTL = cmp.Or(o.KeyTTL, 24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -81,13 +81,16 @@ func namesFault(t *testing.T, step, when string, dies bool) {
 	s := newStore(t)
 	s.line = &line{}
 	home := &line{}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
 	var lost atomic.Bool
 	lose := func() error {
 		if lost.Swap(true) {
 			return nil
 		}
-		if dies {
+		if dies { // and nobody hears what it would answer
 			home.set(true)
+			cancel()
 		}
 		return errors.New("lost")
 	}
@@ -126,8 +129,6 @@ func namesFault(t *testing.T, step, when string, dies bool) {
 			return nil, nil, false
 		})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
-	defer cancel()
 	e, k := withIDs("a", "b", "a", "c"), withKey("k", 3)
 	_, first := l.Append(ctx, faultStream, e)
 	if !lost.Load() && step != "settle" {

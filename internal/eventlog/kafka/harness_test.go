@@ -163,7 +163,12 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 }
 
 func (s *store) options() Options {
+	var news time.Duration
+	if s.cluster != nil { // one process, which knows its topics at once
+		news = 100 * time.Millisecond
+	}
 	return Options{
+		news:    news,
 		Brokers: s.brokers, Topics: &s.book, Node: fmt.Sprint("test-", s.opened), Names: s.line.behind(s.ledger), Logger: slog.New(slog.DiscardHandler),
 		AppendWait: s.wait, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}

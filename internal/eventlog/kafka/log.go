@@ -23,7 +23,7 @@ type Log struct {
 	logger       *slog.Logger
 	client       *kgo.Client // requests of all kinds, and the producer of plain entries
 	adm          *kadm.Client
-	subs         subscribers
+	subs         eventlog.Subscribers
 	room         *semaphore.Weighted
 	memory       memory
 	decompressor kgo.Decompressor

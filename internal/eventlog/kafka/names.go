@@ -20,7 +20,6 @@ const (
 	groupBytes   = 4 << 20
 	groupNames   = 1 << 15
 	groupStreams = 16 // the claim costs statements per stream
-	keyWindow    = 24 * time.Hour
 )
 
 // names is what a log knows of entries with names that are on their way.

@@ -176,7 +176,7 @@ func (s *slot) take(ctx context.Context, c *claimed, group []*waiting, away erro
 	for i, w := range group {
 		e := &w.entry
 		entries[i] = eventlog.ClaimEntry{StreamID: w.st.streamID, Partition: e.Partition, Key: e.Key, Digest: e.Digest, Events: e.Events,
-			IDs: w.ids, Mark: e.Mark, MarkAt: e.MarkAt, MarkFrom: e.MarkFrom, Until: now.Add(keyWindow), Late: w.fault != nil || away != nil}
+			IDs: w.ids, Mark: e.Mark, MarkAt: e.MarkAt, MarkFrom: e.MarkFrom, Until: now.Add(l.opts.KeyTTL), Late: w.fault != nil || away != nil}
 		if len(w.ids) > 0 {
 			entries[i].Until = now.Add(e.IDWindow)
 		}

@@ -31,7 +31,7 @@ type found struct {
 // offsetsOf is offsets for one topic, again while leaders move.
 func (l *Log) offsetsOf(ctx context.Context, st *topic, when int64) ([]found, error) {
 	var at []found
-	err := patiently(ctx, func() (err error) {
+	err := l.patiently(ctx, func() (err error) {
 		at = l.offsets(ctx, []*topic{st}, when)[st.desc.Name]
 		for i := range at {
 			if err == nil {
@@ -47,14 +47,14 @@ func (l *Log) offsetsOf(ctx context.Context, st *topic, when int64) ([]found, er
 }
 
 // patiently tries again while brokers say that others should be asked, or they later: for
-// retryTimeout; that there is no such topic, for newsWithin. The client does so itself where no
+// retryTimeout; that there is no such topic, for Options.news. The client does so itself where no
 // broker can be reached.
-func patiently(ctx context.Context, try func() error) error {
-	deadline := time.Now().Add(retryTimeout)
+func (l *Log) patiently(ctx context.Context, try func() error) error {
+	began := time.Now()
 	for n := 1; ; n++ {
 		err := try()
 		var ke *kerr.Error
-		if !errors.As(err, &ke) || !ke.Retriable || isUnknownTopic(err) && n > 12 || time.Now().After(deadline) {
+		if !errors.As(err, &ke) || !ke.Retriable || isUnknownTopic(err) && time.Since(began) >= l.opts.news || time.Since(began) >= retryTimeout {
 			return err
 		}
 		if pause(ctx, min(time.Duration(n)*25*time.Millisecond, 500*time.Millisecond)) != nil {
@@ -128,7 +128,7 @@ func (l *Log) offsetOf(ctx context.Context, st *topic, part *partition, when int
 	rt.Partitions = append(rt.Partitions, listOffsetsPartition(part.num, when))
 	req.Topics = append(req.Topics, rt)
 	var f found
-	err := patiently(ctx, func() error {
+	err := l.patiently(ctx, func() error {
 		resp, err := req.RequestWith(ctx, l.client)
 		if err != nil {
 			return err

@@ -38,8 +38,10 @@ type Options struct {
 	AppendWait  time.Duration // how long an append waits for room or for a leader before it is refused, and as long again for an answer; 0: DefaultAppendWait
 	PollEvery   time.Duration // how often Run looks for growth by others; 0: a second
 	MaxEventLen int           // bytes of the largest event; the topics that are made take it; 0: DefaultMaxEventLen
+	KeyTTL      time.Duration // how long a key is remembered; 0: 24 h
 
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
+	news time.Duration                                                        // how long brokers may not have heard of a topic; 0: newsWithin
 }
 
 // Defaults.
@@ -73,5 +75,5 @@ func (o *Options) values(t stream.Topic) (record.Values, error) {
 	if t.Values != "" && t.Values != stream.ValuesJSON {
 		return nil, problem.New(problem.Invalid, "kafka: topic %s: values of kind %q cannot be read here", t.Name, t.Values)
 	}
-	return record.JSON{Limit: o.MaxEventLen}, nil
+	return record.JSON{Limit: -1}, nil
 }

@@ -90,3 +90,48 @@ func (n *line) behind(s Settlement) Settlement {
 	}
 	return &remote{Settlement: s, before: lost, after: lost}
 }
+
+// Keys are kept as long as the options say, and event ids as long as their entry does.
+func TestNamesAreKeptForTheirTime(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	var until []time.Time
+	s.log.opts.KeyTTL = 72 * time.Hour
+	s.log.opts.Names = claims{s.log.opts.Names, func(es []eventlog.ClaimEntry) {
+		for i := range es {
+			until = append(until, es[i].Until)
+		}
+	}}
+	l := catalogued{s.log, &s.book}
+	if err := l.Create(t.Context(), testID, 1); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for _, e := range []eventlog.Entry{{Key: "k"}, {IDs: []eventlog.ID{{1}}, IDWindow: time.Hour}} {
+		e.Events, e.Data, e.Received = 1, []byte("{}\n"), noon
+		if _, err := l.Append(t.Context(), testID, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(until) != 2 {
+		t.Fatalf("%d entries were claimed", len(until))
+	}
+	for i, want := range []time.Duration{72 * time.Hour, time.Hour} {
+		if d := until[i].Sub(began); d < want || d > want+time.Minute {
+			t.Errorf("entry %d is kept for %v, not %v", i, d, want)
+		}
+	}
+}
+
+// claims is a settlement that shows what is claimed.
+type claims struct {
+	Settlement
+	see func([]eventlog.ClaimEntry)
+}
+
+func (c claims) ClaimNames(ctx context.Context, claim eventlog.Claim, es []eventlog.ClaimEntry, now time.Time) ([]eventlog.Verdict, error) {
+	c.see(es)
+	return c.Settlement.ClaimNames(ctx, claim, es, now)
+}

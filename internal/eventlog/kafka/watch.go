@@ -70,6 +70,10 @@ func (g *growth) reach(end int64) int64 {
 	return others + end - at
 }
 
+// Subscribe implements eventlog.Log. What this log appends is told at once; growth by
+// others when Run looks, with Events at most and Raw about right.
+func (l *Log) Subscribe(fn func(eventlog.Advance)) (cancel func()) { return l.subs.Add(fn) }
+
 // Run watches the ends of the streams that this log knows and tells subscribers of growth
 // by others, until ctx ends.
 func (l *Log) Run(ctx context.Context) error {
@@ -128,7 +132,7 @@ func (l *Log) poll(ctx context.Context) {
 			events += part.seen.reach(at[part.num].offset)
 		}
 		if events > 0 {
-			l.subs.tell(eventlog.Advance{StreamID: st.streamID, Events: events, Raw: st.rawOf(events), First: now, At: now})
+			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, Events: events, Raw: st.rawOf(events), First: now, At: now})
 		}
 	}
 }

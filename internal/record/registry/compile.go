@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/hamba/avro/v2"
+
+	"strm/internal/jsontoken"
 )
 
 // kind is how a node's bytes are read and written.
@@ -114,7 +116,7 @@ func (c *compiler) named1(s avro.NamedSchema) (*node, error) {
 	case *avro.RecordSchema:
 		n.kind = kindRecord
 		for _, f := range s.Fields() {
-			n.names = append(n.names, append(appendQuoted(nil, []byte(f.Name())), ':'))
+			n.names = append(n.names, append(jsontoken.AppendQuoted(nil, []byte(f.Name())), ':'))
 			if err := c.children(n, f.Type()); err != nil {
 				return nil, err
 			}
@@ -122,7 +124,7 @@ func (c *compiler) named1(s avro.NamedSchema) (*node, error) {
 	case *avro.EnumSchema:
 		n.kind = kindEnum
 		for _, symbol := range s.Symbols() {
-			n.names = append(n.names, appendQuoted(nil, []byte(symbol)))
+			n.names = append(n.names, jsontoken.AppendQuoted(nil, []byte(symbol)))
 		}
 	case *avro.FixedSchema:
 		return n, n.fixed(s)

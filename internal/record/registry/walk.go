@@ -11,6 +11,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"strm/internal/jsontoken"
 	"strm/internal/record"
 )
 
@@ -213,7 +214,7 @@ func (w *walker) text(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("a string that is not UTF-8")
 	}
-	w.out = appendQuoted(w.out, b)
+	w.out = jsontoken.AppendQuoted(w.out, b)
 	return nil
 }
 
