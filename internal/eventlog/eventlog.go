@@ -130,6 +130,9 @@ type Advance struct {
 	Packed   int64     // bytes as the log keeps them
 	First    time.Time // received time of the oldest event
 	At       time.Time // received time of the newest event
+	// Turned: nothing has come, but whether the stream can be read at all has changed, by what
+	// others did to it. Who waits for events looks at once.
+	Turned bool
 }
 
 // Log is the durable log. All methods are safe for concurrent use. Streams are

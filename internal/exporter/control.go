@@ -196,6 +196,25 @@ func (r *Runner) SinkChanged(ctx context.Context, sink string) {
 	}
 }
 
+// StreamChanged makes every exporter of a stream that runs here look at once whether it can
+// be read, and try what it was waiting to retry.
+func (r *Runner) StreamChanged(streamID string) {
+	r.mu.Lock()
+	var lanes []*lane
+	if g := r.streams[streamID]; g != nil {
+		for l := range g.lanes {
+			if l.mine {
+				lanes = append(lanes, l)
+			}
+		}
+	}
+	r.mu.Unlock()
+	for _, l := range lanes {
+		l.urge()
+		r.wake(l)
+	}
+}
+
 // cut ends a running step without waiting for it: the PUT that it may wait for
 // goes to a sink that is not as it was. Its outcome is unknown, as the ledger
 // already says.

@@ -334,6 +334,10 @@ func (r *Runner) faulted(l *lane, err error) rest {
 // advanced is called by the log after every append. Its cost does not depend
 // on the number of exporters, but when one of them is to be woken.
 func (r *Runner) advanced(a eventlog.Advance) {
+	if a.Turned {
+		r.StreamChanged(a.StreamID)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g := r.streams[a.StreamID]

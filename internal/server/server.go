@@ -329,12 +329,12 @@ func (s *Server) runners() []func(context.Context) error {
 func (s *Server) reconfigured(ctx context.Context) {
 	for told := false; ; told = true {
 		s.control.ConfigurationChanged()
-		err := s.runner.Refresh(ctx)
+		err := errors.Join(s.describeTopics(ctx), s.runner.Refresh(ctx))
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		if !told {
-			s.cfg.Logger.Warn("batch exporters that were changed cannot be read", slog.Any("error", err))
+			s.cfg.Logger.Warn("what was changed of streams and batch exporters cannot be read", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -342,6 +342,23 @@ func (s *Server) reconfigured(ctx context.Context) {
 		case <-time.After(node.DefaultEvery):
 		}
 	}
+}
+
+// describeTopics tells the log what streams say of their topics, and who waits because of
+// what they said before.
+func (s *Server) describeTopics(ctx context.Context) error {
+	streams, err := s.catalog.Streams(ctx)
+	if err != nil {
+		return err
+	}
+	topics := make(map[string]stream.Topic, len(streams))
+	for _, st := range streams {
+		topics[st.ID] = st.Topic
+	}
+	for _, id := range s.kafka.Describe(topics) {
+		s.runner.StreamChanged(id)
+	}
+	return nil
 }
 
 // ignoreEnd turns the end of the run into no error.

@@ -20,12 +20,14 @@ func errNoStream(streamID string) error {
 // errDeleted: the catalog has the stream, the cluster has not its topic. Kind Conflict,
 // because that is no stream that is gone but one that has lost its events.
 func errDeleted(st *topic) error {
-	return problem.New(problem.Conflict, "kafka: topic %s of stream %s does not exist; it was deleted, or these are other brokers than those it was made on", st.desc.Name, st.streamID)
+	return problem.New(problem.Conflict, "kafka: topic %s of stream %s does not exist; it was deleted, or these are other brokers than those it was made on. "+
+		"Go back to those; if it was deleted, its events are gone: delete the stream too (strm delete stream) and create it anew", st.desc.Name, st.streamID)
 }
 
 // errRemade: what is in the topic now are not the stream's events.
 func errRemade(st *topic) error {
-	return problem.New(problem.Conflict, "kafka: topic %s of stream %s was deleted and made anew; its offsets begin again, so nothing that was read or delivered before tells where to go on", st.desc.Name, st.streamID)
+	return problem.New(problem.Conflict, "kafka: topic %s of stream %s was deleted and made anew; its offsets begin again, so nothing that was read or delivered before tells where to go on. "+
+		"Delete the stream (strm delete stream) and create it anew", st.desc.Name, st.streamID)
 }
 
 func isUnknownTopic(err error) bool {

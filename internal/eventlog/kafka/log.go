@@ -15,6 +15,7 @@ import (
 
 	"strm/internal/eventlog"
 	"strm/internal/problem"
+	"strm/internal/stream"
 )
 
 // Log is an eventlog.Log and eventlog.Topics over Kafka.
@@ -30,14 +31,17 @@ type Log struct {
 	life         context.Context // ends when Close begins
 	end          context.CancelFunc
 
-	mu      sync.RWMutex
-	closed  bool
-	calls   sync.WaitGroup // of methods that run
-	streams map[string]*topic
-	ids     map[string][16]byte // of the topics that streams were bound to, ever
-	names   *names
-	shift   time.Duration // of the times in records, whole hours; other than 0 in tests only
-	largest sync.Map      // of bytes in a batch (int32), by topic
+	mu           sync.RWMutex
+	closed       bool
+	calls        sync.WaitGroup // of methods that run
+	streams      map[string]*topic
+	ids          map[string][16]byte       // of the topics that streams were bound to, ever
+	invalid      map[string]stream.Invalid // of streams, as last described
+	descriptions int                       // calls of Describe
+	lost         map[string]lost           // streams whose topic is not there; poll's own
+	names        *names
+	shift        time.Duration // of the times in records, whole hours; other than 0 in tests only
+	largest      sync.Map      // of bytes in a batch (int32), by topic
 
 	appends, events, refused, buffered atomic.Int64
 }
@@ -54,7 +58,7 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, logger: o.Logger, room: semaphore.NewWeighted(o.Buffer), streams: map[string]*topic{}, ids: map[string][16]byte{}}
+	l := &Log{opts: o, logger: o.Logger, room: semaphore.NewWeighted(o.Buffer), streams: map[string]*topic{}, ids: map[string][16]byte{}, lost: map[string]lost{}}
 	opts := append(o.connection(), o.producing(l.largestBatch)...)
 	if l.client, err = kgo.NewClient(append(opts, kgo.ProducerLinger(linger))...); err != nil {
 		return nil, problem.New(problem.Invalid, "kafka: %w", err)

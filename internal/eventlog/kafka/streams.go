@@ -72,7 +72,7 @@ func (st *topic) rawOf(events int64) int64 {
 // stream returns the topic of a stream, bound since or looked up now.
 func (l *Log) stream(ctx context.Context, streamID string) (*topic, error) {
 	l.mu.RLock()
-	st := l.streams[streamID]
+	st, descriptions := l.streams[streamID], l.descriptions
 	l.mu.RUnlock()
 	if st != nil {
 		return st, nil
@@ -87,7 +87,16 @@ func (l *Log) stream(ctx context.Context, streamID string) (*topic, error) {
 		}
 		return nil, err
 	}
-	return l.bind(ctx, streamID, desc)
+	if st, err = l.bind(ctx, streamID, desc); err != nil {
+		return nil, err
+	}
+	l.mu.RLock()
+	stale := l.descriptions != descriptions
+	l.mu.RUnlock()
+	if stale { // desc may be from before the last Describe
+		l.forget(st)
+	}
+	return st, nil
 }
 
 // bind looks at a topic and remembers it as that of the stream.
@@ -117,15 +126,37 @@ func (l *Log) forget(st *topic) {
 	}
 }
 
-// Forget reads the topic of a stream anew when it is needed next: the catalog
-// has changed what it says of it. It does not forget what only Make has bound.
-func (l *Log) Forget(streamID string) {
-	if l.opts.Topics == nil {
-		return
-	}
+// Describe tells what the catalog says of all streams' topics now. What of that may change
+// is in force from then on: how values that are no events are taken. It returns the streams
+// of which it has changed since the last call, or while they were bound.
+func (l *Log) Describe(topics map[string]stream.Topic) (changed []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.streams, streamID)
+	l.descriptions++
+	invalid := make(map[string]stream.Invalid, len(topics))
+	for id, t := range topics {
+		invalid[id] = t.Invalid
+		old, known := l.invalid[id]
+		st := l.streams[id]
+		stale := st != nil && st.desc.Invalid != t.Invalid
+		if stale {
+			l.streams[id] = st.with(t.Invalid)
+		}
+		if stale || known && old != t.Invalid {
+			changed = append(changed, id)
+		}
+	}
+	l.invalid = invalid
+	return changed
+}
+
+// with is the same topic, with its values taken in another way.
+func (st *topic) with(invalid stream.Invalid) *topic {
+	other := &topic{streamID: st.streamID, id: st.id, desc: st.desc, parts: st.parts}
+	other.desc.Invalid = invalid
+	other.lines.Store(st.lines.Load())
+	other.lineBytes.Store(st.lineBytes.Load())
+	return other
 }
 
 // Streams implements eventlog.Log: the streams of Topics, and those bound by Make of

@@ -39,6 +39,13 @@ func (g *growth) own(start, end int64) {
 	g.ahead[i] = run{start, end}
 }
 
+// beyond reports whether the partition had reached further than this end.
+func (g *growth) beyond(end int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.known && end < g.end
+}
+
 // reach notes the end of the partition and returns how many offsets up to it are
 // others', untold so far.
 func (g *growth) reach(end int64) int64 {
@@ -105,11 +112,7 @@ func (l *Log) poll(ctx context.Context) {
 		if err != nil {
 			l.logger.Debug("kafka: streams to watch", slog.Any("err", err))
 		}
-		for _, id := range ids {
-			if _, err := l.stream(ctx, id); err != nil {
-				l.logger.Debug("kafka: a stream to watch", slog.String("stream", id), slog.Any("err", err))
-			}
-		}
+		l.rebind(ctx, ids, err == nil)
 	}
 	l.mu.RLock()
 	all := make([]*topic, 0, len(l.streams))
@@ -122,17 +125,26 @@ func (l *Log) poll(ctx context.Context) {
 	}
 	ends := l.offsets(ctx, all, atEnd)
 	now := time.Now().UTC().Truncate(time.Millisecond)
+	var doubted []*topic
 	for _, st := range all {
 		at := ends[st.desc.Name]
 		var events int64
+		doubt := false
 		for _, part := range st.parts {
 			if int(part.num) >= len(at) || at[part.num].err != nil {
+				doubt = doubt || int(part.num) < len(at) && isUnknownTopic(at[part.num].err)
 				continue
 			}
+			// A last stable offset goes back where a topic was made anew, or events were lost.
+			doubt = doubt || part.seen.beyond(at[part.num].offset)
 			events += part.seen.reach(at[part.num].offset)
+		}
+		if doubt {
+			doubted = append(doubted, st)
 		}
 		if events > 0 {
 			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, Events: events, Raw: st.rawOf(events), First: now, At: now})
 		}
 	}
+	l.lookAgain(ctx, doubted)
 }

@@ -1,0 +1,108 @@
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"strm/internal/eventlog"
+	"strm/internal/problem"
+)
+
+// lost is a stream whose topic is not there, or is another than it was.
+type lost struct {
+	reason string
+	again  time.Time // when to look for it
+}
+
+const (
+	lostPolls = 3  // polls between looks for a topic that is not there: each may take newsWithin
+	lookers   = 16 // looks at once
+)
+
+// rebind looks at the topics of streams that are not bound, and tells of those that are
+// lost, or have come back. ids are all streams, if that is so.
+func (l *Log) rebind(ctx context.Context, ids []string, all bool) {
+	now := time.Now()
+	known := make(map[string]bool, len(ids))
+	errs := make([]error, len(ids))
+	looked := make([]bool, len(ids))
+	var g errgroup.Group
+	g.SetLimit(lookers)
+	for i, id := range ids {
+		known[id] = true
+		if now.Before(l.lost[id].again) {
+			continue
+		}
+		looked[i] = true
+		if l.bound(id) {
+			continue
+		}
+		g.Go(func() error {
+			_, errs[i] = l.stream(ctx, id)
+			return nil
+		})
+	}
+	_ = g.Wait() // errors are in errs
+	for i, id := range ids {
+		if looked[i] && ctx.Err() == nil {
+			l.judge(id, errs[i])
+		}
+	}
+	for id := range l.lost {
+		if all && !known[id] {
+			delete(l.lost, id)
+		}
+	}
+}
+
+func (l *Log) bound(id string) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.streams[id] != nil
+}
+
+// judge takes up what a look at a stream's topic has found.
+func (l *Log) judge(id string, err error) {
+	was, waslost := l.lost[id]
+	switch {
+	case err == nil:
+		delete(l.lost, id)
+	case problem.KindOf(err) == problem.Conflict:
+		l.lost[id] = lost{err.Error(), time.Now().Add(lostPolls * l.opts.PollEvery)}
+	default:
+		l.logger.Debug("kafka: a stream to watch", slog.String("stream", id), slog.Any("err", err))
+		return // whoever reads it meets the failure
+	}
+	if is, islost := l.lost[id]; waslost != islost || was.reason != is.reason {
+		l.subs.tell(eventlog.Advance{StreamID: id, Turned: true})
+	}
+}
+
+// lookAgain finds out whether topics whose ends are odd are still those that were bound.
+func (l *Log) lookAgain(ctx context.Context, doubted []*topic) {
+	errs := make([]error, len(doubted))
+	var g errgroup.Group
+	g.SetLimit(lookers)
+	for i, st := range doubted {
+		g.Go(func() error {
+			d, err := l.detail(ctx, st.desc.Name)
+			switch {
+			case isUnknownTopic(err):
+				errs[i] = errDeleted(st)
+			case err == nil && d.ID != st.id:
+				errs[i] = errRemade(st)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // errors are in errs
+	for i, st := range doubted {
+		if errs[i] != nil && ctx.Err() == nil {
+			l.forget(st)
+			l.judge(st.streamID, errs[i])
+		}
+	}
+}
