@@ -241,7 +241,7 @@ func TestValuesThatAreNoEvents(t *testing.T) {
 		t.Fatalf("%v (%v)", err, problem.KindOf(err))
 	}
 	s.book.set(testID, &stream.Topic{Name: "t", Adopted: true, Invalid: stream.InvalidDrop})
-	l.Forget(testID)
+	l.forget(l.streams[testID])
 	blocks := all(t, l, 0)
 	if text, offsets := events(blocks); text != "{\"n\":0}\n{ \"a\": [1, 2]}\n{\"n\":4}\n" || fmt.Sprint(offsets) != "[0 1 4]" || blocks[0].Dropped != 2 {
 		t.Fatalf("%q at %v, %d dropped", text, offsets, blocks[0].Dropped)

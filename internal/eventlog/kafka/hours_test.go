@@ -42,7 +42,7 @@ func TestHoursOfClocksThatDisagree(t *testing.T) {
 		start := rng.IntN(len(reached))
 		r := stream.Range{Start: stream.Offset(start), End: stream.Offset(min(len(reached), start+1+rng.IntN(9000)))}
 		if try%3 == 0 {
-			l.Forget(testID) // as a node that knows nothing yet
+			l.forget(l.streams[testID]) // as a node that knows nothing yet
 		}
 		next := r.Start
 		var last time.Time

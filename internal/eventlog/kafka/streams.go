@@ -80,21 +80,32 @@ func (l *Log) stream(ctx context.Context, streamID string) (*topic, error) {
 	if l.opts.Topics == nil {
 		return nil, errNoStream(streamID)
 	}
-	desc, err := l.opts.Topics.Topic(ctx, streamID)
+	s, err := l.opts.Topics.TopicStream(ctx, streamID)
 	if err != nil {
 		if problem.KindOf(err) == problem.NotFound {
 			return nil, errNoStream(streamID)
 		}
 		return nil, err
 	}
-	return l.bind(ctx, streamID, desc)
+	return l.bind(ctx, streamID, s.Topic, s.Partitions)
 }
 
-// bind looks at a topic and remembers it as that of the stream.
-func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic) (*topic, error) {
+// bind looks at a topic and remembers it as that of the stream, which has so many
+// partitions; 0: as many as the topic.
+func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic, partitions int) (*topic, error) {
 	st, err := l.look(ctx, streamID, desc)
 	if err != nil {
 		return nil, err
+	}
+	if desc.ID != "" && st.desc.ID != "" && desc.ID != st.desc.ID || partitions > len(st.parts) {
+		return nil, errRemade(st)
+	}
+	if partitions > 0 && partitions < len(st.parts) {
+		// What the stream does not know of nobody has a position in: not before
+		// that is noted may anybody see it.
+		if err := l.opts.Topics.GrowStream(ctx, streamID, len(st.parts)); err != nil {
+			return nil, err
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,15 +128,17 @@ func (l *Log) forget(st *topic) {
 	}
 }
 
-// Forget reads the topic of a stream anew when it is needed next: the catalog
-// has changed what it says of it. It does not forget what only Make has bound.
-func (l *Log) Forget(streamID string) {
-	if l.opts.Topics == nil {
-		return
-	}
+// outdated forgets streams of which the catalog says something else than it did when
+// their topics were looked at.
+func (l *Log) outdated(all []stream.Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.streams, streamID)
+	for i := range all {
+		s := &all[i]
+		if st := l.streams[s.ID]; st != nil && (st.desc.Invalid != s.Topic.Invalid || s.Partitions > len(st.parts)) {
+			delete(l.streams, s.ID)
+		}
+	}
 }
 
 // Streams implements eventlog.Log: the streams of Topics, and those bound by Make of
@@ -138,8 +151,12 @@ func (l *Log) Streams(ctx context.Context) ([]string, error) {
 	defer leave()
 	var ids []string
 	if l.opts.Topics != nil {
-		if ids, err = l.opts.Topics.TopicIDs(ctx); err != nil {
+		all, err := l.opts.Topics.TopicStreams(ctx)
+		if err != nil {
 			return nil, err
+		}
+		for i := range all {
+			ids = append(ids, all[i].ID)
 		}
 	}
 	known := make(map[string]bool, len(ids))
