@@ -206,8 +206,8 @@ func (db *DB) CopyFrom(ctx context.Context, from *DB, told func(table string, ro
 }
 
 func (t tx) setTopic(ctx context.Context, id string, topic stream.Topic) error {
-	n, err := t.exec(ctx, `UPDATE stream SET topic = $1, topic_adopted = $2, topic_values = $3, topic_invalid = $4, topic_base = $5 WHERE id = $6`,
-		topic.Name, topic.Adopted, string(topic.Values), string(topic.Invalid), encodeBase(topic.Base), id)
+	n, err := t.exec(ctx, `UPDATE stream SET topic = $1, topic_adopted = $2, topic_values = $3, topic_invalid = $4, topic_base = $5, topic_id = $6 WHERE id = $7`,
+		topic.Name, topic.Adopted, string(topic.Values), string(topic.Invalid), encodeBase(topic.Base), topic.ID, id)
 	if err == nil && n != 1 {
 		err = noStream(id)
 	}

@@ -59,9 +59,9 @@ func (db *DB) CreateStream(ctx context.Context, s stream.Stream) error {
 			return err
 		}
 		_, err := t.exec(ctx, `INSERT INTO stream (id, name, partitions, strm_meta, description, tags, max_age, max_bytes, created_at, `+topicColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			s.ID, s.Name, s.Partitions, s.StrmMeta, s.Description, tags, int64(s.Retention.MaxAge), s.Retention.MaxBytes, micros(s.CreatedAt),
-			s.Topic.Name, s.Topic.Adopted, string(s.Topic.Values), string(s.Topic.Invalid), encodeBase(s.Topic.Base))
+			s.Topic.Name, s.Topic.Adopted, string(s.Topic.Values), string(s.Topic.Invalid), encodeBase(s.Topic.Base), s.Topic.ID)
 		if err != nil && db.dialect.Duplicate(err) {
 			if s.Topic.Name != "" {
 				return problem.New(problem.Conflict, "stream %s already exists, or another has the topic %s", s.Name, s.Topic.Name)

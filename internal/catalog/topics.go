@@ -8,11 +8,11 @@ import (
 	"strm/internal/stream"
 )
 
-const topicColumns = `topic, topic_adopted, topic_values, topic_invalid, topic_base`
+const topicColumns = `topic, topic_adopted, topic_values, topic_invalid, topic_base, topic_id`
 
 // topicFields are where topicColumns are read to; base goes through decodeBase.
 func topicFields(t *stream.Topic, base *string) []any {
-	return []any{&t.Name, &t.Adopted, &t.Values, &t.Invalid, base}
+	return []any{&t.Name, &t.Adopted, &t.Values, &t.Invalid, base, &t.ID}
 }
 
 func encodeBase(p stream.Position) string {
@@ -63,26 +63,26 @@ func (t tx) topicFree(ctx context.Context, topic string) error {
 	return problem.New(problem.Conflict, "topic %s belongs to stream %s already: a topic is one stream's", topic, s.Name)
 }
 
-// Topic returns the topic of the stream with this id. A deleted stream has it
-// until ForgetStream, so that the log can drop it. Kind NotFound if there is no
-// such stream, or it has no topic.
-func (db *DB) Topic(ctx context.Context, streamID string) (stream.Topic, error) {
-	s, ok, err := one(ctx, db.read, scanStream, selectStream+` WHERE id = $1 AND topic <> '' AND NOT log_dropped`, streamID)
+// TopicStream returns the stream with this id, if it has a topic. A deleted stream has
+// it until ForgetStream, so that the log can drop it. Kind NotFound if there is no such
+// stream, or it has no topic.
+func (db *DB) TopicStream(ctx context.Context, id string) (stream.Stream, error) {
+	s, ok, err := one(ctx, db.read, scanStream, selectStream+` WHERE id = $1 AND topic <> '' AND NOT log_dropped`, id)
 	if err != nil {
-		return stream.Topic{}, db.fault(ctx, err, "read the topic of stream "+streamID)
+		return stream.Stream{}, db.fault(ctx, err, "read the topic of stream "+id)
 	}
 	if !ok {
-		return stream.Topic{}, problem.New(problem.NotFound, "there is no stream with id %s that has a topic", streamID)
+		return stream.Stream{}, problem.New(problem.NotFound, "there is no stream with id %s that has a topic", id)
 	}
-	return s.Topic, nil
+	return s, nil
 }
 
-// TopicIDs returns the ids of the streams that have a topic, deleted ones until
+// TopicStreams returns the streams that have a topic, by id, deleted ones until
 // ForgetStream included.
-func (db *DB) TopicIDs(ctx context.Context) ([]string, error) {
-	ids, err := list(ctx, db.read, scanText, `SELECT id FROM stream WHERE topic <> '' AND NOT log_dropped ORDER BY id`)
+func (db *DB) TopicStreams(ctx context.Context) ([]stream.Stream, error) {
+	all, err := list(ctx, db.read, scanStream, selectStream+` WHERE topic <> '' AND NOT log_dropped ORDER BY id`)
 	if err != nil {
 		return nil, db.fault(ctx, err, "list the streams with a topic")
 	}
-	return ids, nil
+	return all, nil
 }

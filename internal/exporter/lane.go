@@ -245,6 +245,9 @@ func delivered(next stream.Position, unfinished []stream.Batch) stream.Position 
 			continue
 		}
 		for _, r := range unfinished[i].Ranges() {
+			if int(r.Partition) >= len(d) {
+				continue // of a partition newer than the position
+			}
 			d[r.Partition] = min(d[r.Partition], r.Start)
 		}
 	}

@@ -122,6 +122,9 @@ func (r *Runner) stepExport(ctx context.Context, l *lane, e stream.Exporter) (_ 
 	if err != nil {
 		return rest{}, false, err
 	}
+	if len(ends) > len(e.Next) { // partitions that are new: the exporter is read anew in a moment
+		ends = ends[:len(e.Next)]
+	}
 	blocks, w, err := survey(ctx, r.log, e.StreamID, e.Next, ends, limitsOf(e.Cut), lay.Division())
 	if err != nil {
 		return rest{}, false, err

@@ -86,6 +86,7 @@ func (m *move) made(ctx context.Context, s stream.Stream, from []eventlog.Bound)
 // anew makes the topic with the base that the log has now.
 func (m *move) anew(ctx context.Context, s stream.Stream, from []eventlog.Bound) ([]eventlog.Bound, error) {
 	t := m.topics[s.ID]
+	t.ID = ""
 	t.Base = make(stream.Position, len(from))
 	for p := range from {
 		t.Base[p] = from[p].Floor
@@ -117,8 +118,11 @@ func (m *move) make(ctx context.Context, s stream.Stream) ([]eventlog.Bound, err
 	if partitions != s.Partitions || got.Name != t.Name {
 		return nil, problem.New(problem.Internal, "topic %s has %d partitions, not %d", got.Name, partitions, s.Partitions)
 	}
-	m.ours[s.ID] = true
+	m.topics[s.ID], m.ours[s.ID] = got, true
 	if err := m.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.Catalog.SetTopic(ctx, s.ID, got); err != nil {
 		return nil, err
 	}
 	return m.Log.Bounds(ctx, s.ID)

@@ -22,6 +22,7 @@ type Stream struct {
 // the embedded log.
 type Topic struct {
 	Name    string
+	ID      string   // the cluster's id of it, which no other topic has, ever; "": not known
 	Adopted bool     // it was there before the stream, and will be after it: strm never deletes or trims it
 	Values  Values   // what the values of its records are
 	Invalid Invalid  // what becomes of a value that is no event

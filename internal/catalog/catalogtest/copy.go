@@ -66,7 +66,7 @@ func testCopy(t *testing.T, b *bench) {
 			t.Fatalf("migration %+v", got)
 		}
 		ok(t, to.CopyFrom(ctx, b.db, told))
-		if got := must(to.Topic(ctx, "id-demo"))(t); !reflect.DeepEqual(got, m.Topics["id-demo"]) {
+		if got := must(to.TopicStream(ctx, "id-demo"))(t).Topic; !reflect.DeepEqual(got, m.Topics["id-demo"]) {
 			t.Fatalf("topic %+v", got)
 		}
 		got := all(ctx, t, to)

@@ -22,6 +22,7 @@ func Run(t *testing.T, open Opener) {
 		"installation":       testInstallation,
 		"streams":            testStreams,
 		"topics":             testTopics,
+		"topic grows":        testTopicGrows,
 		"drop stream":        testDropStream,
 		"sources":            testSources,
 		"split sources":      testSplitSources,

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"regexp"
 	"strconv"
@@ -74,6 +75,9 @@ func (l *Log) look(ctx context.Context, streamID string, desc stream.Topic) (*to
 		return nil, l.fault(ctx, st, "look at", err)
 	}
 	st.id = d.ID
+	if d.ID != ([16]byte{}) { // brokers before 2.8 have none
+		st.desc.ID = hex.EncodeToString(d.ID[:])
+	}
 	st.parts = make([]*partition, len(d.Partitions))
 	for i := range st.parts {
 		st.parts[i] = &partition{num: int32(i)}
@@ -273,7 +277,7 @@ func (l *Log) adopt(ctx context.Context, streamID string, t stream.Topic, partit
 	if strings.Contains(config["cleanup.policy"], "compact") {
 		return stream.Topic{}, 0, problem.New(problem.Invalid, "kafka: topic %s is compacted by key (cleanup.policy=%s): events vanish from it, so it cannot be exported exactly", t.Name, config["cleanup.policy"])
 	}
-	st, err := l.bind(ctx, streamID, t)
+	st, err := l.bind(ctx, streamID, t, 0)
 	if err != nil {
 		return stream.Topic{}, 0, l.ended(ctx, err)
 	}
@@ -316,9 +320,9 @@ func (l *Log) described(ctx context.Context, streamID string) (stream.Topic, err
 		return st.desc, nil
 	}
 	if l.opts.Topics != nil {
-		desc, err := l.opts.Topics.Topic(ctx, streamID)
+		s, err := l.opts.Topics.TopicStream(ctx, streamID)
 		if err == nil || problem.KindOf(err) != problem.NotFound {
-			return desc, err
+			return s.Topic, err
 		}
 	}
 	return stream.Topic{Name: l.opts.Prefix + streamID}, nil // as Create would have called it

@@ -38,6 +38,13 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 		return eventlog.Appended{}, l.ended(c, err)
 	}
 	part, err := st.partition(e.Partition)
+	if err != nil && l.opts.Topics != nil { // the sender may have heard of new ones earlier
+		l.forget(st)
+		if st, err = l.streamToAppend(c, streamID); err != nil {
+			return eventlog.Appended{}, l.ended(c, err)
+		}
+		part, err = st.partition(e.Partition)
+	}
 	if err != nil {
 		return eventlog.Appended{}, err
 	}

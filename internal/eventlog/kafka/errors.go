@@ -54,8 +54,11 @@ func (l *Log) fault(ctx context.Context, st *topic, doing string, err error) err
 	if isUnknownTopic(err) {
 		l.forget(st)
 		// A broker that has not heard of it yet says the same.
-		if d, derr := l.detail(ctx, st.desc.Name); isUnknownTopic(derr) || derr == nil && d.ID != st.id {
+		switch d, derr := l.detail(ctx, st.desc.Name); {
+		case isUnknownTopic(derr):
 			return errDeleted(st)
+		case derr == nil && d.ID != st.id:
+			return errRemade(st)
 		}
 		return problem.New(problem.Unavailable, "kafka: %s topic %s: %w", doing, st.desc.Name, err)
 	}

@@ -333,6 +333,7 @@ func TestNamesExpire(t *testing.T) {
 		}
 	}
 	ids, key := withIDs("a", "b"), withKey("k", 2) // the ids' window is an hour
+	const keyWindow = 24 * time.Hour               // unless Options say otherwise
 	stores("ids", ids, 2)
 	stores("a key", key, 2)
 	for _, step := range []struct {

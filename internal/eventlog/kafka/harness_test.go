@@ -97,26 +97,42 @@ func (n *line) set(cut bool) {
 type book struct {
 	mu sync.Mutex
 	of map[string]stream.Topic
+	// partitions that streams have; 0: as many as their topics
+	partitions map[string]int
 }
 
-func (b *book) Topic(_ context.Context, id string) (stream.Topic, error) {
+func (b *book) TopicStream(_ context.Context, id string) (stream.Stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t, ok := b.of[id]
 	if !ok {
-		return t, problem.New(problem.NotFound, "no stream %s", id)
+		return stream.Stream{}, problem.New(problem.NotFound, "no stream %s", id)
 	}
-	return t, nil
+	return stream.Stream{ID: id, Partitions: b.partitions[id], Topic: t}, nil
 }
 
-func (b *book) TopicIDs(context.Context) ([]string, error) {
+func (b *book) TopicStreams(context.Context) ([]stream.Stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var ids []string
-	for id := range b.of {
-		ids = append(ids, id)
+	var all []stream.Stream
+	for id, t := range b.of {
+		all = append(all, stream.Stream{ID: id, Partitions: b.partitions[id], Topic: t})
 	}
-	return ids, nil
+	return all, nil
+}
+
+func (b *book) GrowStream(_ context.Context, id string, partitions int) error {
+	b.grow(id, partitions)
+	return nil
+}
+
+func (b *book) grow(id string, partitions int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.partitions == nil {
+		b.partitions = map[string]int{}
+	}
+	b.partitions[id] = max(partitions, b.partitions[id])
 }
 
 func (b *book) set(id string, t *stream.Topic) {

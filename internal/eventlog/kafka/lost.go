@@ -77,7 +77,7 @@ func (l *Log) judge(id string, err error) {
 		return // whoever reads it meets the failure
 	}
 	if is, islost := l.lost[id]; waslost != islost || was.reason != is.reason {
-		l.subs.tell(eventlog.Advance{StreamID: id, Turned: true})
+		l.subs.Tell(eventlog.Advance{StreamID: id, Turned: true})
 	}
 }
 

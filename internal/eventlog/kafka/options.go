@@ -61,10 +61,13 @@ const (
 
 // Topics says which topic a stream has: the catalog does.
 type Topics interface {
-	// Topic returns the topic of a stream; kind NotFound if there is no such stream.
-	Topic(ctx context.Context, streamID string) (stream.Topic, error)
-	// TopicIDs returns the ids of all streams, in no order.
-	TopicIDs(ctx context.Context) ([]string, error)
+	// TopicStream returns a stream that has a topic; kind NotFound if there is none.
+	TopicStream(ctx context.Context, streamID string) (stream.Stream, error)
+	// TopicStreams returns all streams that have a topic, in no order.
+	TopicStreams(ctx context.Context) ([]stream.Stream, error)
+	// GrowStream notes that a stream's topic has more partitions than the stream. Until
+	// it is noted the new ones are not read; then from their beginning.
+	GrowStream(ctx context.Context, streamID string, partitions int) error
 }
 
 // values returns what makes lines of the values of a topic.

@@ -80,30 +80,41 @@ func (l *Log) stream(ctx context.Context, streamID string) (*topic, error) {
 	if l.opts.Topics == nil {
 		return nil, errNoStream(streamID)
 	}
-	desc, err := l.opts.Topics.Topic(ctx, streamID)
+	s, err := l.opts.Topics.TopicStream(ctx, streamID)
 	if err != nil {
 		if problem.KindOf(err) == problem.NotFound {
 			return nil, errNoStream(streamID)
 		}
 		return nil, err
 	}
-	if st, err = l.bind(ctx, streamID, desc); err != nil {
+	if st, err = l.bind(ctx, streamID, s.Topic, s.Partitions); err != nil {
 		return nil, err
 	}
 	l.mu.RLock()
 	stale := l.descriptions != descriptions
 	l.mu.RUnlock()
-	if stale { // desc may be from before the last Describe
+	if stale { // s may be from before the last Describe
 		l.forget(st)
 	}
 	return st, nil
 }
 
-// bind looks at a topic and remembers it as that of the stream.
-func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic) (*topic, error) {
+// bind looks at a topic and remembers it as that of the stream, which has so many
+// partitions; 0: as many as the topic.
+func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic, partitions int) (*topic, error) {
 	st, err := l.look(ctx, streamID, desc)
 	if err != nil {
 		return nil, err
+	}
+	if desc.ID != "" && st.desc.ID != "" && desc.ID != st.desc.ID || partitions > len(st.parts) {
+		return nil, errRemade(st)
+	}
+	if partitions > 0 && partitions < len(st.parts) {
+		// What the stream does not know of nobody has a position in: not before
+		// that is noted may anybody see it.
+		if err := l.opts.Topics.GrowStream(ctx, streamID, len(st.parts)); err != nil {
+			return nil, err
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,6 +170,19 @@ func (st *topic) with(invalid stream.Invalid) *topic {
 	return other
 }
 
+// outdated forgets streams that have more partitions by now than their topics had when
+// they were looked at.
+func (l *Log) outdated(all []stream.Stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range all {
+		s := &all[i]
+		if st := l.streams[s.ID]; st != nil && s.Partitions > len(st.parts) {
+			delete(l.streams, s.ID)
+		}
+	}
+}
+
 // Streams implements eventlog.Log: the streams of Topics, and those bound by Make of
 // which it does not know yet.
 func (l *Log) Streams(ctx context.Context) ([]string, error) {
@@ -169,8 +193,12 @@ func (l *Log) Streams(ctx context.Context) ([]string, error) {
 	defer leave()
 	var ids []string
 	if l.opts.Topics != nil {
-		if ids, err = l.opts.Topics.TopicIDs(ctx); err != nil {
+		all, err := l.opts.Topics.TopicStreams(ctx)
+		if err != nil {
 			return nil, err
+		}
+		for i := range all {
+			ids = append(ids, all[i].ID)
 		}
 	}
 	known := make(map[string]bool, len(ids))

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"strm/internal/eventlog"
 )
 
@@ -89,12 +92,59 @@ func (l *Log) Run(ctx context.Context) error {
 	settling.Go(func() { l.runNames(ctx) })
 	t := time.NewTicker(l.opts.PollEvery)
 	defer t.Stop()
-	for {
+	for n := 1; ; n++ {
 		l.poll(ctx)
+		if n%lookEvery == 0 {
+			l.compare(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+		}
+	}
+}
+
+// lookEvery is after how many looks at the ends the topics themselves are looked at.
+const lookEvery = 10
+
+// compare looks whether topics are still those that streams were bound to, with as many
+// partitions. Those that are not are forgotten: whoever needs one next meets what it is
+// now, and those who wait for events of it are woken to do so.
+func (l *Log) compare(ctx context.Context) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return
+	}
+	defer leave()
+	req := kmsg.NewPtrMetadataRequest()
+	bound := map[string]*topic{}
+	l.mu.RLock()
+	for _, st := range l.streams {
+		rt := kmsg.NewMetadataRequestTopic()
+		rt.Topic = &st.desc.Name
+		req.Topics = append(req.Topics, rt)
+		bound[st.desc.Name] = st
+	}
+	l.mu.RUnlock()
+	if len(bound) == 0 { // no topics would mean all
+		return
+	}
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		l.logger.Debug("kafka: look at topics again", slog.Any("err", err))
+		return
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		if t.Topic == nil || bound[*t.Topic] == nil {
+			continue
+		}
+		st, err := bound[*t.Topic], kerr.ErrorForCode(t.ErrorCode)
+		if isUnknownTopic(err) || err == nil && (t.TopicID != st.id || len(t.Partitions) != len(st.parts)) {
+			l.forget(st)
+			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, First: now, At: now})
 		}
 	}
 }
@@ -108,9 +158,14 @@ func (l *Log) poll(ctx context.Context) {
 	}
 	defer leave()
 	if l.opts.Topics != nil {
-		ids, err := l.opts.Topics.TopicIDs(ctx)
+		known, err := l.opts.Topics.TopicStreams(ctx)
 		if err != nil {
 			l.logger.Debug("kafka: streams to watch", slog.Any("err", err))
+		}
+		l.outdated(known)
+		ids := make([]string, len(known))
+		for i := range known {
+			ids[i] = known[i].ID
 		}
 		l.rebind(ctx, ids, err == nil)
 	}

@@ -1,0 +1,129 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"strm/internal/eventlog"
+	"strm/internal/problem"
+	"strm/internal/stream"
+)
+
+// A topic that others give more partitions is read in them from their beginning, by a node
+// that runs and by one that starts; but not before the catalog knows.
+func TestPartitionsAreAdded(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		s := newStore(t)
+		s.make("theirs", 2, nil)
+		l := openTopic(t, s, stream.Topic{Name: "theirs"})
+		s.book.grow(testID, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		told := make(chan struct{}, 1)
+		defer l.Subscribe(func(eventlog.Advance) {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})()
+		if _, err := l.Bounds(ctx, testID); err != nil {
+			t.Fatal(err)
+		}
+		s.admin(func(c *kadm.Client) error { _, err := c.UpdatePartitions(ctx, 4, "theirs"); return err })
+		if running {
+			go func() { ran <- l.Run(ctx) }()
+			select {
+			case <-told: // that something is new, though nothing was sent
+			case <-time.After(time.Minute):
+				t.Fatal("nobody noticed")
+			}
+		} else {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Open(); err != nil {
+				t.Fatal(err)
+			}
+			l = s.log
+			ran <- nil
+		}
+		s.produce(nil, recordAt("theirs", 3, 7, noon))
+		bounds, err := l.Bounds(ctx, testID)
+		if err != nil || len(bounds) != 4 || bounds[3].End != 1 {
+			t.Fatalf("bounds %v: %v", bounds, err)
+		}
+		if all, err := s.book.TopicStreams(ctx); err != nil || all[0].Partitions != 4 {
+			t.Fatalf("the catalog knows of %+v: %v", all, err)
+		}
+		if got := all(t, l, 3); len(got) != 1 || string(got[0].Lines) != value(7)+"\n" {
+			t.Fatalf("read %v", got)
+		}
+		if _, err := l.Append(ctx, testID, plainEntry(2, "{}\n")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := <-ran; err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A node that was down while a topic was deleted and made anew does not take it for what
+// it was.
+func TestMadeAnewWhileDown(t *testing.T) {
+	s := newStore(t)
+	s.make("theirs", 1, nil)
+	l := openTopic(t, s, stream.Topic{Name: "theirs"})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.admin(func(c *kadm.Client) error { _, err := c.DeleteTopic(t.Context(), "theirs"); return err })
+	s.make("theirs", 1, nil)
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.log.Bounds(t.Context(), testID)
+	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "made anew") {
+		t.Fatalf("%v", err)
+	}
+}
+
+// What the catalog says of invalid values holds for nodes that run.
+func TestInvalidIsChanged(t *testing.T) {
+	s := newStore(t)
+	s.make("theirs", 1, nil)
+	l := openTopic(t, s, stream.Topic{Name: "theirs", Invalid: stream.InvalidBlock})
+	r := recordAt("theirs", 0, 1, noon)
+	r.Value = []byte("no JSON")
+	s.produce(nil, r, recordAt("theirs", 0, 2, noon))
+	read := func() (out bytes.Buffer, err error) {
+		for b, err := range l.Read(t.Context(), testID, stream.Range{End: 2}) {
+			if err != nil {
+				return out, err
+			}
+			out.Write(b.Lines)
+		}
+		return out, nil
+	}
+	if _, err := read(); problem.KindOf(err) != problem.Corrupt {
+		t.Fatalf("%v", err)
+	}
+	changed, err := s.book.TopicStream(t.Context(), testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed.Topic.Invalid = stream.InvalidDrop
+	s.book.set(testID, &changed.Topic)
+	l.poll(t.Context())
+	if out, err := read(); err != nil || out.String() != value(2)+"\n" {
+		t.Fatalf("%q, %v", out.String(), err)
+	}
+}
