@@ -53,7 +53,7 @@ bench: build ## events/s, CPU and memory beside a floor of the same run
 
 integration: build ## against real servers and clients; installs what it needs into .integration
 	./test/integration/install.sh
-	go test -count=1 -timeout 30m -tags integration ./test/servers ./internal/catalog ./internal/catalog/postgres
+	go test -count=1 -timeout 30m -p 1 -tags integration ./internal/catalog ./internal/catalog/postgres ./internal/eventlog/kafka ./internal/server
 	go test -count=1 -timeout 30m -parallel 8 -tags integration ./test/integration
 	go test -count=1 -timeout 30m -p 1 -tags integration ./test/servers ./test/cluster
 

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 
+	"strm/internal/exporter"
+	"strm/internal/importer"
 	"strm/internal/node"
 	"strm/internal/retention"
 	"strm/internal/stream"
@@ -10,10 +12,7 @@ import (
 
 // The duties of an installation that are not of one exporter or importer: what the
 // only node of an installation has, and several divide among them.
-var commonDuties = []string{retention.Duty, SinksDuty, ReportsDuty}
-
-// ReportsDuty is who puts status reports. See importer.ReportsDuty.
-const ReportsDuty = "reports"
+var commonDuties = []string{retention.Duty, SinksDuty, importer.ReportsDuty}
 
 // Node is one of the processes that share this installation, and what it cares for.
 type Node struct {
@@ -47,10 +46,10 @@ func (c *Control) Nodes(ctx context.Context) ([]Node, error) {
 	}
 	var exports, imports []string
 	for i := range exporters {
-		exports = append(exports, "export/"+exporters[i].ID)
+		exports = append(exports, exporter.Duty(exporters[i].ID))
 	}
 	for i := range importers {
-		imports = append(imports, "import/"+importers[i].ID)
+		imports = append(imports, importer.Duty(importers[i].ID))
 	}
 	ofExports, ofImports := node.Count(rows, exports), node.Count(rows, imports)
 	out := make([]Node, 0, len(rows))

@@ -1,6 +1,6 @@
 // Package eventlog is the port to the durable log: streams of partitions of
 // blocks. Implementations live below it (embedded, kafka) and must all
-// pass eventlogtest.
+// pass eventlogtest. What a log over Kafka has beside is in topics.go and settlement.go.
 //
 // What an implementation owes its callers:
 //
@@ -9,9 +9,12 @@
 //   - Only durable events are visible. Bounds, Index and Read never show an
 //     event that a crash could still take back: a plan made from it would name
 //     offsets that later belong to other events.
-//   - A failed append may have happened. It is wholly there or wholly absent,
-//     and if it carried a Key, appending again with the same Key settles it.
-//   - A range reads the same for ever, or fails with ErrTrimmed.
+//   - A failed append may have happened. If it carried a Key, IDs or a Mark, it is
+//     wholly there or wholly absent, and appending the same again settles it. Without,
+//     embedded keeps to the same; over Kafka, where each event is a record, a crash may leave
+//     some of its events and not others. Each event is whole in any case.
+//   - A range reads the same for ever, or fails with ErrTrimmed. Its offsets need not all
+//     have events: over Kafka there are gaps, and headers may be Estimated.
 //   - The received times of one partition never go backwards from block to block.
 package eventlog
 
@@ -74,7 +77,7 @@ func NewID(name []byte) ID {
 	return ID(sum[:16])
 }
 
-// Entry is one request's worth of events, appended as a whole or not at all.
+// Entry is one request's worth of events; nil from Append says that all of it is stored.
 type Entry struct {
 	Partition stream.Partition
 	Events    int    // number of lines in Data, at least 1
@@ -109,7 +112,7 @@ type Entry struct {
 
 // Appended says where an entry went.
 type Appended struct {
-	Range     stream.Range // empty if every event was repeated
+	Range     stream.Range // empty if every event was repeated; over Kafka it may hold offsets of others
 	Events    int          // that were stored
 	Repeated  int          // that were left out because of their ID
 	Duplicate bool         // the key was seen before, and Range names the first append; or the mark was, and Range is empty

@@ -42,18 +42,25 @@ func (r *Runner) Status(exporterID string) Status {
 	e, s, d := l.exp, l.status, l.delivered.Clone()
 	l.mu.Unlock()
 	t := s.trouble()
-	st := Status{State: StateRunning, Reason: t.problem, Since: t.since, NextRetryAt: t.retryAt, LastDeliveryAt: s.delivered, Delivered: d}
+	st := statusOf(e.Paused, t)
+	if st.State == StateRunning {
+		st.Reason, st.Since = s.putting.slow(r.now())
+	}
+	st.LastDeliveryAt, st.Delivered, st.Waiting = s.delivered, d, r.waiting(context.Background(), e.StreamID, d)
+	return st
+}
+
+// statusOf is what an exporter's trouble makes of its state.
+func statusOf(paused bool, t trouble) Status {
+	st := Status{State: StateRunning, Reason: t.problem, Since: t.since, NextRetryAt: t.retryAt}
 	switch {
-	case e.Paused:
+	case paused:
 		st.State = StatePaused
 	case t.problem != "" && t.blocked:
 		st.State = StateBlocked
 	case t.problem != "":
 		st.State = StateRetrying
-	default:
-		st.Reason, st.Since = s.putting.slow(r.now())
 	}
-	st.Waiting = r.waiting(context.Background(), e.StreamID, d)
 	return st
 }
 

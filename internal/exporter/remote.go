@@ -111,17 +111,8 @@ func (r *Runner) remoteStatus(exporterID string) Status {
 		}
 		return Status{State: StateRetrying, Reason: "how the exporter fares on its node cannot be read: " + err.Error(), Since: r.now()}
 	}
-	st := Status{State: StateRunning, Reason: is.trouble.problem, Since: is.trouble.since, NextRetryAt: is.trouble.retryAt,
-		LastDeliveryAt: is.state.LastDoneAt, Delivered: is.delivered}
-	switch {
-	case is.state.Paused:
-		st.State = StatePaused
-	case is.trouble.problem != "" && is.trouble.blocked:
-		st.State = StateBlocked
-	case is.trouble.problem != "":
-		st.State = StateRetrying
-	}
-	st.Waiting = r.waiting(ctx, is.state.StreamID, is.delivered)
+	st := statusOf(is.state.Paused, is.trouble)
+	st.LastDeliveryAt, st.Delivered, st.Waiting = is.state.LastDoneAt, is.delivered, r.waiting(ctx, is.state.StreamID, is.delivered)
 	return st
 }
 

@@ -54,13 +54,13 @@ type Member struct {
 // view is what a node knows of the others. It is never written after it is published.
 type view struct {
 	live    []uint64  // the hashes of the ids of all that live, this one included; none without a lease
-	until   time.Time // by the clock of this process, which does not jump; zero for ever
+	until   time.Time // by the clock of this process, which does not jump; zero without a lease
 	changed chan struct{}
 }
 
 // valid reports whether the node may count on the view.
 func (v *view) valid(now time.Time) bool {
-	return len(v.live) > 0 && (v.until.IsZero() || now.Before(v.until))
+	return len(v.live) > 0 && now.Before(v.until)
 }
 
 // New returns a node with an id of its own, which owns nothing before Join or Run.
@@ -70,13 +70,6 @@ func New(o Options) *Member {
 	}
 	m := &Member{registry: o.Registry, self: stream.Node{ID: newID(), Name: o.Name, Version: o.Version}, lease: o.Lease, logger: o.Logger}
 	m.view.Store(&view{changed: make(chan struct{})})
-	return m
-}
-
-// Alone returns the only node of an installation, which owns everything, for ever.
-func Alone(id string) *Member {
-	m := &Member{self: stream.Node{ID: id, Alive: true}}
-	m.view.Store(&view{live: []uint64{hash(id)}, changed: make(chan struct{})})
 	return m
 }
 
@@ -115,10 +108,6 @@ func (m *Member) Watch() <-chan struct{} { return m.view.Load().changed }
 // the registry: one that cannot renew, or stood still, owns nothing before others take over.
 // (The two clocks count one lease; how far apart they are does not matter.)
 func (m *Member) Run(ctx context.Context) error {
-	if m.registry == nil {
-		<-ctx.Done()
-		return ctx.Err()
-	}
 	defer m.leave(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -155,9 +144,6 @@ func (m *Member) Run(ctx context.Context) error {
 // Join makes one sign of life. Run does so by itself; a program that wants to know
 // whether it can begins with Join.
 func (m *Member) Join(ctx context.Context) error {
-	if m.registry == nil {
-		return nil
-	}
 	asked := time.Now()
 	old := m.view.Load()
 	most := m.lease / 3

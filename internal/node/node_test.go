@@ -269,15 +269,3 @@ func TestCatalogClockSetBack(t *testing.T) {
 		}
 	})
 }
-
-func TestAlone(t *testing.T) {
-	m := Alone("one")
-	if m.Self() != "one" || m.Live() != 1 || !m.Owns("retention") || agree(m) != nil || closed(m.Watch()) || m.Join(t.Context()) != nil {
-		t.Error("the only node does not own everything")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := m.Run(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("run: %v", err)
-	}
-}

@@ -6,13 +6,7 @@ set -euo pipefail
 pyairbyte=0.71.3
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-dest=$root/.integration
-mkdir -p "$dest/done"
-
-# have NAME VERSION: was this version installed by an earlier run?
-have() { [ -f "$dest/done/$1" ] && [ "$(cat "$dest/done/$1")" = "$2" ]; }
-mark() { printf '%s' "$2" >"$dest/done/$1"; }
+. "$here/install-lib.sh"
 
 # Airbyte's sources and its own client want a Python of their choice: 3.10 to 3.12.
 python=

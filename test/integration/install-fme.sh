@@ -4,11 +4,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-dest=$(cd "$here/../.." && pwd)/.integration
+. "$here/install-lib.sh"
 clients=$here/clients
-
-have() { [ -f "$dest/done/$1" ] && [ "$(cat "$dest/done/$1")" = "$2" ]; }
-mark() { printf '%s' "$2" >"$dest/done/$1"; }
 
 wanted=$(cat "$clients/split/package.json" "$clients/split/package-lock.json" "$clients/split/page.js" | cksum)
 if ! have split-npm "$wanted" || [ ! -f "$dest/npm/split/bundle.js" ]; then

@@ -5,23 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-dest=$(cd "$here/../.." && pwd)/.integration
-mkdir -p "$dest/done"
-
-# have NAME VERSION: was this version installed by an earlier run?
-have() { [ -f "$dest/done/$1" ] && [ "$(cat "$dest/done/$1")" = "$2" ]; }
-mark() { printf '%s' "$2" >"$dest/done/$1"; }
-
-# system PACKAGE... : install Debian packages if we may, say what is missing otherwise.
-system() {
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "installing Debian packages: $*"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-  else
-    echo "missing: please install $* (Debian names), then run this again" >&2
-    exit 1
-  fi
-}
+. "$here/install-lib.sh"
 
 kafka() {
   local wanted major
@@ -37,8 +21,7 @@ kafka() {
   # Maven compares the checksums (-C: a wrong one is an error).
   mvn --quiet --batch-mode -C --file "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dest/kafka/libs"
   cp "$here/kafka/log4j.properties" "$dest/kafka/"
-  command -v python3 >/dev/null || system python3 python3-venv
-  python3 -m venv "$dest/kafka/venv" 2>/dev/null || { rm -rf "$dest/kafka/venv"; system python3-venv; python3 -m venv "$dest/kafka/venv"; }
+  venv "$dest/kafka/venv"
   "$dest/kafka/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/kafka/requirements.txt"
   mark kafka "$wanted"
 }
@@ -62,8 +45,7 @@ registry() {
   wanted=$(cksum <"$here/requirements-registry.txt")
   if ! have confluent-kafka "$wanted" || [ ! -x "$root/venv/bin/python" ]; then
     echo "installing Confluent's Kafka client"
-    rm -rf "$root/venv"
-    python3 -m venv "$root/venv"
+    venv "$root/venv"
     # Without looking dependencies up: the client asks for a later certifi than there is everywhere.
     "$root/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/requirements-registry.txt"
     mark confluent-kafka "$wanted"
@@ -75,13 +57,7 @@ registry() {
 postgres() {
   if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return; fi
   if command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ]; then return; fi
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "missing: please install postgresql (the server, 13 or later), then run this again" >&2
-    exit 1
-  fi
-  echo "installing PostgreSQL"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+  system postgresql
 }
 
 kafka

@@ -12,24 +12,7 @@ dataset=vega-datasets@3.2.1
 ceph='16.2.15*' # as in Debian 12; apt knows the checksums
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-dest=$root/.integration
-mkdir -p "$dest/bin" "$dest/done"
-
-# have NAME VERSION: was this version installed by an earlier run?
-have() { [ -f "$dest/done/$1" ] && [ "$(cat "$dest/done/$1")" = "$2" ]; }
-mark() { printf '%s' "$2" >"$dest/done/$1"; }
-
-# system PACKAGE... : install Debian packages if we may, say what is missing otherwise.
-system() {
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "installing Debian packages: $*"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-  else
-    echo "missing: please install $* (Debian names), then run this again" >&2
-    exit 1
-  fi
-}
+. "$here/install-lib.sh"
 
 command -v go >/dev/null || { echo "missing: please install Go" >&2; exit 1; }
 
@@ -42,9 +25,7 @@ fi
 
 wanted=$(cksum <"$here/requirements.txt")
 if ! have python "$wanted" || ! "$dest/venv/bin/python" -c 'import boto3, moto.server' 2>/dev/null; then
-  command -v python3 >/dev/null || system python3 python3-venv
-  rm -rf "$dest/venv"
-  python3 -m venv "$dest/venv" 2>/dev/null || { rm -rf "$dest/venv"; system python3-venv; python3 -m venv "$dest/venv"; }
+  venv "$dest/venv"
   echo "installing the AWS CLI, boto3, moto, pyarrow and DuckDB"
   "$dest/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$here/requirements.txt"
   "$dest/venv/bin/pip" check --disable-pip-version-check
