@@ -61,7 +61,7 @@ Passwords are better in STRM_KAFKA_PASSWORD and PGPASSWORD than in the addresses
 	f := cmd.Flags()
 	f.StringVar(&m.Log, "log", "", "where events go: kafka://[USER@]HOST:PORT,...[?tls=true&sasl=...]")
 	f.StringVar(&m.Catalog, "catalog", "", "where configuration and ledger go: postgres://USER@HOST/DATABASE[?sslmode=...]; an empty database")
-	f.StringVar(&m.Secrets, "secrets", "", "directory that gets a copy of admin.token and seal.keys (default: they stay in the data directory)")
+	f.StringVar(&m.Secrets, "secrets", "", "directory that gets a copy of admin.token and seal.keys, or that has them, if the node was started with --secrets (default: they are and stay in the data directory)")
 	f.StringVar(&m.TopicPrefix, "topic-prefix", "", "begin the names of topics with this")
 	f.DurationVar(&m.IdempotencyWindow, "idempotency-window", 24*time.Hour, "how long an Idempotency-Key is remembered")
 	f.DurationVar(&m.StartTimeout, "start-timeout", server.DefaultStartTimeout, "how long to wait at the start until Kafka and PostgreSQL answer (0: do not wait)")

@@ -130,7 +130,7 @@ func (r *Runner) help(ctx context.Context, b *stream.Batch, seed uint64) error {
 		return context.Canceled
 	}
 	l := newLane(e, seed^uint64(r.now().UnixNano()))
-	l.failures[troubleOf(b)] = b.Attempts // whoever made them
+	l.failures[troubleOf(b)] = failures{n: b.Attempts} // whoever made them
 	return r.attempt(ctx, l, b)
 }
 

@@ -26,7 +26,7 @@ func (r *Runner) attempt(ctx context.Context, l *lane, b *stream.Batch) (err err
 
 	sink, err := r.sinks.get(ctx, b.Sink)
 	if err != nil {
-		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), objstore.NeedsPerson(err))
+		return r.refuse(ctx, l, b, fmt.Sprintf("sink %s: %v", b.Sink, err), causeOf(err), objstore.NeedsPerson(err))
 	}
 	var left leftOut
 	defer func() {
@@ -89,10 +89,10 @@ func (r *Runner) complain(b *stream.Batch, left *leftOut) {
 		slog.Int64("undeclared_members", members), slog.String("undeclared", lost.Names()), slog.Int64("nulled_values", lost.Nulled))
 }
 
-// refuse writes a failed attempt into the ledger, with its reason and the time
-// of the next.
-func (r *Runner) refuse(ctx context.Context, l *lane, b *stream.Batch, reason string, blocked bool) error {
-	wait := r.backoff.after(l.failed(troubleOf(b)), blocked, l.random)
+// refuse writes a failed attempt into the ledger, with its reason, whose trouble it is, and
+// the time of the next.
+func (r *Runner) refuse(ctx context.Context, l *lane, b *stream.Batch, reason string, c cause, blocked bool) error {
+	wait := r.backoff.after(l.failed(troubleOf(b), c), blocked, l.random)
 	fail(b, reason, blocked, r.now().Add(wait))
 	err := r.ledger.Save(ctx, b)
 	if lostClaim(err) {

@@ -3,6 +3,7 @@ package exporter
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"strings"
@@ -96,7 +97,7 @@ func TestExistsIsSuccessOnlyAfterAnAttemptOfUnknownOutcome(t *testing.T) {
 func TestBackoffGrowsToItsBoundAndNeverEnds(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n := 1; n < 100; n++ {
-		quick, slow := DefaultBackoff.after(n, false, rnd), DefaultBackoff.after(n, true, rnd)
+		quick, slow := DefaultBackoff.after(failures{n: n}, false, rnd), DefaultBackoff.after(failures{n: n}, true, rnd)
 		if quick < DefaultBackoff.Min/2 || quick > DefaultBackoff.Max || slow < DefaultBackoff.BlockedMin/2 || slow > DefaultBackoff.BlockedMax {
 			t.Fatalf("attempt %d waits %v, blocked %v", n, quick, slow)
 		}
@@ -147,6 +148,54 @@ func TestPlanDividesByHourAndTilesEachPartition(t *testing.T) {
 	}
 	if got := after(e.Next, blocks); got[0] != 20 || got[1] != 6 {
 		t.Errorf("position after: %v", got)
+	}
+}
+
+// A long trouble of one kind does not make the first failure of another wait.
+func TestBackoffCountsFailuresOfLikeCause(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	cut := &objstore.Error{Op: "put", Outcome: objstore.Ambiguous, Err: errors.New("connection reset")}
+	refused := problem.New(problem.Unavailable, "kafka: dial: connection refused")
+	var f failures
+	for range 10 {
+		f = f.and(causeOf(cut))
+	}
+	if d := DefaultBackoff.after(f, false, rnd); d < 20*time.Second {
+		t.Errorf("the tenth failure of the store waits %v", d)
+	}
+	f = f.and(causeOf(refused))
+	if d := DefaultBackoff.after(f, false, rnd); f.n != 1 || d > DefaultBackoff.Min {
+		t.Errorf("the first failure of the log is number %d and waits %v", f.n, d)
+	}
+	for range 100 {
+		f = f.and(causeOf(refused))
+		if d := DefaultBackoff.after(f, false, rnd); d > 5*time.Second {
+			t.Fatalf("failure %d of the log waits %v", f.n, d)
+		}
+	}
+	if d := DefaultBackoff.after(f, true, rnd); d < time.Minute {
+		t.Errorf("what needs a person waits %v", d)
+	}
+	if f = f.and(causeOf(cut)); f.n != 1 {
+		t.Errorf("the store's is number %d", f.n)
+	}
+}
+
+func TestCauses(t *testing.T) {
+	kafka := problem.New(problem.Unavailable, "kafka: away")
+	for name, c := range map[string]struct {
+		err  error
+		want cause
+	}{
+		"the store's answer":              {&objstore.Error{Err: errors.New("503")}, ofStore},
+		"its answer to a validation":      {problem.New(problem.Invalid, "sink s: %w", &objstore.Error{Err: errors.New("403")}), ofStore},
+		"the log":                         {kafka, ofOurs},
+		"the log, seen while it was sent": {&objstore.Error{Op: "put", Err: fmt.Errorf("body: %w", kafka)}, ofOurs},
+		"whatever":                        {errors.New("odd"), ofOurs},
+	} {
+		if got := causeOf(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -18,8 +18,8 @@ type lane struct {
 
 	// Owned by the running step.
 	loaded     bool
-	unfinished []stream.Batch // by Seq, as the ledger has them
-	failures   [troubles]int  // in a row, for the back-off
+	unfinished []stream.Batch     // by Seq, as the ledger has them
+	failures   [troubles]failures // in a row, for the back-off
 	validated  bool
 	validateAt time.Time
 	hurry      bool      // this step does not wait for retry times
@@ -184,9 +184,9 @@ func (l *lane) urge() {
 	}
 }
 
-// failed counts a failure and returns how many of its kind there were in a row.
-func (l *lane) failed(kind int) int {
-	l.failures[kind]++
+// failed counts a failure and returns those of its kind and cause in a row.
+func (l *lane) failed(kind int, c cause) failures {
+	l.failures[kind] = l.failures[kind].and(c)
 	return l.failures[kind]
 }
 
@@ -209,7 +209,7 @@ func (l *lane) report(kind int, t trouble) {
 
 // recovered ends a trouble.
 func (l *lane) recovered(kind int) {
-	l.failures[kind] = 0
+	l.failures[kind] = failures{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.troubles[kind] = trouble{}

@@ -28,7 +28,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	no := func(err error) (bool, bool, error) { return false, false, err }
 	f, lay, err := r.shape(sink, b)
 	if err != nil {
-		return no(r.refuse(ctx, l, b, err.Error(), true))
+		return no(r.refuse(ctx, l, b, err.Error(), ofOurs, true))
 	}
 	if err := r.encoding.Acquire(ctx, 1); err != nil {
 		return no(err)
@@ -39,7 +39,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		if ctx.Err() != nil {
 			return no(ctx.Err())
 		}
-		return no(r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), objstore.NeedsPerson(err)))
+		return no(r.refuse(ctx, l, b, fmt.Sprintf("read %s from the log: %v", o.Key, err), causeOf(err), objstore.NeedsPerson(err)))
 	}
 	defer func() {
 		if err := c.close(); err != nil {
@@ -79,7 +79,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	v, err := r.send(ctx, l, sink, lay, o, &c, maybe)
 	if v.unfit {
 		o.MaybeStored = maybe
-		return no(r.refuse(ctx, l, b, needConditions(b.Output.Layout), true))
+		return no(r.refuse(ctx, l, b, needConditions(b.Output.Layout), ofStore, true))
 	}
 	met, move := false, false
 	if lay.ByMoment() && outcomeOf(err) == objstore.Exists.String() {
@@ -108,7 +108,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 	if objstore.OfStore(err) && objstore.NeedsPerson(err) {
 		r.remember(ctx, sink.Sink, err)
 	}
-	return no(r.refuse(ctx, l, b, v.problem, v.blocked))
+	return no(r.refuse(ctx, l, b, v.problem, causeOf(err), v.blocked))
 }
 
 // shape returns how the objects of a batch are written and named. An error is why

@@ -325,7 +325,7 @@ func (r *Runner) faulted(l *lane, err error) rest {
 	}
 	blocked := objstore.NeedsPerson(err)
 	now := r.now()
-	pause := rest{until: now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))}
+	pause := rest{until: now.Add(r.backoff.after(l.failed(ofExport, causeOf(err)), blocked, l.random))}
 	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: pause.until, since: now})
 	r.logger.Error("exporter step", slog.String("exporter", l.exporter().Name), slog.Any("error", err), slog.Time("retry_at", pause.until))
 	return pause

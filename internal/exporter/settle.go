@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -58,22 +59,63 @@ func settle(maybe bool, err error) verdict {
 // Backoff says how long to wait between attempts. There is no last attempt.
 type Backoff struct {
 	Min, Max               time.Duration // for what mends itself
+	OwnMax                 time.Duration // instead of Max where it is our own log or ledger; 0: Max
 	BlockedMin, BlockedMax time.Duration // for what needs a person
 }
 
-// DefaultBackoff suits S3: quick at first, a minute at most; what needs a
-// person is asked again every 15 s at first, every five minutes later.
-var DefaultBackoff = Backoff{Min: 200 * time.Millisecond, Max: time.Minute, BlockedMin: 15 * time.Second, BlockedMax: 5 * time.Minute}
+// cause is whose trouble a failure is. Failures of one cause say nothing of how long
+// another's will last.
+type cause int
 
-// after returns the wait after the n-th failure in a row (n from 1), with
+const (
+	ofStore cause = iota
+	ofOurs        // our log, ledger or configuration
+)
+
+// causeOf tells whose trouble an error is.
+func causeOf(err error) cause {
+	var e *objstore.Error
+	if !errors.As(err, &e) {
+		return ofOurs
+	}
+	var inside *problem.Error
+	if errors.As(e.Err, &inside) {
+		return ofOurs // what was to be sent could not be read
+	}
+	return ofStore
+}
+
+// failures counts failures in a row of like cause; the zero value is none.
+type failures struct {
+	n     int
+	cause cause
+}
+
+// and counts another one.
+func (f failures) and(c cause) failures {
+	if f.cause != c {
+		f.n = 0
+	}
+	return failures{f.n + 1, c}
+}
+
+// DefaultBackoff suits S3: quick at first, a minute at most; what needs a
+// person is asked again every 15 s at first, every five minutes later. Our own
+// brokers and database are few to ask, and everything waits for them.
+var DefaultBackoff = Backoff{Min: 200 * time.Millisecond, Max: time.Minute, OwnMax: 5 * time.Second, BlockedMin: 15 * time.Second, BlockedMax: 5 * time.Minute}
+
+// after returns the wait after failures in a row (one at least), with
 // jitter so that many exporters of one dead sink do not come back together.
-func (b Backoff) after(n int, blocked bool, rnd *rand.Rand) time.Duration {
+func (b Backoff) after(f failures, blocked bool, rnd *rand.Rand) time.Duration {
 	lo, hi := b.Min, b.Max
-	if blocked {
+	switch {
+	case blocked:
 		lo, hi = b.BlockedMin, b.BlockedMax
+	case f.cause == ofOurs && b.OwnMax > 0:
+		hi = min(hi, b.OwnMax)
 	}
 	d := lo
-	for i := 1; i < n && d < hi; i++ {
+	for i := 1; i < f.n && d < hi; i++ {
 		d *= 2
 	}
 	d = min(d, hi)

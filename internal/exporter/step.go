@@ -102,7 +102,7 @@ func (r *Runner) revalidate(ctx context.Context, l *lane, e stream.Exporter) (ti
 		return time.Time{}, true
 	}
 	blocked := objstore.NeedsPerson(err)
-	l.validateAt = now.Add(r.backoff.after(l.failed(ofExport), blocked, l.random))
+	l.validateAt = now.Add(r.backoff.after(l.failed(ofExport, causeOf(err)), blocked, l.random))
 	l.report(ofExport, trouble{problem: err.Error(), blocked: blocked, retryAt: l.validateAt, since: now})
 	return l.validateAt, false
 }
@@ -314,7 +314,7 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 	kind, doneAt := troubleOf(b), b.DoneAt
 	l.drop(b.ID) // b is not valid any more
 	if l.ailing(kind) {
-		l.failures[kind] = 0
+		l.failures[kind] = failures{}
 	} else {
 		l.recovered(kind)
 	}

@@ -16,7 +16,6 @@ import (
 	"strm/internal/eventlog"
 	"strm/internal/eventlog/embedded"
 	"strm/internal/problem"
-	"strm/internal/secrets"
 	"strm/internal/stream"
 )
 
@@ -34,14 +33,19 @@ type Log interface {
 
 // Options say what moves where.
 type Options struct {
-	Data    string // directory of the node that moves; no server may use it
-	Secrets string // directory that gets its secrets; empty: they stay where they are
+	Data string // directory of the node that moves; no server may use it
+	// Secrets is the directory that gets its secrets, or has them: a node started with
+	// --secrets has none in Data. Empty: they stay in Data.
+	Secrets string
 
 	// Catalog and Log are the new home. Both are the caller's to close, the log first.
 	Catalog *catalog.DB
 	Log     Log
-	// Agree notes in the new catalog which secrets its nodes must have.
-	Agree func(ctx context.Context) error
+	// Opens reports, by an error, that the secrets in a directory are not those that the
+	// credentials in the old catalog were sealed with; nil: any will do.
+	Opens func(ctx context.Context, secretsDir string, old *catalog.DB) error
+	// Agree notes in the new catalog that its nodes must have the secrets in a directory.
+	Agree func(ctx context.Context, secretsDir string) error
 	// TopicName returns the name of the topic that a stream gets.
 	TopicName func(s stream.Stream) string
 	Home      Moved // for people; At is set here
@@ -63,6 +67,7 @@ type move struct {
 	streams []stream.Stream
 	topics  map[string]stream.Topic
 	ours    map[string]bool // streams whose topic this run or an earlier one has made
+	keys    string          // the directory with the node's secrets
 }
 
 // Run moves, or goes on with a move that was broken off. It takes the lock of the
@@ -167,6 +172,9 @@ func (m *move) run(ctx context.Context) error {
 	if err := m.plan(ctx); err != nil {
 		return err
 	}
+	if err := m.findSecrets(ctx); err != nil {
+		return err
+	}
 	if m.Check {
 		return m.look(ctx)
 	}
@@ -175,7 +183,7 @@ func (m *move) run(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"secrets", m.moveSecrets}, {"begin", m.begin}, {"catalog", m.moveCatalog}, {"events", m.moveEvents}, {"names", m.moveNames},
-		{"fingerprints", m.Agree}, {"verify", m.verify}, {"mark", m.mark}, {"complete", m.Catalog.CompleteMigration},
+		{"fingerprints", m.agree}, {"verify", m.verify}, {"mark", m.mark}, {"complete", m.Catalog.CompleteMigration},
 	} {
 		if err := m.step(ctx, s.name, s.do); err != nil {
 			return err
@@ -263,17 +271,6 @@ func (m *move) look(ctx context.Context) error {
 		m.Tell("a move was begun on %s and would be gone on with", state.Began.Format(time.DateTime))
 	}
 	m.Tell("in all %d events, %d bytes compressed; nothing was changed", events, bytes)
-	return nil
-}
-
-func (m *move) moveSecrets(context.Context) error {
-	if m.Secrets == "" || m.Secrets == m.Data {
-		return nil
-	}
-	if err := secrets.Copy(m.Data, m.Secrets); err != nil {
-		return err
-	}
-	m.Tell("secrets are in %s: give every node a copy", m.Secrets)
 	return nil
 }
 

@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
+	"strm/internal/catalog"
 	"strm/internal/catalog/postgres"
+	"strm/internal/control"
 	"strm/internal/eventlog/kafka"
 	"strm/internal/migrate"
 	"strm/internal/problem"
@@ -60,13 +63,34 @@ func Migrate(ctx context.Context, m Migration) (err error) {
 		Data: m.Data, Secrets: secretsDir, Catalog: s.catalog, Log: s.kafka, KeyTTL: m.IdempotencyWindow, Check: m.Check, Tell: m.Tell, Logger: m.Logger,
 		TopicName: func(s stream.Stream) string { return m.TopicPrefix + s.Name },
 		Home:      migrate.Moved{Log: shown(m.Log), Catalog: shown(m.Catalog)},
-		Agree:     func(ctx context.Context) error { return s.agreeAsMoved(ctx, m.Data) },
+		Opens:     opensSinks, Agree: s.agreeAsMoved,
 	})
 }
 
+// opensSinks opens the credentials of a node's sinks with the secrets in dir.
+func opensSinks(ctx context.Context, dir string, old *catalog.DB) error {
+	held, err := secrets.Open(dir, false)
+	if err != nil {
+		return err
+	}
+	sinks, err := old.Sinks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, sink := range sinks {
+		if len(sink.Credentials) == 0 {
+			continue
+		}
+		if _, err := held.Sealer.Open(sink.Credentials, control.SinkSecret(sink.Name)); err != nil {
+			return fmt.Errorf("sink %s: %w", sink.Name, err)
+		}
+	}
+	return nil
+}
+
 // agreeAsMoved gives the new catalog the fingerprints of the old node's secrets.
-func (s *Server) agreeAsMoved(ctx context.Context, data string) (err error) {
-	if s.secrets, err = secrets.Open(data, false); err != nil {
+func (s *Server) agreeAsMoved(ctx context.Context, dir string) (err error) {
+	if s.secrets, err = secrets.Open(dir, false); err != nil {
 		return err
 	}
 	prints, err := s.secrets.Sealer.Fingerprints()

@@ -52,7 +52,7 @@ func moveTo(t *testing.T, from, to, log string, change func(*migrate.Options)) (
 	var out bytes.Buffer
 	m := migrate.Options{
 		Data: from, Secrets: to, Catalog: db, Log: l, TopicName: func(s stream.Stream) string { return s.Name },
-		Agree: func(context.Context) error { return nil }, Home: migrate.Moved{Log: "kafka://h", Catalog: "postgres://h/d"},
+		Agree: func(context.Context, string) error { return nil }, Home: migrate.Moved{Log: "kafka://h", Catalog: "postgres://h/d"},
 		Tell: func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) },
 	}
 	if change != nil {
@@ -264,5 +264,40 @@ func TestMoveRefuses(t *testing.T) {
 	u.stop()
 	if _, err := moveTo(t, from, used, log, func(o *migrate.Options) { o.Secrets = "" }); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a catalog in use: %v", err)
+	}
+}
+
+// A node that was started with --secrets moves with those; others are refused.
+func TestMoveOfANodeWithItsSecretsElsewhere(t *testing.T) {
+	_, log := brokers(t)
+	from, held, to := t.TempDir(), t.TempDir(), t.TempDir()
+	r := start(t, server.Config{Data: from, Secrets: held})
+	r.must("POST", "/v1/streams", `{"name":"demo"}`)
+	r.must("PUT", "/v1/sinks/s3", `{"bucket":"some-bucket","endpoint":"http://127.0.0.1:1","credentials":"{\"AccessKey\":{\"AccessKeyId\":\"AKIAEXAMPLEEXAMPLE12\",\"SecretAccessKey\":\"wJalrXUtnFEMI7K7MDENG2bPxRfiCY3EXAMPLE4K\"}}"}`)
+	r.stop()
+	move := func(dir string) error {
+		_, err := moveTo(t, from, to, log, func(o *migrate.Options) { o.Secrets, o.Opens = dir, server.OpensSinks })
+		return err
+	}
+	if err := move(""); problem.KindOf(err) != problem.NotFound || !strings.Contains(err.Error(), "--secrets") {
+		t.Errorf("without saying where: %v", err)
+	}
+	other := t.TempDir()
+	if _, err := secrets.Init(other); err != nil {
+		t.Fatal(err)
+	}
+	if err := move(other); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "not those of this node") {
+		t.Errorf("others: %v", err)
+	}
+	// Old ones, from before it was started with --secrets, are not taken for its own.
+	if _, err := secrets.Init(from); err != nil {
+		t.Fatal(err)
+	}
+	if err := move(held); err != nil {
+		t.Fatal(err)
+	}
+	r = start(t, server.Config{Data: to, Log: log, Secrets: held})
+	if out := r.must("GET", "/v1/streams", ""); !strings.Contains(out, "demo") {
+		t.Error(out)
 	}
 }

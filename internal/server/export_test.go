@@ -1,0 +1,4 @@
+package server
+
+// OpensSinks is for tests.
+var OpensSinks = opensSinks
