@@ -26,6 +26,9 @@ import (
 // maxSpooled bounds the bytes that all spool files of a process hold together.
 const maxSpooled = 128 << 20
 
+// inChunks is how much goes to a spool file at once: encoders write a few hundred bytes at a time.
+const inChunks = 128 << 10
+
 // inMemory is how large an encoded object may be before it goes to a spool file.
 const inMemory = 1 << 20
 
@@ -78,6 +81,7 @@ func (r *Runner) open(ctx context.Context, f format.Format, b *stream.Batch, o *
 	c.events = events
 	c.Metadata[eventsMark] = strconv.FormatInt(events, 10)
 	tell(c.Metadata, &c)
+	sp.finish()
 	c.Size, c.CRC32, c.close = sp.size, sp.sum.Sum32(), sp.close
 	c.Open = func() (io.ReadSeekCloser, error) {
 		if kept, ok := sp.open(); ok {
@@ -368,7 +372,7 @@ func (s *spool) Write(p []byte) (int, error) {
 	s.size += int64(len(p))
 	switch {
 	case s.lost:
-	case s.file == nil && len(s.buf)+len(p) <= inMemory:
+	case s.file == nil && len(s.buf)+len(p) <= inMemory, s.file != nil && len(s.buf)+len(p) <= inChunks:
 		s.buf = append(s.buf, p...)
 	default:
 		if err := s.spill(p); err != nil {
@@ -376,6 +380,19 @@ func (s *spool) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// finish makes what was written last a part of the file, if there is one. It is called
+// once, after the last Write.
+func (s *spool) finish() {
+	if s.lost || s.file == nil {
+		return
+	}
+	if err := s.spill(nil); err != nil {
+		s.lose()
+		return
+	}
+	s.buf = nil
 }
 
 // errNoRoom: the spools have what they may have.
@@ -399,6 +416,9 @@ func (s *spool) spill(p []byte) error {
 		}
 	}
 	for _, part := range [][]byte{s.buf, p} {
+		if len(part) == 0 {
+			continue
+		}
 		if _, err := s.file.Write(part); err != nil {
 			return err
 		}

@@ -41,8 +41,11 @@ func bench(ctx context.Context, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, sink.close()) }()
-	fmt.Printf("%d events, mean %d bytes, %.0f MB; batches of %d, %d connections, %d partition(s); objects of %.0f MB raw; %d run(s), medians\n",
-		c.events, info.Size()/int64(c.events), float64(info.Size())/1e6, c.batch, c.conns, c.partitions, float64(c.maxBytes)/1e6, c.runs)
+	fmt.Printf("%d events, mean %d bytes, %.0f MB; ", c.events, info.Size()/int64(c.events), float64(info.Size())/1e6)
+	if !c.scale {
+		fmt.Printf("batches of %d, %d connections, %d partition(s); ", c.batch, c.conns, c.partitions)
+	}
+	fmt.Printf("objects of %.0f MB raw; %s\n", float64(c.maxBytes)/1e6, ran(c.runs))
 	fmt.Printf("%s/%s, %d CPUs, load %s, %s; data below %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load(), runtime.Version(), c.dir)
 	if c.scale {
 		m, err := c.measureScale(ctx, file, sink.url)
@@ -121,6 +124,14 @@ func bench(ctx context.Context, c config) (err error) {
 		idle = &s
 	}
 	return c.verdict(slices.Concat(missed(rows, idle, c.idleFor), missedParquet("parquet out", parquets, c.parquet, aimPeak), missedParquet("parquet in", imports, c.parquet, aimImportPeak), missedStreams(syncs)))
+}
+
+// ran says how often everything was measured.
+func ran(times int) string {
+	if times == 1 {
+		return "one run"
+	}
+	return fmt.Sprintf("medians of %d runs", times)
 }
 
 // verdict prints the aims that were missed; with -check they are an error.

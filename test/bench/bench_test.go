@@ -220,3 +220,13 @@ func TestImpressions(t *testing.T) {
 		t.Errorf("%d bytes in the gzip file, %v", len(got), err)
 	}
 }
+
+func TestScaleKeepsMediansAndTheHighestPeak(t *testing.T) {
+	run := func(cpu, took time.Duration, peak int64) scaleSample {
+		return scaleSample{scaleCase: scaleCases[1], cpu: cpu, took: took, peak: peak, objects: 3, out: 9}
+	}
+	got := medianOf([]scaleSample{run(5, 10, 100), run(1, 30, 300), run(3, 20, 200)})
+	if want := run(3, 20, 300); got.cpu != want.cpu || got.took != want.took || got.peak != want.peak || got.objects != 3 || got.out != 9 || got.String() != want.String() {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

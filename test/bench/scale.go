@@ -94,28 +94,80 @@ func (c *config) measureScale(ctx context.Context, file, sinkURL string) (_ []st
 		if err := fill(ctx, s.kafka, topicOf(n), int32(n), file); err != nil {
 			return nil, err
 		}
-		if s.floors[n], err = s.floor(ctx, n); err != nil {
-			return nil, err
-		}
-		s.tell(s.floors[n])
 	}
-	for i, k := range scaleCases {
-		if !strings.Contains(k.name, c.only) {
-			continue
-		}
-		sample, err := s.measure(ctx, i, k)
-		if err != nil {
-			return nil, fmt.Errorf("%s, %d nodes, %d partitions: %w", k.name, k.nodes, k.partitions, err)
-		}
-		s.tell(sample)
-		s.samples = append(s.samples, sample)
+	if err := s.runAll(ctx); err != nil {
+		return nil, err
 	}
 	return s.missed(), s.print(os.Stdout)
 }
 
+// runAll measures floors and cases, all of them once before any of them again, and keeps
+// of each the median.
+func (s *scale) runAll(ctx context.Context) error {
+	floors, cases := map[int][]scaleSample{}, make([][]scaleSample, len(scaleCases))
+	for run := range s.runs {
+		for _, n := range []int{1, 64} {
+			floor, err := s.floor(ctx, n)
+			if err != nil {
+				return err
+			}
+			s.tell(floor)
+			floors[n] = append(floors[n], floor)
+		}
+		for i, k := range scaleCases {
+			if !strings.Contains(k.String(), s.only) {
+				continue
+			}
+			sample, err := s.measure(ctx, run*len(scaleCases)+i, k)
+			if err != nil {
+				return fmt.Errorf("%s: %w", k, err)
+			}
+			s.tell(sample)
+			cases[i] = append(cases[i], sample)
+		}
+	}
+	for n, of := range floors {
+		s.floors[n] = medianOf(of)
+	}
+	for _, of := range cases {
+		if len(of) > 0 {
+			s.samples = append(s.samples, medianOf(of))
+		}
+	}
+	return nil
+}
+
+// medianOf returns the medians of what runs of one case cost, each for itself, and the most
+// memory that any of them took.
+func medianOf(runs []scaleSample) scaleSample {
+	m := runs[0]
+	of := func(get func(scaleSample) int64) int64 {
+		v := make([]int64, len(runs))
+		for i, r := range runs {
+			v[i] = get(r)
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	m.cpu = time.Duration(of(func(r scaleSample) int64 { return int64(r.cpu) }))
+	m.took = time.Duration(of(func(r scaleSample) int64 { return int64(r.took) }))
+	m.quiet = time.Duration(of(func(r scaleSample) int64 { return int64(r.quiet) }))
+	m.objects = of(func(r scaleSample) int64 { return r.objects })
+	m.out = of(func(r scaleSample) int64 { return r.out })
+	for _, r := range runs {
+		m.peak = max(m.peak, r.peak)
+	}
+	return m
+}
+
+// String names a case; -only is compared with it.
+func (k scaleCase) String() string {
+	return fmt.Sprintf("%s, %d nodes, %d partitions", k.name, k.nodes, k.partitions)
+}
+
 func (s *scale) tell(m scaleSample) {
-	fmt.Fprintf(os.Stderr, "scale: %s, %d nodes, %d partitions: %.2f CPU s, %.1f s, peak %.0f MB, %d objects, idle before %.2f CPU s in %v\n",
-		m.name, m.nodes, m.partitions, m.cpu.Seconds(), m.took.Seconds(), float64(m.peak)/1e6, m.objects, m.quiet.Seconds(), s.idleFor)
+	fmt.Fprintf(os.Stderr, "scale: %s: %.2f CPU s, %.1f s, peak %.0f MB, %d objects, idle before %.2f CPU s in %v\n",
+		m.scaleCase, m.cpu.Seconds(), m.took.Seconds(), float64(m.peak)/1e6, m.objects, m.quiet.Seconds(), s.idleFor)
 }
 
 func (s *scale) floor(ctx context.Context, partitions int) (scaleSample, error) {

@@ -384,6 +384,7 @@ func (l *Log) Trim(ctx context.Context, streamID string, p stream.Partition, bef
 	}
 	var os kadm.Offsets
 	os.Add(kadm.Offset{Topic: st.desc.Name, Partition: part.num, At: at})
+	defer st.starts.forget()
 	rs, err := l.adm.DeleteRecords(ctx, os)
 	if err == nil {
 		err = rs.Error()

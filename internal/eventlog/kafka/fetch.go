@@ -25,14 +25,15 @@ const (
 type fetched struct {
 	records []*kgo.Record
 	next    int64
+	loan    *loan // the memory that records are in
 }
 
-// release gives back the memory of the records that were not given back yet.
+// release gives back the memory of the records; they are not to be used from then on.
 func (f *fetched) release() {
-	for _, r := range f.records {
-		r.Recycle()
-	}
 	f.records = nil
+	if f.loan != nil {
+		f.loan.release()
+	}
 }
 
 // fetch reads from an offset below the last stable one, from the partition's leader. It
@@ -100,10 +101,12 @@ func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *part
 		return fetched{}, err
 	}
 	part.reached(answer.LastStableOffset)
+	lent := &loan{memory: &l.memory, decompressor: l.decompressor}
 	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: st.desc.Name, Partition: part.num, Pools: []kgo.Pool{&l.memory},
-	}, answer, l.decompressor, nil)
+		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: st.desc.Name, Partition: part.num, Pools: []kgo.Pool{lent},
+	}, answer, lent, nil)
 	if fp.Err != nil && len(fp.Records) == 0 {
+		lent.release()
 		return fetched{}, problem.New(problem.Corrupt, "kafka: topic %s, partition %d, offset %d: the batch of records cannot be read: %w", st.desc.Name, part.num, next, fp.Err)
 	}
 	if l.shift != 0 {
@@ -111,7 +114,7 @@ func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *part
 			r.Timestamp = r.Timestamp.Add(-l.shift)
 		}
 	}
-	return fetched{records: fp.Records, next: next}, nil
+	return fetched{records: fp.Records, next: next, loan: lent}, nil
 }
 
 // outOfRange says why a partition has nothing at an offset.

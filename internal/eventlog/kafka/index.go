@@ -93,9 +93,9 @@ func (l *Log) Index(ctx context.Context, streamID string, r stream.Range) iter.S
 			if rs, err = l.open(c, streamID, r); err != nil || rs.at >= rs.end {
 				return err
 			}
-			start, err := l.offsetAt(c, rs.st, rs.part, atStart)
-			if err == nil && rs.at < start.offset {
-				err = errTrimmed(rs.st, rs.part, rs.at, start.offset)
+			start, err := l.startOf(c, rs.st, rs.part)
+			if err == nil && rs.at < start {
+				err = errTrimmed(rs.st, rs.part, rs.at, start)
 			}
 			return err
 		})

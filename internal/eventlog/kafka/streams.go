@@ -15,6 +15,7 @@ type topic struct {
 	id       [16]byte // of the topic, which a topic made anew under its name has not
 	desc     stream.Topic
 	parts    []*partition // by number
+	starts   starts
 
 	// What is known of the size of its lines, to estimate blocks.
 	lines     atomic.Int64
