@@ -29,7 +29,7 @@ func TestStreamsOnTopics(t *testing.T) {
 	if b.Bound[theirs.ID] != "orders" || b.Bound[own.ID] != "clicks" {
 		t.Errorf("bound %v", b.Bound)
 	}
-	if got, err := w.DB.Topic(t.Context(), theirs.ID); err != nil || got.Name != "orders" || !got.Adopted {
+	if got, err := w.DB.TopicStream(t.Context(), theirs.ID); err != nil || got.Topic.Name != "orders" || !got.Topic.Adopted {
 		t.Errorf("stored %+v, %v", got, err)
 	}
 
@@ -151,7 +151,7 @@ func TestCreateStreamOnTopicFaults(t *testing.T) {
 			}
 			if !c.exists {
 				wantInjected(t, err)
-				if ids, err := w.DB.TopicIDs(t.Context()); err != nil || len(ids) != 0 {
+				if ids, err := w.DB.TopicStreams(t.Context()); err != nil || len(ids) != 0 {
 					t.Errorf("rows %v, %v", ids, err)
 				}
 				return
