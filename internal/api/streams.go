@@ -60,6 +60,9 @@ func (s *server) streams(api huma.API) {
 			st, bounds, err := s.Control.Stream(ctx, in.Stream)
 			out := showStream(st)
 			out.Bounds = showBounds(bounds)
+			if err != nil && out.Topic != nil { // brokers may be away, or the topic gone: the stream is there
+				out.Problem, err = err.Error(), nil
+			}
 			return &body[apiv1.Stream]{out}, err
 		})
 

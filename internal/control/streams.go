@@ -147,7 +147,8 @@ func (c *Control) Streams(ctx context.Context) ([]stream.Stream, error) {
 	return c.catalog.Streams(ctx)
 }
 
-// Stream returns a stream and the bounds of its partitions.
+// Stream returns a stream and the bounds of its partitions. If the log cannot tell these,
+// the stream is returned with the error.
 func (c *Control) Stream(ctx context.Context, name string) (stream.Stream, []eventlog.Bound, error) {
 	s, err := c.catalog.Stream(ctx, name)
 	if err != nil {
@@ -155,7 +156,7 @@ func (c *Control) Stream(ctx context.Context, name string) (stream.Stream, []eve
 	}
 	bounds, err := c.log.Bounds(ctx, s.ID)
 	if err != nil {
-		return stream.Stream{}, nil, classify(err)
+		return s, nil, classify(err)
 	}
 	return s, bounds, nil
 }

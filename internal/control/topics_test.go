@@ -151,8 +151,8 @@ func TestCreateStreamOnTopicFaults(t *testing.T) {
 			}
 			if !c.exists {
 				wantInjected(t, err)
-				if all, err := w.DB.TopicStreams(t.Context()); err != nil || len(all) != 0 {
-					t.Errorf("rows %v, %v", all, err)
+				if ids, err := w.DB.TopicStreams(t.Context()); err != nil || len(ids) != 0 {
+					t.Errorf("rows %v, %v", ids, err)
 				}
 				return
 			}

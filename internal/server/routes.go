@@ -76,6 +76,13 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusServiceUnavailable, "this node has no lease: it does not reach the catalog, or has stood still")
 		return
 	}
+	if s.kafka != nil {
+		if err := s.kafka.Ping(ctx); err != nil {
+			s.cfg.Logger.Debug("not ready", slog.Any("error", err))
+			say(w, http.StatusServiceUnavailable, "Kafka does not answer")
+			return
+		}
+	}
 	say(w, http.StatusOK, "ready")
 }
 

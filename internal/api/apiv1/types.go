@@ -20,7 +20,8 @@ type Stream struct {
 	Retention   Retention   `json:"retention"`
 	Topic       *Topic      `json:"topic,omitempty"` // of a stream on Kafka
 	CreatedAt   time.Time   `json:"createdAt"`
-	Bounds      []Partition `json:"bounds,omitempty"` // GET of one stream only
+	Bounds      []Partition `json:"bounds,omitempty"`  // GET of one stream only
+	Problem     string      `json:"problem,omitempty"` // why its topic cannot be looked at; GET of one stream only
 }
 
 // Topic is the Kafka topic of a stream.

@@ -20,6 +20,7 @@ type streamEntity struct {
 	Topic       *apiv1.Topic      `json:"topic,omitempty"`
 	CreatedAt   time.Time         `json:"createdAt"`
 	Bounds      []apiv1.Partition `json:"bounds,omitempty"`
+	Problem     string            `json:"problem,omitempty"`
 }
 
 // streamTree is a stream with what depends on it.
@@ -39,7 +40,7 @@ type StreamDetail struct {
 func streamOf(inst string, s apiv1.Stream) streamEntity {
 	return streamEntity{
 		Ref: Ref{inst, s.Name}, ID: s.ID, Partitions: s.Partitions, StrmMeta: s.StrmMeta, Description: s.Description,
-		Tags: s.Tags, Retention: s.Retention, Topic: s.Topic, CreatedAt: s.CreatedAt.UTC(), Bounds: s.Bounds,
+		Tags: s.Tags, Retention: s.Retention, Topic: s.Topic, CreatedAt: s.CreatedAt.UTC(), Bounds: s.Bounds, Problem: s.Problem,
 	}
 }
 
@@ -68,6 +69,9 @@ func topicNotes(s apiv1.Stream) []string {
 	notes := []string{topic + ", values " + t.Values + ", invalid ones " + map[string]string{"block": "stop batch exporters", "drop": "are left out"}[t.Invalid]}
 	if t.Repeats != "" {
 		notes = append(notes, "idempotency keys and event ids: "+t.Repeats)
+	}
+	if s.Problem != "" {
+		notes = append(notes, "problem: "+s.Problem)
 	}
 	return notes
 }
