@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -93,37 +92,5 @@ func TestMadeAnewWhileDown(t *testing.T) {
 	_, err := s.log.Bounds(t.Context(), testID)
 	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "made anew") {
 		t.Fatalf("%v", err)
-	}
-}
-
-// What the catalog says of invalid values holds for nodes that run.
-func TestInvalidIsChanged(t *testing.T) {
-	s := newStore(t)
-	s.make("theirs", 1, nil)
-	l := openTopic(t, s, stream.Topic{Name: "theirs", Invalid: stream.InvalidBlock})
-	r := recordAt("theirs", 0, 1, noon)
-	r.Value = []byte("no JSON")
-	s.produce(nil, r, recordAt("theirs", 0, 2, noon))
-	read := func() (out bytes.Buffer, err error) {
-		for b, err := range l.Read(t.Context(), testID, stream.Range{End: 2}) {
-			if err != nil {
-				return out, err
-			}
-			out.Write(b.Lines)
-		}
-		return out, nil
-	}
-	if _, err := read(); problem.KindOf(err) != problem.Corrupt {
-		t.Fatalf("%v", err)
-	}
-	changed, err := s.book.TopicStream(t.Context(), testID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed.Topic.Invalid = stream.InvalidDrop
-	s.book.set(testID, &changed.Topic)
-	l.poll(t.Context())
-	if out, err := read(); err != nil || out.String() != value(2)+"\n" {
-		t.Fatalf("%q, %v", out.String(), err)
 	}
 }
