@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0
 
-.PHONY: help build run demo test race lint fmt fuzz sim crash cluster bench integration smoke golden check clean
+.PHONY: help build run demo test race lint fmt fuzz sim crash cluster bench integration servers smoke golden check clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,10 @@ integration: build ## against real servers and clients; installs what it needs i
 	go test -count=1 -timeout 30m -p 1 -tags integration ./internal/catalog ./internal/catalog/postgres ./internal/eventlog/kafka ./internal/server
 	go test -count=1 -timeout 30m -parallel 8 -tags integration ./test/integration
 	go test -count=1 -timeout 30m -p 1 -tags integration ./test/servers ./test/cluster
+
+servers: ## a real Kafka and PostgreSQL on this machine, to try several nodes; ends with Ctrl-C
+	./test/integration/install-scale.sh kafka postgres
+	go run ./test/try
 
 smoke: ## PyAirbyte's smoke test of destinations against strm airbyte; some minutes
 	PYAIRBYTE=1 ./test/integration/install.sh

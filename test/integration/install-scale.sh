@@ -60,6 +60,5 @@ postgres() {
   system postgresql
 }
 
-kafka
-registry
-postgres
+# Arguments name what is wanted; everything if there are none.
+for part in ${*:-kafka registry postgres}; do $part; done
