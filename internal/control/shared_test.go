@@ -106,8 +106,7 @@ func TestWrongKeysCostLittle(t *testing.T) {
 			t.Errorf("%d questions in %v", c.n.Load(), time.Since(began))
 		}
 		away := problem.New(problem.Unavailable, "away")
-		var err error = away
-		c.fail.Store(&err)
+		c.fail.Store(&away)
 		if _, _, err := keys.Source(t.Context(), "wrong"); !errors.Is(err, away) {
 			t.Errorf("error %v", err)
 		}

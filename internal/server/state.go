@@ -236,7 +236,7 @@ func (s *Server) patiently(ctx context.Context, what string, open func(context.C
 		if left <= 0 {
 			return problem.New(problem.Unavailable, "%s is not there after %s (--start-timeout): %w", what, max(s.cfg.StartTimeout, 0), err)
 		}
-		s.cfg.Logger.Warn(what+" is not there yet; waiting", slog.Duration("left", left.Truncate(time.Millisecond)), slog.Any("error", err))
+		s.cfg.Logger.Warn("waiting for what is not there yet", slog.String("what", what), slog.Duration("left", left.Truncate(time.Millisecond)), slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -68,7 +68,7 @@ func (c *config) measureExport(ctx context.Context, file, sinkURL string) (s exp
 	if err != nil {
 		return s, err
 	}
-	if err := delivered(ctx, cli, "out", int64(c.events)); err != nil {
+	if err := delivered(ctx, cli, int64(c.events)); err != nil {
 		return s, err
 	}
 	s.bytes, s.cpu, s.peak = after.Bytes-before.Bytes, end.CPU-start.CPU, end.PeakRSS

@@ -143,7 +143,7 @@ func (c *config) measureStrm(ctx context.Context, k kase, file, sinkURL string, 
 	}
 	s.cpu, s.peak = end.CPU-start.CPU, end.PeakRSS
 	if k.compression != "" {
-		if err := delivered(ctx, cli, "out", int64(c.events)); err != nil {
+		if err := delivered(ctx, cli, int64(c.events)); err != nil {
 			return s, err
 		}
 	}
@@ -191,8 +191,8 @@ func (c *config) sendAll(ctx context.Context, k kase, file, url, key string) (se
 }
 
 // delivered checks the ledger: a fast figure for lost events is worth nothing.
-func delivered(ctx context.Context, cli *harness.CLI, exporter string, want int64) error {
-	batches, err := cli.Batches(ctx, exporter)
+func delivered(ctx context.Context, cli *harness.CLI, want int64) error {
+	batches, err := cli.Batches(ctx, "out")
 	if err != nil {
 		return err
 	}

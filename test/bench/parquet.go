@@ -122,7 +122,7 @@ func (c *config) parquetOfStrm(ctx context.Context, dir, file, sinkURL string) (
 	if err != nil {
 		return s, err
 	}
-	if err := delivered(ctx, cli, "out", int64(c.events)); err != nil {
+	if err := delivered(ctx, cli, int64(c.events)); err != nil {
 		return s, err
 	}
 	after, err := stats(ctx, sinkURL)

@@ -246,7 +246,7 @@ func (s *scale) measure(ctx context.Context, n int, k scaleCase) (m scaleSample,
 		return m, err
 	}
 	m.cpu, m.peak, m.objects, m.out = end.CPU-start.CPU, end.PeakRSS, after.Objects-before.Objects, after.Bytes-before.Bytes
-	if err := delivered(ctx, cli, "out", int64(s.events)); err != nil {
+	if err := delivered(ctx, cli, int64(s.events)); err != nil {
 		return m, err
 	}
 	for _, n := range nodes {

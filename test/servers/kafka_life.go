@@ -102,7 +102,7 @@ func (k *Kafka) ready(ctx context.Context, b *broker, running map[int32]bool) er
 		defer cancel()
 		m, err := metadata(tctx, cl)
 		if err != nil {
-			return false, err.Error(), nil //nolint:nilerr // it does not answer yet: the poll goes on
+			return false, err.Error(), nil // it does not answer yet: the poll goes on
 		}
 		known := map[int32]bool{}
 		for _, d := range m.Brokers {
@@ -130,7 +130,7 @@ func (k *Kafka) InSync(ctx context.Context) error {
 		defer cancel()
 		m, err := metadata(tctx, cl)
 		if err != nil {
-			return false, err.Error(), nil //nolint:nilerr // no answer yet: the poll goes on
+			return false, err.Error(), nil // no answer yet: the poll goes on
 		}
 		for _, t := range m.Topics {
 			for _, p := range t.Partitions {

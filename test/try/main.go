@@ -30,12 +30,14 @@ func try(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fmt.Fprintln(out, "starting three brokers of Kafka and a PostgreSQL")
+	if _, err := fmt.Fprintln(out, "starting three brokers of Kafka and a PostgreSQL"); err != nil {
+		return err
+	}
 	kafka, err := servers.StartKafka(ctx, dir, servers.KafkaOptions{Brokers: 3})
 	if err != nil {
 		return err
 	}
-	defer kafka.Close()
+	defer func() { err = errors.Join(err, kafka.Close()) }()
 	pg, err := servers.StartPostgres(ctx)
 	if err != nil {
 		return err

@@ -25,8 +25,8 @@ func withKey(of, key string, digest uint64) eventlog.ClaimEntry {
 	return eventlog.ClaimEntry{StreamID: of, Events: 3, Key: key, Digest: digest, Until: noon.Add(day)}
 }
 
-func withMark(of, mark string, from, at uint64) eventlog.ClaimEntry {
-	return eventlog.ClaimEntry{StreamID: of, Events: 1, Mark: mark, MarkFrom: from, MarkAt: at}
+func withMark(mark string, from, at uint64) eventlog.ClaimEntry {
+	return eventlog.ClaimEntry{StreamID: "s", Events: 1, Mark: mark, MarkFrom: from, MarkAt: at}
 }
 
 // claim takes names under a new number.
@@ -147,38 +147,38 @@ func testAppendKeys(t *testing.T, b *bench) {
 
 func testAppendMarks(t *testing.T, b *bench) {
 	ctx := t.Context()
-	at := func(mark string, want uint64, claim int64) {
+	at := func(want uint64, claim int64) {
 		t.Helper()
-		if got, by, err := b.db.FindMark(ctx, "s", mark); err != nil || got != want || by != claim {
-			t.Fatalf("mark %s is at %d under claim %d, %v; want %d under %d", mark, got, by, err, want, claim)
+		if got, by, err := b.db.FindMark(ctx, "s", "m"); err != nil || got != want || by != claim {
+			t.Fatalf("the mark is at %d under claim %d, %v; want %d under %d", got, by, err, want, claim)
 		}
 	}
-	at("m", 0, 0)
-	one, v := b.claim(noon, withMark("s", "m", 0, 10), withMark("s", "n", 5, 6))
+	at(0, 0)
+	one, v := b.claim(noon, withMark("m", 0, 10), withMark("n", 5, 6))
 	wantVerdicts(t, v, "take=true wait=[]", "take=true wait=[]")
-	at("m", 0, one)
-	_, v = b.claim(noon, withMark("s", "m", 0, 10))
+	at(0, one)
+	_, v = b.claim(noon, withMark("m", 0, 10))
 	wantVerdicts(t, v, fmt.Sprintf("take=false wait=[%d]", one))
 	if by := must(b.db.ForgetMark(ctx, "s", "m"))(t); by != one {
 		t.Fatalf("a mark that is moving was forgotten: %d", by)
 	}
 	b.settle(one, true)
-	at("m", 10, 0)
-	two, v := b.claim(noon, withMark("s", "m", 10, 20), withMark("s", "n", 5, 7))
+	at(10, 0)
+	two, v := b.claim(noon, withMark("m", 10, 20), withMark("n", 5, 7))
 	wantVerdicts(t, v, "take=true wait=[]", "take=false wait=[] "+eventlog.ErrMarkMoved.Error())
 	b.settle(two, false)
-	at("m", 10, 0)
-	_, v = b.claim(noon, withMark("s", "m", 9, 20), withMark("s", "n", 0, 6))
+	at(10, 0)
+	_, v = b.claim(noon, withMark("m", 9, 20), withMark("n", 0, 6))
 	wantVerdicts(t, v, "take=false wait=[] "+eventlog.ErrMarkMoved.Error(), "take=false wait=[] first="+fmt.Sprint(stream.Range{})+"/0")
 	if by := must(b.db.ForgetMark(ctx, "s", "m"))(t); by != 0 {
 		t.Fatalf("the mark is under claim %d", by)
 	}
-	at("m", 0, 0)
-	late := withMark("s", "m", 0, 1)
+	at(0, 0)
+	late := withMark("m", 0, 1)
 	late.Late = true
-	_, v = b.claim(noon, late, withMark("s", "o", 0, 1))
+	_, v = b.claim(noon, late, withMark("o", 0, 1))
 	wantVerdicts(t, v, "take=false wait=[] "+eventlog.ErrLate.Error(), "take=true wait=[]")
-	at("m", 0, 0)
+	at(0, 0)
 }
 
 func testAppendsForgotten(t *testing.T, b *bench) {
@@ -187,12 +187,12 @@ func testAppendsForgotten(t *testing.T, b *bench) {
 	for i := range many {
 		many[i] = fmt.Sprint("many", i)
 	}
-	one, _ := b.claim(noon, withIDs("s", many...), withIDs("kept", "a"), withKey("s", "k", 1), withMark("s", "m", 0, 3))
+	one, _ := b.claim(noon, withIDs("s", many...), withIDs("kept", "a"), withKey("s", "k", 1), withMark("m", 0, 3))
 	b.settle(one, true)
 	void, _ := b.claim(noon, withIDs("s", "v"))
 	b.settle(void, false)
 	ok(t, b.db.ForgetStreamNames(ctx, "s"))
-	two, v := b.claim(noon, withIDs("s", many...), withIDs("kept", "a"), withKey("s", "k", 2), withMark("s", "m", 0, 3))
+	two, v := b.claim(noon, withIDs("s", many...), withIDs("kept", "a"), withKey("s", "k", 2), withMark("m", 0, 3))
 	wantVerdicts(t, v, "take=true wait=[]", "take=false wait=[] r", "take=true wait=[]", "take=true wait=[]")
 	b.settle(two, true)
 	// A void claim stays as long as one of its names.
@@ -213,7 +213,7 @@ func testAppendsForgotten(t *testing.T, b *bench) {
 		t.Fatalf("the void claim is still there: %v", err)
 	}
 	// By a clock that is behind nothing is left either.
-	_, v = b.claim(noon, withIDs("s", "v", "many7"), withIDs("kept", "a"), withKey("s", "k", 3), withMark("s", "m", 0, 3))
+	_, v = b.claim(noon, withIDs("s", "v", "many7"), withIDs("kept", "a"), withKey("s", "k", 3), withMark("m", 0, 3))
 	wantVerdicts(t, v, "take=true wait=[]", "take=true wait=[]", "take=true wait=[]", "take=false wait=[] first="+fmt.Sprint(stream.Range{})+"/0")
 }
 

@@ -207,7 +207,7 @@ func testDeletionsOfPlans(t *testing.T, c *cluster) {
 			var taken *stream.KeyTakenError
 			switch {
 			case b.State == stream.BatchDone && !errors.As(err, &taken):
-				return fmt.Errorf("batch %s is done, and its key was given away: %v", b.ID, err)
+				return fmt.Errorf("batch %s is done, and its key was given away: %w", b.ID, err)
 			case b.State == stream.BatchDone:
 				done++
 				return nil

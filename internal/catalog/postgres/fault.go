@@ -60,25 +60,25 @@ func code(err error) string {
 // fault classifies an error of a server that has worked before. Whatever keeps
 // it from working now may pass, so it is Unavailable; refusal knows more.
 func fault(err error) (problem.Kind, string) {
-	switch c := code(err); {
-	case c == "":
+	switch code(err) {
+	case "":
 		if lost(err) {
 			return problem.Unavailable, ""
 		}
 		return problem.Internal, ""
-	case c == diskFull:
+	case diskFull:
 		return problem.Unavailable, "free space on the disk of the PostgreSQL server"
-	case c == tooManyConnections:
+	case tooManyConnections:
 		return problem.Unavailable, "raise max_connections of the PostgreSQL server, or the connection limit of the user or the database"
-	case c == readOnly:
+	case readOnly:
 		return problem.Unavailable, "the server takes no writes, as a standby does: name the primary, or several hosts and target_session_attrs=read-write"
-	case c == serializationFailure, c == deadlockDetected, c == lockNotAvailable:
+	case serializationFailure, deadlockDetected, lockNotAvailable:
 		return problem.Busy, "other nodes are changing the same"
-	case c == notInCharacterSet:
+	case notInCharacterSet:
 		return problem.Invalid, "PostgreSQL does not store this text"
-	case c == damagedData, c == damagedIndex:
+	case damagedData, damagedIndex:
 		return problem.Corrupt, "the PostgreSQL database is damaged; restore it from a backup"
-	case c == idleInTransaction, c == queryCanceled:
+	case idleInTransaction, queryCanceled:
 		return problem.Unavailable, ""
 	}
 	if kind, advice := refusal(err); advice != "" {

@@ -98,6 +98,7 @@ func (p *proxy) accept() {
 					return true
 				}
 				switch seen(b) {
+				case goOn:
 				case loseRequest:
 					return false
 				case loseResponse:

@@ -13,17 +13,14 @@ import (
 )
 
 // fill appends n entries to partition 0, each in blocks of its own because the
-// appends follow each other, and returns the ranges and the text of all.
-func fill(t tb, l eventlog.Log, n int) ([]stream.Range, []byte) {
+// appends follow each other, and returns their ranges.
+func fill(t tb, l eventlog.Log, n int) (rs []stream.Range) {
 	t.Helper()
-	var rs []stream.Range
-	var all []byte
 	for i := range n {
 		e := entry(0, fmt.Sprint("f", i), 1+i*53%200)
 		rs = append(rs, appendEntry(t, l, e).Range)
-		all = append(all, e.Data...)
 	}
-	return rs, all
+	return rs
 }
 
 // fillBlocks appends to partition 0 until it has that many blocks, and returns the text.
@@ -56,7 +53,7 @@ func wantTrimmed(t tb, l eventlog.Log, r stream.Range) {
 func trim(t *testing.T, s Store) {
 	ctx := context.Background()
 	l := openStream(t, s, 2)
-	rs, _ := fill(t, l, 10)
+	rs := fill(t, l, 10)
 	other := entry(1, "other", 4)
 	appendEntry(t, l, other)
 	r := whole(t, l, 0)
