@@ -220,7 +220,7 @@ func TestNodesRace(t *testing.T) {
 				}
 				for try := 0; ; try++ {
 					a, err := nodes[w%2].Append(context.Background(), faultStream, withIDs(ids...))
-					if errors.Is(err, eventlog.ErrFull) && try < 50 { // the other fenced us: our rows of nodes are missing, so we pass for dead
+					if errors.Is(err, eventlog.ErrFull) && try < 1000 { // the other fenced us: our rows of nodes are missing, so we pass for dead
 						continue
 					}
 					if err != nil {
@@ -266,7 +266,7 @@ func TestNodesRaceForKeys(t *testing.T) {
 			for k := range keys {
 				for try := 0; ; try++ {
 					a, err := nodes[w%2].Append(context.Background(), faultStream, withKey(fmt.Sprint("k", k), 1+k%4))
-					if errors.Is(err, eventlog.ErrFull) && try < 50 { // the other fenced us: our rows of nodes are missing, so we pass for dead
+					if errors.Is(err, eventlog.ErrFull) && try < 1000 { // the other fenced us: our rows of nodes are missing, so we pass for dead
 						continue
 					}
 					if err != nil || a.Events != 1+k%4 {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -29,6 +30,9 @@ import (
 var afterTests = func() {}
 
 func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", modelChecks); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(stopping{m})
 }
 
@@ -169,7 +173,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: 3 * time.Second}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: slowness * 3 * time.Second}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -238,7 +242,7 @@ func (s *store) Full(full bool) {
 	s.full.Store(full)
 	s.log.opts.AppendWait = s.wait
 	if full {
-		s.log.opts.AppendWait = 300 * time.Millisecond // what is refused is refused after that
+		s.log.opts.AppendWait = fullWait // what is refused is refused after that
 	}
 	s.control.Do(func() {
 		s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
