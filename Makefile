@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0
 
-.PHONY: help build run demo test race lint fmt fuzz sim crash cluster bench integration servers smoke golden check clean
+.PHONY: help build run demo test race lint fmt fuzz sim crash cluster bench scale integration servers smoke golden check clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ cluster: build ## three nodes on Kafka and PostgreSQL, all of it broken in turn 
 
 bench: build ## events/s, CPU and memory beside a floor of the same run
 	go run ./test/bench -binary bin/strm
+
+scale: build ## Kafka to S3 by one to three nodes: CPU and memory beside a floor of the same run
+	./test/integration/install-scale.sh kafka postgres
+	go run ./test/bench -binary bin/strm -scale
 
 integration: build ## against real servers and clients; installs what it needs into .integration
 	./test/integration/install.sh
