@@ -34,7 +34,7 @@ func TestQueriesUseIndexesOfPostgreSQL(t *testing.T) {
 		}
 	}()
 	for _, q := range ledgerQueries() {
-		rows, err := c.Query(t.Context(), "EXPLAIN "+q.text, q.args...)
+		rows, err := c.Query(t.Context(), "EXPLAIN "+strings.ReplaceAll(q.text, "{now}", "0"), q.args...)
 		if err != nil {
 			t.Fatal(q.name, err)
 		}

@@ -57,6 +57,8 @@ func code(err error) string {
 	return ""
 }
 
+const adviceNoSchema = "create the schema that search_path names, or leave search_path out"
+
 // fault classifies an error of a server that has worked before. Whatever keeps
 // it from working now may pass, so it is Unavailable; refusal knows more.
 func fault(err error) (problem.Kind, string) {
@@ -118,7 +120,7 @@ func refusal(err error) (problem.Kind, string) {
 	case unknownSetting, badSetting:
 		return problem.Invalid, "check the settings after the question mark in the URL"
 	case noSchema:
-		return problem.Invalid, "create the schema that search_path names, or leave search_path out"
+		return problem.Invalid, adviceNoSchema
 	case tooManyConnections, readOnly, diskFull:
 		return fault(err)
 	}
