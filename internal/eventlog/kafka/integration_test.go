@@ -4,6 +4,7 @@ package kafka
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -102,6 +103,11 @@ func newShiftedRealStore(t *testing.T) *store {
 }
 
 func TestConformanceOnBrokers(t *testing.T) {
+	// A run of the model makes topics and restarts the log a dozen times, seconds each here.
+	if err := flag.Set("rapid.checks", "4"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = flag.Set("rapid.checks", modelChecks) }() // it took that value before
 	eventlogtest.Run(t, eventlogtest.Harness{New: func(t *testing.T) eventlogtest.Store { return newShiftedRealStore(t) }, TimesGo: true, NeverFull: true})
 }
 
