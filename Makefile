@@ -57,8 +57,7 @@ scale: build ## Kafka to S3 by one to three nodes: CPU and memory beside a floor
 
 integration: build ## against real servers and clients; installs what it needs into .integration
 	./test/integration/install.sh
-	go test -count=1 -timeout 30m -p 1 -tags integration ./internal/catalog ./internal/catalog/postgres ./internal/eventlog/kafka ./internal/server
-	go test -count=1 -timeout 30m -parallel 8 -tags integration ./test/integration
+	go test -count=1 -timeout 40m -p 2 -parallel 8 -tags integration ./test/integration ./internal/eventlog/kafka ./internal/catalog ./internal/catalog/postgres ./internal/server
 	go test -count=1 -timeout 30m -p 1 -tags integration ./test/servers ./test/cluster
 
 servers: ## a real Kafka and PostgreSQL on this machine, to try several nodes; ends with Ctrl-C
