@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 
 	"strm/internal/eventlog"
@@ -81,28 +83,36 @@ func (l *Log) judge(id string, err error) {
 	}
 }
 
-// lookAgain finds out whether topics whose ends are odd are still those that were bound.
-func (l *Log) lookAgain(ctx context.Context, doubted []*topic) {
-	errs := make([]error, len(doubted))
-	var g errgroup.Group
-	g.SetLimit(lookers)
-	for i, st := range doubted {
-		g.Go(func() error {
-			d, err := l.detail(ctx, st.desc.Name)
-			switch {
-			case isUnknownTopic(err):
-				errs[i] = errDeleted(st)
-			case err == nil && d.ID != st.id:
-				errs[i] = errRemade(st)
-			}
-			return nil
-		})
+// compare looks whether topics are still those that streams were bound to, with as many
+// partitions. Those that are not are forgotten: whoever needs one next, rebind at the
+// latest, meets what it is now, and those who wait for events of it are woken to do so.
+func (l *Log) compare(ctx context.Context, doubted []*topic) {
+	if len(doubted) == 0 { // a request for no topics would be one for all
+		return
 	}
-	_ = g.Wait() // errors are in errs
-	for i, st := range doubted {
-		if errs[i] != nil && ctx.Err() == nil {
+	req := kmsg.NewPtrMetadataRequest()
+	bound := make(map[string]*topic, len(doubted))
+	for _, st := range doubted {
+		rt := kmsg.NewMetadataRequestTopic()
+		rt.Topic = &st.desc.Name
+		req.Topics = append(req.Topics, rt)
+		bound[st.desc.Name] = st
+	}
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		l.logger.Debug("kafka: look at topics again", slog.Any("err", err))
+		return
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		if t.Topic == nil || bound[*t.Topic] == nil {
+			continue
+		}
+		st, err := bound[*t.Topic], kerr.ErrorForCode(t.ErrorCode)
+		if isUnknownTopic(err) || err == nil && (t.TopicID != st.id || len(t.Partitions) != len(st.parts)) {
 			l.forget(st)
-			l.judge(st.streamID, errs[i])
+			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, First: now, At: now})
 		}
 	}
 }

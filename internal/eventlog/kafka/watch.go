@@ -6,9 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"strm/internal/eventlog"
 )
 
@@ -93,10 +90,7 @@ func (l *Log) Run(ctx context.Context) error {
 	t := time.NewTicker(l.opts.PollEvery)
 	defer t.Stop()
 	for n := 1; ; n++ {
-		l.poll(ctx)
-		if n%lookEvery == 0 {
-			l.compare(ctx)
-		}
+		l.poll(ctx, n%lookEvery == 0)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -105,53 +99,13 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// lookEvery is after how many looks at the ends the topics themselves are looked at.
+// lookEvery is after how many looks at the ends all the topics themselves are looked at.
 const lookEvery = 10
 
-// compare looks whether topics are still those that streams were bound to, with as many
-// partitions. Those that are not are forgotten: whoever needs one next meets what it is
-// now, and those who wait for events of it are woken to do so.
-func (l *Log) compare(ctx context.Context) {
-	ctx, leave, err := l.enter(ctx)
-	if err != nil {
-		return
-	}
-	defer leave()
-	req := kmsg.NewPtrMetadataRequest()
-	bound := map[string]*topic{}
-	l.mu.RLock()
-	for _, st := range l.streams {
-		rt := kmsg.NewMetadataRequestTopic()
-		rt.Topic = &st.desc.Name
-		req.Topics = append(req.Topics, rt)
-		bound[st.desc.Name] = st
-	}
-	l.mu.RUnlock()
-	if len(bound) == 0 { // no topics would mean all
-		return
-	}
-	resp, err := req.RequestWith(ctx, l.client)
-	if err != nil {
-		l.logger.Debug("kafka: look at topics again", slog.Any("err", err))
-		return
-	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	for i := range resp.Topics {
-		t := &resp.Topics[i]
-		if t.Topic == nil || bound[*t.Topic] == nil {
-			continue
-		}
-		st, err := bound[*t.Topic], kerr.ErrorForCode(t.ErrorCode)
-		if isUnknownTopic(err) || err == nil && (t.TopicID != st.id || len(t.Partitions) != len(st.parts)) {
-			l.forget(st)
-			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, First: now, At: now})
-		}
-	}
-}
-
-// poll looks at the ends of all streams once. What fails is looked at the next time: whoever
-// reads the stream meets the failure.
-func (l *Log) poll(ctx context.Context) {
+// poll looks at the ends of all streams once, and at the topics whose ends are odd or, if so
+// asked, at all. What fails is looked at the next time: whoever reads the stream meets the
+// failure.
+func (l *Log) poll(ctx context.Context, topics bool) {
 	ctx, leave, err := l.enter(ctx)
 	if err != nil {
 		return
@@ -194,12 +148,12 @@ func (l *Log) poll(ctx context.Context) {
 			doubt = doubt || part.seen.beyond(at[part.num].offset)
 			events += part.seen.reach(at[part.num].offset)
 		}
-		if doubt {
+		if doubt || topics {
 			doubted = append(doubted, st)
 		}
 		if events > 0 {
 			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, Events: events, Raw: st.rawOf(events), First: now, At: now})
 		}
 	}
-	l.lookAgain(ctx, doubted)
+	l.compare(ctx, doubted)
 }

@@ -2,12 +2,16 @@ package kafka
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"pgregory.net/rapid"
 
 	"strm/internal/eventlog"
+	"strm/internal/problem"
+	"strm/internal/stream"
 )
 
 // Growth by other nodes and other producers is told while Run runs; what this log
@@ -18,7 +22,7 @@ func TestGrowthByOthersIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	told := make(chan eventlog.Advance, 1000)
 	defer l.Subscribe(func(a eventlog.Advance) { told <- a })()
-	l.poll(ctx) // knows where it begins
+	l.poll(ctx, false) // knows where it begins
 	ended := make(chan error)
 	go func() { ended <- l.Run(ctx) }()
 	begin := time.Now().Truncate(time.Second)
@@ -87,4 +91,49 @@ func TestGrowthCountsOthersOnce(t *testing.T) {
 			t.Fatalf("%v is kept for nothing", g.ahead)
 		}
 	})
+}
+
+// A topic that is deleted under a stream at rest is told of, though nobody reads it; and so
+// is one made anew in its place.
+func TestLostTopicIsTold(t *testing.T) {
+	for _, anew := range []bool{false, true} {
+		s := newStore(t)
+		s.make("theirs", 1, nil)
+		l := openTopic(t, s, stream.Topic{Name: "theirs"})
+		ctx, stop := context.WithCancel(t.Context())
+		turned := make(chan struct{}, 1)
+		cancel := l.Subscribe(func(a eventlog.Advance) {
+			if a.Turned && a.StreamID == testID {
+				turned <- struct{}{}
+			}
+		})
+		s.produce(nil, recordAt("theirs", 0, 1, noon))
+		l.poll(ctx, true) // is bound, and has seen the event
+		s.admin(func(c *kadm.Client) error { _, err := c.DeleteTopic(ctx, "theirs"); return err })
+		if anew {
+			s.make("theirs", 1, nil)
+		}
+		ended := make(chan error)
+		go func() { ended <- l.Run(ctx) }()
+		select {
+		case <-turned:
+		case <-time.After(time.Minute):
+			t.Fatal("nobody was told")
+		}
+		want := "does not exist"
+		if anew {
+			want = "made anew"
+		}
+		if _, err := l.Bounds(ctx, testID); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), want) {
+			t.Fatalf("%v", err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
