@@ -96,22 +96,26 @@ func (l *Log) look(ctx context.Context, streamID string, desc stream.Topic) (*to
 	return st, nil
 }
 
-// config returns the settings of a topic.
+// config returns the settings of a topic that is there. The broker that is asked may not
+// have heard of it yet.
 func (l *Log) config(ctx context.Context, name string) (map[string]string, error) {
-	rs, err := l.adm.DescribeTopicConfigs(ctx, name)
-	if err != nil {
-		return nil, err
-	}
 	out := map[string]string{}
-	for _, r := range rs {
-		if r.Err != nil {
-			return nil, r.Err
+	err := l.patiently(ctx, func() error {
+		rs, err := l.adm.DescribeTopicConfigs(ctx, name)
+		if err != nil {
+			return err
 		}
-		for _, c := range r.Configs {
-			out[c.Key] = c.MaybeValue()
+		for _, r := range rs {
+			if r.Err != nil {
+				return r.Err
+			}
+			for _, c := range r.Configs {
+				out[c.Key] = c.MaybeValue()
+			}
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // Create implements eventlog.Log: it makes a topic whose name is Prefix and the stream's id.

@@ -169,6 +169,15 @@ func deletedTopic(t *testing.T, s *store, l *Log) {
 	ctx := context.Background()
 	name := s.prefix + "made"
 	s.admin(func(c *kadm.Client) error { _, err := c.DeleteTopic(ctx, name); return err })
+	// Brokers answer that it is deleted before all of them, and its leader, act on it.
+	deadline := time.Now().Add(time.Minute)
+	for s.cluster == nil {
+		if _, err := l.Bounds(ctx, testID); problem.KindOf(err) == problem.Conflict {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("bounds: %v (%v)", err, problem.KindOf(err))
+		}
+	}
 	read := func() (err error) {
 		for _, err = range l.Read(ctx, testID, stream.Range{End: 10}) {
 		}

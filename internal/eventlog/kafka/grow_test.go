@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"strm/internal/eventlog"
 	"strm/internal/problem"
@@ -92,5 +94,27 @@ func TestMadeAnewWhileDown(t *testing.T) {
 	_, err := s.log.Bounds(t.Context(), testID)
 	if problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "made anew") {
 		t.Fatalf("%v", err)
+	}
+}
+
+// A topic can be adopted as soon as it is made, whichever broker hears of it when.
+func TestAdoptedBeforeAllBrokersKnow(t *testing.T) {
+	s := newStore(t)
+	s.make("theirs", 1, map[string]*string{"cleanup.policy": new("delete")})
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	s.cluster.ControlKey(int16(kmsg.DescribeConfigs), func(r kmsg.Request) (kmsg.Response, error, bool) { // once
+		req := r.(*kmsg.DescribeConfigsRequest)
+		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, rr := range req.Resources {
+			sr := kmsg.NewDescribeConfigsResponseResource()
+			sr.ResourceType, sr.ResourceName, sr.ErrorCode = rr.ResourceType, rr.ResourceName, kerr.UnknownTopicOrPartition.Code
+			resp.Resources = append(resp.Resources, sr)
+		}
+		return resp, nil, true
+	})
+	if _, n, err := s.log.Make(t.Context(), testID, stream.Topic{Name: "theirs", Adopted: true}, 0); err != nil || n != 1 {
+		t.Fatalf("%d partitions: %v", n, err)
 	}
 }

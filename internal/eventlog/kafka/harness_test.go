@@ -167,13 +167,19 @@ type store struct {
 	control sync.Once
 }
 
+// patience is how long appends may take on a busy machine, where nothing is in their way.
+const patience = time.Minute
+
+// fullWait is after what is refused is refused where there is no room.
+const fullWait = 300 * time.Millisecond
+
 func newStore(t *testing.T, opts ...kfake.Opt) *store {
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.DefaultNumPartitions(2)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: slowness * 3 * time.Second}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: patience}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -240,7 +246,7 @@ func (s *store) Crash() {
 
 func (s *store) Full(full bool) {
 	s.full.Store(full)
-	s.log.opts.AppendWait = s.wait
+	s.log.opts.AppendWait, s.log.opts.answer = s.wait, 2*patience
 	if full {
 		s.log.opts.AppendWait = fullWait // what is refused is refused after that
 	}

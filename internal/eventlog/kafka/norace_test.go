@@ -2,10 +2,4 @@
 
 package kafka
 
-import "time"
-
-const (
-	slowness    = 1
-	fullWait    = 300 * time.Millisecond
-	modelChecks = "60"
-)
+const modelChecks = "60"

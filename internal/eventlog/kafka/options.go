@@ -40,8 +40,9 @@ type Options struct {
 	MaxEventLen int           // bytes of the largest event; the topics that are made take it; 0: DefaultMaxEventLen
 	KeyTTL      time.Duration // how long a key is remembered; 0: 24 h
 
-	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
-	news time.Duration                                                        // how long brokers may not have heard of a topic; 0: newsWithin
+	dial   func(ctx context.Context, network, address string) (net.Conn, error) // tests cut the line with it
+	news   time.Duration                                                        // how long brokers may not have heard of a topic; 0: newsWithin
+	answer time.Duration                                                        // how long an append waits in all; 0: twice AppendWait
 }
 
 // Defaults.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -49,4 +50,4 @@ func (l *Log) refuse(format string, args ...any) error {
 
 // giveUp bounds how long an append waits for the answer to what was sent: as long again
 // as it may wait to be sent.
-func (l *Log) giveUp() *time.Timer { return time.NewTimer(2 * l.opts.AppendWait) }
+func (l *Log) giveUp() *time.Timer { return time.NewTimer(cmp.Or(l.opts.answer, 2*l.opts.AppendWait)) }
