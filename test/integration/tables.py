@@ -82,18 +82,35 @@ def same(want, got):
     return type(want) is type(got) and want == got
 
 
+class Fraction(float):
+    """A number with a point or an exponent, and how the event writes it."""
+
+    def __new__(cls, written):
+        f = super().__new__(cls, written)
+        f.written = written
+        return f
+
+
 def text(v):
     """What a cell of CSV must hold."""
     if v is None:
         return ""
-    if isinstance(v, str):
-        return v
-    return json.dumps(v, separators=(",", ":"), ensure_ascii=False)
+    return v if isinstance(v, str) else inner(v)
+
+
+def inner(v):
+    if isinstance(v, Fraction):
+        return v.written
+    if isinstance(v, dict):
+        return "{" + ",".join(inner(k) + ":" + inner(x) for k, x in v.items()) + "}"
+    if isinstance(v, list):
+        return "[" + ",".join(inner(x) for x in v) + "]"
+    return json.dumps(v, ensure_ascii=False)
 
 
 def main(kind, file, events, schema):
     with open(events, encoding="utf-8", newline="\n") as f:
-        events = [json.loads(line) for line in f.read().split("\n") if line]
+        events = [json.loads(line, parse_float=Fraction) for line in f.read().split("\n") if line]
     with open(schema, encoding="utf-8") as f:
         properties = json.load(f)["properties"]
     differences, out = [], {"rows": 0, "columns": 0, "codecs": [], "row_groups": 0}

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,19 +42,19 @@ func person(r *rand.Rand, id int) map[string]any {
 		return out
 	}
 	e := map[string]any{
-		"id": id, "name": word(), "few": []string{"red", "green", "blue"}[r.IntN(3)], "ratio": r.NormFloat64() * 1e6, "on": r.IntN(2) == 0,
+		"id": id, "name": word(), "few": []string{"red", "green", "blue"}[r.IntN(3)], "ratio": r.NormFloat64() * math.Pow10(r.IntN(30)-9), "on": r.IntN(2) == 0,
 		"day": fmt.Sprintf("%04d-%02d-%02d", 1900+r.IntN(200), 1+r.IntN(12), 1+r.IntN(28)),
 		"at": fmt.Sprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d%s", 1900+r.IntN(200), 1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(1e6),
 			[]string{"Z", "+01:00", "-05:30", ""}[r.IntN(4)]),
 		"clock":   fmt.Sprintf("%02d:%02d:%02d", r.IntN(24), r.IntN(60), r.IntN(60)),
-		"address": map[string]any{"street": word(), "geo": map[string]any{"lat": r.Float64(), "lon": r.IntN(90)}, "tags": some(4, func() any { return word() }), "undeclared": 1},
+		"address": map[string]any{"street": word(), "geo": map[string]any{"lat": r.Float64() * math.Pow10(-r.IntN(9)), "lon": r.IntN(90)}, "tags": some(4, func() any { return word() }), "undeclared": 1},
 		"numbers": some(5, func() any { return r.Int64() }),
 		"matrix":  some(3, func() any { return some(3, func() any { return r.Float64() }) }),
 		"orders":  some(4, func() any { return map[string]any{"sku": word(), "qty": r.IntN(9)} }),
 		"either":  []any{r.IntN(100), word()}[r.IntN(2)], "free": map[string]any{"x": word(), "y": []int{1, 2}}, "list": []any{1, "two", nil, map[string]any{"three": 3}},
 		"what": word(), "labels": map[string]any{"k" + word(): word(), "n": 7}, "undeclared": word(),
 	}
-	for k := range e {
+	for _, k := range slices.Sorted(maps.Keys(e)) {
 		switch r.IntN(15) {
 		case 0:
 			delete(e, k)
