@@ -50,15 +50,13 @@ type Kafka struct {
 
 // broker is one of them; its process may be down.
 type broker struct {
-	n       int // node.id, from 1
-	addr    string
-	inside  string // the address of the listener without security; addr if there is no other
-	quorum  string
-	config  string
-	log     *os.File
-	proc    *harness.Process
-	heap    string
-	classes string
+	n      int // node.id, from 1
+	addr   string
+	inside string // the address of the listener without security; addr if there is no other
+	quorum string
+	config string
+	log    *os.File
+	proc   *harness.Process
 }
 
 // StartKafka starts a new cluster with its files below dir and waits until all
@@ -79,7 +77,7 @@ func StartKafka(ctx context.Context, dir string, opts KafkaOptions) (*Kafka, err
 		return nil, errors.Join(err, k.Close())
 	}
 	for i := range k.brokers {
-		if err := k.Start(i); err != nil {
+		if err := k.start(i); err != nil {
 			return nil, errors.Join(err, k.Close())
 		}
 	}
@@ -123,7 +121,7 @@ func (k *Kafka) prepare(ctx context.Context) error {
 			return fmt.Errorf("kafka: %w", err)
 		}
 		b := &broker{
-			n: i + 1, addr: addrs[3*i], quorum: addrs[3*i+1], inside: addrs[3*i], log: log, heap: k.opts.Heap, classes: k.libs + "/*",
+			n: i + 1, addr: addrs[3*i], quorum: addrs[3*i+1], inside: addrs[3*i], log: log,
 			config: filepath.Join(k.dir, fmt.Sprintf("broker-%d.properties", i+1)),
 		}
 		if k.ca != nil {
