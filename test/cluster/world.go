@@ -155,11 +155,11 @@ func (w *world) cli() (*harness.CLI, error) {
 	if w.single != nil {
 		dir = w.single.Dir
 	}
-	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
+	token, err := harness.AdminToken(dir)
 	if err != nil {
-		return nil, fmt.Errorf("admin token: %w", err)
+		return nil, err
 	}
-	return &harness.CLI{Bin: w.bin, Server: "http://" + w.front.Addr(), Token: strings.TrimSpace(string(token))}, nil
+	return &harness.CLI{Bin: w.bin, Server: "http://" + w.front.Addr(), Token: token}, nil
 }
 
 // logTails returns the ends of the nodes' logs.

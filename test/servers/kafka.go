@@ -59,6 +59,21 @@ type broker struct {
 	proc   *harness.Process
 }
 
+// KafkaFor starts a cluster that ends with the test, files included.
+func KafkaFor(t TB, opts KafkaOptions) *Kafka {
+	t.Helper()
+	k, err := StartKafka(t.Context(), t.TempDir(), opts)
+	if err != nil {
+		t.Fatalf("Kafka: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Errorf("Kafka: %v", err)
+		}
+	})
+	return k
+}
+
 // StartKafka starts a new cluster with its files below dir and waits until all
 // brokers are ready. Close ends it. It needs what install-scale.sh installs.
 func StartKafka(ctx context.Context, dir string, opts KafkaOptions) (*Kafka, error) {

@@ -43,14 +43,6 @@ const (
 	Kill                  // kill -9 of the server's first process
 )
 
-// TB is what a server needs of a test.
-type TB interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Errorf(format string, args ...any)
-	Cleanup(f func())
-}
-
 // Postgres starts a server that ends with the test; args are added to its
 // command line.
 func Postgres(t TB, args ...string) *PostgreSQL {
