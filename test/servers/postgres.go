@@ -211,8 +211,9 @@ func (p *PostgreSQL) end(s os.Signal) {
 	if p.process == nil {
 		return
 	}
-	_ = p.process.Process.Signal(s) // it has ended already, at worst
-	limit := time.AfterFunc(startLimit, func() { _ = p.process.Process.Kill() })
+	process := p.process.Process
+	_ = process.Signal(s) // it has ended already, at worst
+	limit := time.AfterFunc(startLimit, func() { _ = process.Kill() })
 	<-p.gone
 	limit.Stop()
 	p.process = nil
