@@ -45,7 +45,7 @@ crash: build ## kill the real binary ROUNDS (200) times under faults and count e
 	go run ./test/crash -binary bin/strm -rounds $(ROUNDS) -seed $(SEED)
 
 cluster: build ## three nodes on Kafka and PostgreSQL, all of it broken in turn ROUNDS (200) times
-	./test/integration/install-scale.sh
+	./test/integration/install-scale.sh kafka postgres
 	go run ./test/cluster -binary bin/strm -rounds $(ROUNDS) -seed $(SEED)
 
 bench: build ## events/s, CPU and memory beside a floor of the same run

@@ -48,11 +48,8 @@ func (c *config) measureIdle(ctx context.Context, sinkURL string) (s idleSample,
 		return s, err
 	}
 	began := time.Now()
-	for i := range c.idle {
-		body := apiv1.CreateExporter{Name: fmt.Sprintf("idle-%04d", i), Stream: "quiet", Sink: "s3", PathPrefix: fmt.Sprintf("idle/%04d", i)}
-		if err := cli.Call(ctx, http.MethodPost, "/v1/batch-exporters", body, nil); err != nil {
-			return s, err
-		}
+	if err := createIdle(ctx, cli, c.idle, "quiet"); err != nil {
+		return s, err
 	}
 	s.made, s.exporters = time.Since(began), c.idle
 	if s.quiet, err = c.window(ctx, pid, nil); err != nil {
@@ -68,6 +65,17 @@ func (c *config) measureIdle(ctx context.Context, sinkURL string) (s idleSample,
 	}
 	s.peak = u.PeakRSS
 	return s, srv.Process().Stop(ctx, stopWithin)
+}
+
+// createIdle makes n exporters of a stream.
+func createIdle(ctx context.Context, cli *harness.CLI, n int, stream string) error {
+	for i := range n {
+		body := apiv1.CreateExporter{Name: fmt.Sprintf("idle-%04d", i), Stream: stream, Sink: "s3", PathPrefix: fmt.Sprintf("idle/%04d", i)}
+		if err := cli.Call(ctx, http.MethodPost, "/v1/batch-exporters", body, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // window returns the CPU time that a process used in the next idleFor, while

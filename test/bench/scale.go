@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"strm/internal/api/apiv1"
 	"strm/test/harness"
 	"strm/test/servers"
 )
@@ -141,19 +139,11 @@ func (s *scale) runAll(ctx context.Context) error {
 // memory that any of them took.
 func medianOf(runs []scaleSample) scaleSample {
 	m := runs[0]
-	of := func(get func(scaleSample) int64) int64 {
-		v := make([]int64, len(runs))
-		for i, r := range runs {
-			v[i] = get(r)
-		}
-		slices.Sort(v)
-		return v[len(v)/2]
-	}
-	m.cpu = time.Duration(of(func(r scaleSample) int64 { return int64(r.cpu) }))
-	m.took = time.Duration(of(func(r scaleSample) int64 { return int64(r.took) }))
-	m.quiet = time.Duration(of(func(r scaleSample) int64 { return int64(r.quiet) }))
-	m.objects = of(func(r scaleSample) int64 { return r.objects })
-	m.out = of(func(r scaleSample) int64 { return r.out })
+	m.cpu = median(runs, func(r scaleSample) time.Duration { return r.cpu })
+	m.took = median(runs, func(r scaleSample) time.Duration { return r.took })
+	m.quiet = median(runs, func(r scaleSample) time.Duration { return r.quiet })
+	m.objects = median(runs, func(r scaleSample) int64 { return r.objects })
+	m.out = median(runs, func(r scaleSample) int64 { return r.out })
 	for _, r := range runs {
 		m.peak = max(m.peak, r.peak)
 	}
@@ -209,11 +199,11 @@ func (s *scale) measure(ctx context.Context, n int, k scaleCase) (m scaleSample,
 			return m, err
 		}
 	}
-	token, err := os.ReadFile(filepath.Join(s.secrets, "admin.token"))
+	token, err := harness.AdminToken(s.secrets)
 	if err != nil {
 		return m, err
 	}
-	cli := &harness.CLI{Bin: s.bin, Server: nodes[0].URL(), Token: strings.TrimSpace(string(token))}
+	cli := &harness.CLI{Bin: s.bin, Server: nodes[0].URL(), Token: token}
 	if err := s.create(ctx, cli, k); err != nil {
 		return m, err
 	}
@@ -272,13 +262,7 @@ func (s *scale) create(ctx context.Context, cli *harness.CLI, k scaleCase) error
 			return err
 		}
 	}
-	for i := range k.idle {
-		body := apiv1.CreateExporter{Name: fmt.Sprintf("idle-%04d", i), Stream: quiet, Sink: "s3", PathPrefix: fmt.Sprintf("idle/%04d", i)}
-		if err := cli.Call(ctx, http.MethodPost, "/v1/batch-exporters", body, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return createIdle(ctx, cli, k.idle, quiet)
 }
 
 // usage returns the CPU time of all nodes and the memory of the largest.

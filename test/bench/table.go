@@ -37,7 +37,7 @@ type row struct {
 }
 
 // median returns the middle of what get says of the samples.
-func median[T cmp.Ordered](samples []sample, get func(sample) T) T {
+func median[S any, T cmp.Ordered](samples []S, get func(S) T) T {
 	vs := make([]T, 0, len(samples))
 	for _, s := range samples {
 		vs = append(vs, get(s))

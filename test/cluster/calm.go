@@ -17,13 +17,13 @@ const settleWithin = 4 * time.Minute
 // ledger beside the bucket, the exporters' own state, and the watch.
 func (r *clusterRun) calm(ctx context.Context) error {
 	all := append(append([]traffic.Exporter(nil), exporters...), late)
-	if err := late.Create(ctx, r.cli); err != nil {
+	if err := late.Create(ctx, r.CLI); err != nil {
 		return err
 	}
-	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
+	if err := traffic.Settle(ctx, r.CLI, all, settleWithin); err != nil {
 		return err
 	}
-	puts := r.store.Puts()
+	puts := r.Store.Puts()
 	// Idle nodes that stop and start have nothing to write.
 	var errs []error
 	for _, n := range r.nodes {
@@ -35,19 +35,10 @@ func (r *clusterRun) calm(ctx context.Context) error {
 	if err := r.startNodes(ctx); err != nil {
 		return err
 	}
-	if err := traffic.Settle(ctx, r.cli, all, settleWithin); err != nil {
+	if err := traffic.Settle(ctx, r.CLI, all, settleWithin); err != nil {
 		return err
 	}
-	if again := r.store.Puts(); again != puts {
-		errs = append(errs, fmt.Errorf("a restart with nothing to deliver wrote %d objects", again-puts))
-	}
-	breaches := r.store.Breaches()
-	for _, b := range breaches[:min(len(breaches), traffic.MaxProblems)] {
-		errs = append(errs, fmt.Errorf("breach: %s", b))
-	}
-	if more := len(breaches) - traffic.MaxProblems; more > 0 {
-		errs = append(errs, fmt.Errorf("and %d more breaches", more))
-	}
+	errs = append(errs, r.Kept(puts))
 	for _, e := range all {
 		errs = append(errs, r.judge(ctx, e))
 	}
@@ -57,40 +48,18 @@ func (r *clusterRun) calm(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// judge compares one exporter's objects with what was sent and with its ledger.
+// judge asks for the verdict on one exporter, and what it says of itself.
 func (r *clusterRun) judge(ctx context.Context, e traffic.Exporter) error {
-	objects := r.store.List(e.Name + "/")
-	var sent []*traffic.Log
-	for _, l := range r.sent {
-		if l.Stream == e.Stream {
-			sent = append(sent, l)
-		}
-	}
-	v := traffic.Judge(objects, sent, of(e))
-	r.result.objects += int64(v.Objects)
-	r.result.missing += v.Missing
-	r.result.duplicates += v.Duplicate
-	r.result.halves += v.Halves
+	v, wrong := r.Judge(ctx, e)
 	if e.Name != late.Name { // its stream is told of already
 		r.result.again = max(r.result.again, v.Again)
 	}
-	var errs []error
-	for _, p := range v.Problems {
-		errs = append(errs, fmt.Errorf("%s: %s", e.Name, p))
-	}
-	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", e.Name); err != nil {
-		errs = append(errs, err)
-	}
-	got, err := r.cli.Exporter(ctx, e.Name)
+	got, err := r.CLI.Exporter(ctx, e.Name)
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return errors.Join(wrong, err)
 	}
 	if got.Status.State == "blocked" || got.Status.State == "retrying" {
-		errs = append(errs, fmt.Errorf("%s is %s in the end", e.Name, got.Status.State))
+		wrong = errors.Join(wrong, fmt.Errorf("%s is %s in the end", e.Name, got.Status.State))
 	}
-	batches, err := r.cli.Batches(ctx, e.Name)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	return errors.Join(append(errs, traffic.CompareLedger(e.Name, batches, objects, v.Events))...)
+	return wrong
 }

@@ -15,7 +15,7 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A run that did nothing would prove nothing.
-	if res.events == 0 || res.repeats == 0 || res.retries == 0 || res.objects == 0 || res.faults == "" {
+	if res.Events == 0 || res.Repeats == 0 || res.Retries == 0 || res.Objects == 0 || res.faults == "" {
 		t.Fatalf("the run did not exercise what it is for: %v", res)
 	}
 }
@@ -30,7 +30,7 @@ func TestMigration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if res.moved == 0 || res.events == 0 || res.objects == 0 {
+			if res.moved == 0 || res.Events == 0 || res.Objects == 0 {
 				t.Fatalf("the run did not exercise what it is for: %v", res)
 			}
 		})

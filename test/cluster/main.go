@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"strm/test/traffic"
 )
 
 func main() {
@@ -26,33 +28,11 @@ func main() {
 	cfg.out = os.Stdout
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(command(ctx, cfg))
-}
-
-// command does one run and returns the exit status.
-func command(ctx context.Context, cfg config) int {
-	keep := cfg.dir != ""
-	if !keep {
-		dir, err := os.MkdirTemp("", "strm-cluster-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "cluster:", err)
-			return 1
-		}
+	os.Exit(traffic.Command{
+		Name: "cluster", Dir: cfg.dir, What: fmt.Sprintf("%d rounds, seed %d", cfg.rounds, cfg.seed),
+		Args: fmt.Sprintf("-rounds %d -seed %d -faults %g -migrate=%t", cfg.rounds, cfg.seed, cfg.faults, cfg.migrate),
+	}.Run(func(dir string) (fmt.Stringer, error) {
 		cfg.dir = dir
-	}
-	fmt.Printf("cluster: %d rounds, seed %d, files in %s\n", cfg.rounds, cfg.seed, cfg.dir)
-	res, err := run(ctx, cfg)
-	fmt.Printf("cluster: %d rounds, seed %d: %v\n", cfg.rounds, cfg.seed, res)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "cluster: FAILED\n%v\nfiles kept in %s; again with: go run ./test/cluster -rounds %d -seed %d -faults %g -migrate=%t\n",
-			err, cfg.dir, cfg.rounds, cfg.seed, cfg.faults, cfg.migrate)
-		return 1
-	}
-	if !keep {
-		if err := os.RemoveAll(cfg.dir); err != nil {
-			fmt.Fprintln(os.Stderr, "cluster:", err)
-			return 1
-		}
-	}
-	return 0
+		return run(ctx, cfg)
+	}))
 }

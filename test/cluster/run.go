@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -30,23 +29,22 @@ type config struct {
 
 // result is what the summary line tells.
 type result struct {
-	broken                              string
-	events, objects                     int64
-	requests, retries, repeats, givenUp int64
-	missing, duplicates, halves, again  int64
-	faults                              string
-	stalls                              string
-	stalled                             time.Duration // longest without a delivery
-	answered                            time.Duration // longest until an acknowledgement
-	moved                               time.Duration // of strm migrate
-	took                                time.Duration
+	traffic.Counts
+	again    int64 // events delivered more than once, as without keys they may be
+	broken   string
+	faults   string
+	stalls   string
+	stalled  time.Duration // longest without a delivery
+	answered time.Duration // longest until an acknowledgement
+	moved    time.Duration // of strm migrate
+	took     time.Duration
 }
 
 func (r result) String() string {
 	s := fmt.Sprintf("%s; %d events acknowledged in %d requests (%d retries, %d repeats, %d given up), longest until acknowledged %v; "+
 		"%d objects, S3 faults: %s; longest without a delivery %v (%s); missing %d, duplicates %d, partial requests %d; without keys %d events more than once, as allowed; %v",
-		r.broken, r.events, r.requests, r.retries, r.repeats, r.givenUp, r.answered.Round(100*time.Millisecond),
-		r.objects, r.faults, r.stalled.Round(100*time.Millisecond), r.stalls, r.missing, r.duplicates, r.halves, r.again, r.took.Round(time.Second))
+		r.broken, r.Events, r.Requests, r.Retries, r.Repeats, r.GivenUp, r.answered.Round(100*time.Millisecond),
+		r.Objects, r.faults, r.stalled.Round(100*time.Millisecond), r.stalls, r.Missing, r.Duplicates, r.Halves, r.again, r.took.Round(time.Second))
 	if r.moved > 0 {
 		s += fmt.Sprintf("; strm migrate took %v", r.moved.Round(100*time.Millisecond))
 	}
@@ -56,9 +54,7 @@ func (r result) String() string {
 // clusterRun is a run in progress.
 type clusterRun struct {
 	*world
-	cli    *harness.CLI
-	tally  traffic.Tally
-	sent   []*traffic.Log
+	traffic.Run
 	chaos  *chaos
 	watch  *watch
 	result result
@@ -72,13 +68,13 @@ func run(ctx context.Context, cfg config) (_ result, err error) {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	r := &clusterRun{world: w}
-	r.watch = newWatch(func(prefix string) int { return len(w.store.List(prefix)) })
+	r := &clusterRun{world: w, Run: traffic.Run{Seed: cfg.seed, Streams: streams, Store: w.double.Store}}
+	r.watch = newWatch(func(prefix string) int { return len(r.Store.List(prefix)) })
 	r.chaos = newChaos(w.seed, w, w.kafka.Size())
 	err = r.all(ctx)
-	r.result.took = time.Since(began)
+	r.result.Counts, r.result.took = r.Counts(), time.Since(began)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("%w\n%s", err, w.logTails()), w.dump())
+		err = errors.Join(fmt.Errorf("%w\n%s", err, w.logTails()), r.Dump(w.dir))
 	}
 	return r.result, err
 }
@@ -97,10 +93,10 @@ func (r *clusterRun) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.cli, err = r.world.cli(); err != nil {
+	if r.CLI, err = r.cli(); err != nil {
 		return err
 	}
-	keys, err := setUp(ctx, r.cli, r.double, r.dir)
+	keys, err := r.SetUp(ctx, r.double, endpoint, r.dir, exporters)
 	if err != nil {
 		return err
 	}
@@ -117,19 +113,7 @@ func (r *clusterRun) storm(ctx context.Context, keys map[string]string) error {
 	// Connections are not kept: each request takes its turn at the load balancer.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	g, gctx := errgroup.WithContext(ctx)
-	for _, s := range streams {
-		for i := range s.Senders + s.Plain {
-			n := len(r.sent)
-			l := &traffic.Log{Sender: n, Stream: s.Name}
-			r.sent = append(r.sent, l)
-			snd := &traffic.Sender{
-				In:  &harness.Intake{Server: r.cli.Server, Stream: s.Name, Key: keys[s.Name], Client: client, Segment: s.Segment},
-				Rng: rand.New(rand.NewPCG(r.seed, 1000+uint64(n))), Log: l, Stop: stop, Tally: &r.tally,
-				Plain: i >= s.Senders, Patience: 5 * time.Second, Pause: 600 * time.Millisecond,
-			}
-			g.Go(func() error { return snd.Run(gctx) })
-		}
-	}
+	r.Send(gctx, g, traffic.Crowd{Client: client, Keys: keys, Stop: stop, Patience: 5 * time.Second, Pause: 600 * time.Millisecond})
 	wctx, endWatch := context.WithCancel(gctx)
 	g.Go(func() error {
 		r.watch.run(wctx, exporters)
@@ -160,8 +144,8 @@ func (r *clusterRun) allRounds(ctx context.Context) error {
 		if (i+1)%10 == 0 {
 			name, worst := r.watch.worst()
 			r.say("round %d of %d: %d objects, S3 faults %s, longest without a delivery %v (%s), longest until acknowledged %v; %s",
-				i+1, r.rounds, r.store.Puts(), r.faulty.Counts(), worst.Round(100*time.Millisecond), name,
-				time.Duration(r.tally.Longest.Load()).Round(100*time.Millisecond), r.chaos.counts())
+				i+1, r.rounds, r.Store.Puts(), r.faulty.Counts(), worst.Round(100*time.Millisecond), name,
+				time.Duration(r.Tally.Longest.Load()).Round(100*time.Millisecond), r.chaos.counts())
 		}
 	}
 	// What is stalled by the last breakage must go on by itself too.
@@ -180,7 +164,7 @@ func (r *clusterRun) move(ctx context.Context) error {
 	}
 	began := time.Now()
 	args := append([]string{"migrate", "--data", r.single.Dir}, r.home()...)
-	out, err := r.cli.Run(ctx, args...)
+	out, err := r.CLI.Run(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -211,13 +195,8 @@ func (r *clusterRun) move(ctx context.Context) error {
 
 func (r *clusterRun) count() {
 	r.result.broken = r.chaos.counts()
-	r.result.requests, r.result.retries = r.tally.Requests.Load(), r.tally.Retries.Load()
-	r.result.repeats, r.result.givenUp = r.tally.Repeats.Load(), r.tally.GivenUp.Load()
-	r.result.answered = time.Duration(r.tally.Longest.Load())
+	r.result.answered = time.Duration(r.Tally.Longest.Load())
 	r.result.faults = r.faulty.Counts()
 	_, r.result.stalled = r.watch.worst()
 	r.result.stalls = r.watch.String()
-	for _, l := range r.sent {
-		r.result.events += l.Acked()
-	}
 }

@@ -28,7 +28,6 @@ type node struct {
 type world struct {
 	config
 	secrets string
-	store   *s3double.Store
 	double  *s3double.Server
 	faulty  *s3double.Faults
 	s3      *s3double.Listener
@@ -42,7 +41,7 @@ type world struct {
 
 // newWorld starts the engines. Nodes are described, not started.
 func newWorld(ctx context.Context, cfg config) (_ *world, err error) {
-	w := &world{config: cfg, store: &s3double.Store{}, secrets: filepath.Join(cfg.dir, "secrets")}
+	w := &world{config: cfg, secrets: filepath.Join(cfg.dir, "secrets")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -53,7 +52,7 @@ func newWorld(ctx context.Context, cfg config) (_ *world, err error) {
 			return nil, err
 		}
 	}
-	w.double = &s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: w.store}
+	w.double = &s3double.Server{Bucket: bucket, Region: region, AccessKey: accessKey, Store: &s3double.Store{}}
 	w.faulty = s3double.NewFaults(w.double, w.seed, w.faults)
 	w.faulty.Off()
 	if w.s3, err = s3double.Listen(ctx, w.faulty); err != nil {
@@ -156,11 +155,11 @@ func (w *world) cli() (*harness.CLI, error) {
 	if w.single != nil {
 		dir = w.single.Dir
 	}
-	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
+	token, err := harness.AdminToken(dir)
 	if err != nil {
-		return nil, fmt.Errorf("admin token: %w", err)
+		return nil, err
 	}
-	return &harness.CLI{Bin: w.bin, Server: "http://" + w.front.Addr(), Token: strings.TrimSpace(string(token))}, nil
+	return &harness.CLI{Bin: w.bin, Server: "http://" + w.front.Addr(), Token: token}, nil
 }
 
 // logTails returns the ends of the nodes' logs.
@@ -173,20 +172,6 @@ func (w *world) logTails() string {
 		fmt.Fprintf(&out, "the single node's log ends:\n%s\n", w.single.LogTail(3<<10))
 	}
 	return out.String()
-}
-
-// dump writes the bucket below the run's directory, to look at afterwards.
-func (w *world) dump() error {
-	for _, o := range w.store.List("") {
-		name := filepath.Join(w.dir, "bucket", filepath.FromSlash(o.Key))
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, o.Body, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // stopWithin bounds a graceful stop while things are broken.

@@ -13,7 +13,7 @@ func TestCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A run that did nothing would prove nothing.
-	if res.kills == 0 || res.early == 0 || res.terms == 0 || res.events == 0 || res.repeats == 0 || res.objects == 0 || res.faults == "" ||
+	if res.kills == 0 || res.early == 0 || res.terms == 0 || res.Events == 0 || res.Repeats == 0 || res.Objects == 0 || res.faults == "" ||
 		res.files.events == 0 || res.files.replaced == 0 || res.files.reports == 0 || res.files.again == 0 {
 		t.Fatalf("the run did not exercise what it is for: %v", res)
 	}

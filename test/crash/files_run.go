@@ -12,6 +12,13 @@ import (
 	"strm/test/traffic"
 )
 
+// setUpFiles makes the importer.
+func (r *crashRun) setUpFiles(ctx context.Context) error {
+	_, err := r.CLI.Run(ctx, "create", "batch-importer", imported, "--sink", "s3", "--environment", environment, "--prefix", filesPrefix,
+		"--status-folder", statusFolder, "--list-every", "1s", "--report-every", "1s")
+	return err
+}
+
 // settleFiles waits until the last version of every file is imported, and all
 // that came of files is reported, and delivers the events.
 func (r *crashRun) settleFiles(ctx context.Context) error {
@@ -27,13 +34,13 @@ func (r *crashRun) settleFiles(ctx context.Context) error {
 			}
 		}
 		waiting := 0
-		for _, o := range r.store.List(filesPrefix) {
+		for _, o := range r.Store.List(filesPrefix) {
 			if !done[o.Key+o.ETag()] {
 				waiting++
 			}
 		}
 		var i apiv1.Importer
-		if err := r.cli.Call(ctx, http.MethodGet, "/v1/batch-importers/"+imported, nil, &i); err != nil {
+		if err := r.CLI.Call(ctx, http.MethodGet, "/v1/batch-importers/"+imported, nil, &i); err != nil {
 			return false, "", err
 		}
 		state := fmt.Sprintf("%d files are to come, %+v", waiting, i.Status)
@@ -42,10 +49,10 @@ func (r *crashRun) settleFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ofFiles.Create(ctx, r.cli); err != nil {
+	if err := ofFiles.Create(ctx, r.CLI); err != nil {
 		return err
 	}
-	return traffic.Settle(ctx, r.cli, []traffic.Exporter{ofFiles}, settleWithin)
+	return traffic.Settle(ctx, r.CLI, []traffic.Exporter{ofFiles}, settleWithin)
 }
 
 // busy waits until files have been noticed that are not done, two seconds at most.
@@ -53,7 +60,7 @@ func (r *crashRun) busy(ctx context.Context) {
 	// Whatever goes wrong, the round goes on: it is only about a good moment.
 	_ = harness.Poll(ctx, 2*time.Second, 5*time.Millisecond, "files to be noticed", func(ctx context.Context) (bool, string, error) {
 		var i apiv1.Importer
-		err := r.cli.Call(ctx, http.MethodGet, "/v1/batch-importers/"+imported, nil, &i)
+		err := r.CLI.Call(ctx, http.MethodGet, "/v1/batch-importers/"+imported, nil, &i)
 		return err == nil && i.Status.WaitingFiles > 0, "", nil
 	})
 }
@@ -69,7 +76,7 @@ func (r *crashRun) imports(ctx context.Context) (all []apiv1.Import, err error) 
 		if before != 0 {
 			path += fmt.Sprintf("&before=%d", before)
 		}
-		if err := r.cli.Call(ctx, http.MethodGet, path, nil, &page); err != nil {
+		if err := r.CLI.Call(ctx, http.MethodGet, path, nil, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Imports...)
@@ -86,16 +93,8 @@ func (r *crashRun) judgeFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects := r.store.List(ofFiles.Name + "/")
-	v := judgeFiles(r.files.versions, objects, r.store.List(statusFolder+"/"), imports)
+	objects := r.Store.List(ofFiles.Name + "/")
+	v := judgeFiles(r.files.versions, objects, r.Store.List(statusFolder+"/"), imports)
 	r.result.files = v
-	errs := []error{v.err()}
-	if _, err := r.cli.Run(ctx, "verify", "batch-exporter", ofFiles.Name); err != nil {
-		errs = append(errs, err)
-	}
-	batches, err := r.cli.Batches(ctx, ofFiles.Name)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	return errors.Join(append(errs, traffic.CompareLedger(ofFiles.Name, batches, objects, v.events))...)
+	return errors.Join(v.err(), r.Account(ctx, ofFiles.Name, objects, v.events))
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"strm/test/traffic"
 )
 
 func main() {
@@ -21,33 +23,10 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(command(ctx, config{rounds: *rounds, seed: *seed, faults: *faults, dir: *dir, bin: *bin, out: os.Stdout}))
-}
-
-// command does one run and returns the exit status.
-func command(ctx context.Context, cfg config) int {
-	keep := cfg.dir != ""
-	if !keep {
-		dir, err := os.MkdirTemp("", "strm-crash-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "crash:", err)
-			return 1
-		}
-		cfg.dir = dir
-	}
-	fmt.Printf("crash: %d rounds, seed %d, files in %s\n", cfg.rounds, cfg.seed, cfg.dir)
-	res, err := run(ctx, cfg)
-	fmt.Printf("crash: %d rounds, seed %d: %v\n", cfg.rounds, cfg.seed, res)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "crash: FAILED\n%v\nfiles kept in %s; again with: go run ./test/crash -rounds %d -seed %d -faults %g\n",
-			err, cfg.dir, cfg.rounds, cfg.seed, cfg.faults)
-		return 1
-	}
-	if !keep {
-		if err := os.RemoveAll(cfg.dir); err != nil {
-			fmt.Fprintln(os.Stderr, "crash:", err)
-			return 1
-		}
-	}
-	return 0
+	os.Exit(traffic.Command{
+		Name: "crash", Dir: *dir, What: fmt.Sprintf("%d rounds, seed %d", *rounds, *seed),
+		Args: fmt.Sprintf("-rounds %d -seed %d -faults %g", *rounds, *seed, *faults),
+	}.Run(func(dir string) (fmt.Stringer, error) {
+		return run(ctx, config{rounds: *rounds, seed: *seed, faults: *faults, dir: dir, bin: *bin, out: os.Stdout})
+	}))
 }

@@ -1,13 +1,6 @@
 package main
 
-import (
-	"context"
-	"fmt"
-
-	"strm/test/harness"
-	"strm/test/s3double"
-	"strm/test/traffic"
-)
+import "strm/test/traffic"
 
 const (
 	bucket    = "crash-bucket"
@@ -39,36 +32,3 @@ var ofFiles = traffic.Exporter{Name: "imported", Stream: imported, Flags: []stri
 
 // late is created after all events are in, to be filled from the log.
 var late = traffic.Exporter{Name: "one-late", Stream: "one", Flags: []string{"--interval", "1s", "--include-existing-events"}}
-
-// of returns the exporter's stream.
-func of(e traffic.Exporter) traffic.Stream {
-	for _, s := range streams {
-		if s.Name == e.Stream {
-			return s
-		}
-	}
-	return traffic.Stream{}
-}
-
-// setUp makes streams, sources, the sink and the exporters, and returns the
-// write key of each stream.
-func setUp(ctx context.Context, cli *harness.CLI, s3 *s3double.Server, dir, endpoint string) (map[string]string, error) {
-	if err := traffic.CreateSink(ctx, cli, s3, endpoint, dir); err != nil {
-		return nil, err
-	}
-	keys := map[string]string{}
-	for _, s := range streams {
-		var err error
-		if keys[s.Name], err = s.Create(ctx, cli); err != nil {
-			return nil, err
-		}
-	}
-	for _, e := range exporters {
-		if err := e.Create(ctx, cli); err != nil {
-			return nil, fmt.Errorf("set up: %w", err)
-		}
-	}
-	_, err := cli.Run(ctx, "create", "batch-importer", imported, "--sink", "s3", "--environment", environment, "--prefix", filesPrefix,
-		"--status-folder", statusFolder, "--list-every", "1s", "--report-every", "1s")
-	return keys, err
-}

@@ -107,7 +107,13 @@ func (s *Server) Close() error {
 
 // Token returns the admin token, which exists once the server has been ready.
 func (s *Server) Token() (string, error) {
-	b, err := os.ReadFile(filepath.Join(s.Dir, "admin.token"))
+	return AdminToken(s.Dir)
+}
+
+// AdminToken returns the admin token that strm init or a server's first start
+// left in a directory of secrets.
+func AdminToken(secrets string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(secrets, "admin.token"))
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}

@@ -314,7 +314,7 @@ func (s *scaled) intake2(t *testing.T, stream string) *harness.Intake {
 
 // TestKafkaSecurity: TLS and each way to log in, and what is said of wrong ones.
 func TestKafkaSecurity(t *testing.T) {
-	k := startKafka(t, servers.KafkaOptions{Users: map[string]string{"alice": "alice-secret"}})
+	k := servers.KafkaFor(t, servers.KafkaOptions{Users: map[string]string{"alice": "alice-secret"}})
 	pg := servers.Postgres(t)
 	for _, sasl := range []string{"scram-sha-512", "scram-sha-256", "plain"} {
 		t.Run(sasl, func(t *testing.T) {

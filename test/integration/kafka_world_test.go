@@ -5,7 +5,6 @@ package integration
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,25 +32,11 @@ const scaledBucket = "scaled"
 // startScaled starts all of it; it ends with the test.
 func startScaled(t *testing.T, opts servers.KafkaOptions) *scaled {
 	t.Helper()
-	k := startKafka(t, opts)
+	k := servers.KafkaFor(t, opts)
 	pg := servers.Postgres(t)
 	s := &scaled{strm: startNode(t, pg.URL(), "kafka://"+k.Bootstrap(), nil), kafka: k, pg: pg, gateway: startGateway(t)}
 	s.sink(t)
 	return s
-}
-
-func startKafka(t *testing.T, opts servers.KafkaOptions) *servers.Kafka {
-	t.Helper()
-	k, err := servers.StartKafka(t.Context(), filepath.Join(t.TempDir(), "kafka"), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return k
 }
 
 // startNode starts a node with secrets of its own.
@@ -61,7 +46,7 @@ func startNode(t *testing.T, catalog, log string, env []string) *strm {
 	if _, err := (&harness.CLI{Bin: strmBin}).Run(t.Context(), "init", "--secrets", secrets); err != nil {
 		t.Fatal(err)
 	}
-	token, err := os.ReadFile(filepath.Join(secrets, "admin.token"))
+	token, err := harness.AdminToken(secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +67,7 @@ func startNode(t *testing.T, catalog, log string, env []string) *strm {
 	if err := srv.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return &strm{srv: srv, cli: &harness.CLI{Bin: strmBin, Server: srv.URL(), Token: strings.TrimSpace(string(token)), Dir: dir}, dir: dir}
+	return &strm{srv: srv, cli: &harness.CLI{Bin: strmBin, Server: srv.URL(), Token: token, Dir: dir}, dir: dir}
 }
 
 // sink makes the bucket, and the sink "s3" for it.

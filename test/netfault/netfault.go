@@ -7,10 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -43,7 +41,6 @@ type Proxy struct {
 	conns   map[net.Conn]struct{}
 	fault   Fault
 	changed chan struct{} // closed when fault changes
-	passed  atomic.Int64
 }
 
 // Listen starts a proxy on a free loopback port. Close ends it.
@@ -62,9 +59,6 @@ func Listen(ctx context.Context, targets ...string) (*Proxy, error) {
 
 // Addr returns where the proxy listens.
 func (p *Proxy) Addr() string { return p.addr }
-
-// Passed returns how many bytes went through, both ways together.
-func (p *Proxy) Passed() int64 { return p.passed.Load() }
 
 // Targets replaces where new connections go.
 func (p *Proxy) Targets(targets ...string) {
@@ -164,12 +158,8 @@ func (p *Proxy) copy(to, from net.Conn) {
 			if _, werr := to.Write(buf[:n]); werr != nil {
 				return
 			}
-			p.passed.Add(int64(n))
 		}
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				_ = to.Close()
-			}
 			return
 		}
 	}

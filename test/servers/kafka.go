@@ -50,15 +50,28 @@ type Kafka struct {
 
 // broker is one of them; its process may be down.
 type broker struct {
-	n       int // node.id, from 1
-	addr    string
-	inside  string // the address of the listener without security; addr if there is no other
-	quorum  string
-	config  string
-	log     *os.File
-	proc    *harness.Process
-	heap    string
-	classes string
+	n      int // node.id, from 1
+	addr   string
+	inside string // the address of the listener without security; addr if there is no other
+	quorum string
+	config string
+	log    *os.File
+	proc   *harness.Process
+}
+
+// KafkaFor starts a cluster that ends with the test, files included.
+func KafkaFor(t TB, opts KafkaOptions) *Kafka {
+	t.Helper()
+	k, err := StartKafka(t.Context(), t.TempDir(), opts)
+	if err != nil {
+		t.Fatalf("Kafka: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Errorf("Kafka: %v", err)
+		}
+	})
+	return k
 }
 
 // StartKafka starts a new cluster with its files below dir and waits until all
@@ -79,7 +92,7 @@ func StartKafka(ctx context.Context, dir string, opts KafkaOptions) (*Kafka, err
 		return nil, errors.Join(err, k.Close())
 	}
 	for i := range k.brokers {
-		if err := k.Start(i); err != nil {
+		if err := k.start(i); err != nil {
 			return nil, errors.Join(err, k.Close())
 		}
 	}
@@ -123,7 +136,7 @@ func (k *Kafka) prepare(ctx context.Context) error {
 			return fmt.Errorf("kafka: %w", err)
 		}
 		b := &broker{
-			n: i + 1, addr: addrs[3*i], quorum: addrs[3*i+1], inside: addrs[3*i], log: log, heap: k.opts.Heap, classes: k.libs + "/*",
+			n: i + 1, addr: addrs[3*i], quorum: addrs[3*i+1], inside: addrs[3*i], log: log,
 			config: filepath.Join(k.dir, fmt.Sprintf("broker-%d.properties", i+1)),
 		}
 		if k.ca != nil {

@@ -78,6 +78,9 @@ func (k *Kafka) properties(b *broker) string {
 
 func (k *Kafka) log4j() string { return filepath.Join(k.libs, "..", "log4j.properties") }
 
+// classes is the JVM's class path.
+func (k *Kafka) classes() string { return k.libs + "/*" }
+
 // env leaves nothing in the environment that could change the JVM's options.
 func (k *Kafka) env() []string {
 	return slices.DeleteFunc(harness.Env(), func(kv string) bool {
@@ -90,7 +93,7 @@ func (k *Kafka) env() []string {
 // and returns its standard output. Tests pass Bootstrap or Inside themselves.
 func (k *Kafka) Tool(ctx context.Context, stdin io.Reader, class string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dlog4j.configuration=file:" + k.log4j(), "-cp", k.libs + "/*", class}, args...)...)
+		"-Dlog4j.configuration=file:" + k.log4j(), "-cp", k.classes(), class}, args...)...)
 	cmd.Env = k.env()
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs

@@ -13,12 +13,12 @@ import (
 	"strm/test/harness"
 )
 
-// Start starts a broker's process and returns at once.
-func (k *Kafka) Start(i int) error {
+// start starts a broker's process and returns at once.
+func (k *Kafka) start(i int) error {
 	b := k.brokers[i]
 	p, err := harness.StartProcess(fmt.Sprintf("kafka broker %d", b.n), k.env(), b.log, "java",
-		"-Xmx"+b.heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dlog4j.configuration=file:"+k.log4j(),
-		"-Djava.net.preferIPv4Stack=true", "-cp", b.classes, "kafka.Kafka", b.config)
+		"-Xmx"+k.opts.Heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dlog4j.configuration=file:"+k.log4j(),
+		"-Djava.net.preferIPv4Stack=true", "-cp", k.classes(), "kafka.Kafka", b.config)
 	if err != nil {
 		return err
 	}
@@ -49,30 +49,27 @@ func (k *Kafka) Stop(ctx context.Context, i int) error {
 // Restart starts a broker that was killed or stopped and waits until the
 // cluster counts it in again.
 func (k *Kafka) Restart(ctx context.Context, i int) error {
-	if k.Running(i) {
+	if k.running(i) {
 		return fmt.Errorf("kafka broker %d is running", i+1)
 	}
-	if err := k.Start(i); err != nil {
+	if err := k.start(i); err != nil {
 		return err
 	}
 	return k.Ready(ctx)
 }
 
-// Running reports whether a broker's process runs.
-func (k *Kafka) Running(i int) bool {
+// running reports whether a broker's process runs.
+func (k *Kafka) running(i int) bool {
 	p := k.brokers[i].proc
 	return p != nil && p.State() == nil
 }
-
-// Pid returns the process id of a broker's last process.
-func (k *Kafka) Pid(i int) int { return k.brokers[i].proc.Pid() }
 
 // Ready waits until every broker whose process runs answers, and knows of all
 // that run. A process that ends first is an error with the end of its log.
 func (k *Kafka) Ready(ctx context.Context) error {
 	running := map[int32]bool{}
 	for i, b := range k.brokers {
-		if k.Running(i) {
+		if k.running(i) {
 			running[int32(b.n)] = true
 		}
 	}

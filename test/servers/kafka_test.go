@@ -17,7 +17,7 @@ import (
 // TestKafkaGoesOnWithoutAnyOneBroker: what was acknowledged is there after each
 // broker in turn was killed and came back.
 func TestKafkaGoesOnWithoutAnyOneBroker(t *testing.T) {
-	k := startKafka(t, KafkaOptions{Brokers: 3})
+	k := KafkaFor(t, KafkaOptions{Brokers: 3})
 	adm, err := k.Admin()
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestKafkaGoesOnWithoutAnyOneBroker(t *testing.T) {
 }
 
 func TestKafkaRefusesStrangers(t *testing.T) {
-	k := startKafka(t, KafkaOptions{Users: map[string]string{"alice": "alice-secret"}})
+	k := KafkaFor(t, KafkaOptions{Users: map[string]string{"alice": "alice-secret"}})
 	ask := func(opts ...kgo.Opt) error {
 		cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Bootstrap()), kgo.RetryTimeout(5 * time.Second)}, opts...)...)
 		if err != nil {
@@ -97,7 +97,7 @@ func TestKafkaRefusesStrangers(t *testing.T) {
 }
 
 func TestKafkaTool(t *testing.T) {
-	k := startKafka(t, KafkaOptions{})
+	k := KafkaFor(t, KafkaOptions{})
 	if _, err := k.Tool(t.Context(), nil, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", k.Bootstrap(), "--create", "--topic", "made-by-tool"); err != nil {
 		t.Fatal(err)
 	}
@@ -105,18 +105,4 @@ func TestKafkaTool(t *testing.T) {
 	if err != nil || !strings.Contains(out, "made-by-tool") {
 		t.Errorf("topics %q: %v", out, err)
 	}
-}
-
-func startKafka(t *testing.T, opts KafkaOptions) *Kafka {
-	t.Helper()
-	k, err := StartKafka(t.Context(), t.TempDir(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return k
 }

@@ -43,14 +43,6 @@ const (
 	Kill                  // kill -9 of the server's first process
 )
 
-// TB is what a server needs of a test.
-type TB interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Errorf(format string, args ...any)
-	Cleanup(f func())
-}
-
 // Postgres starts a server that ends with the test; args are added to its
 // command line.
 func Postgres(t TB, args ...string) *PostgreSQL {
@@ -112,9 +104,6 @@ func (p *PostgreSQL) init(ctx context.Context) error {
 }
 
 func (p *PostgreSQL) data() string { return filepath.Join(p.dir, "data") }
-
-// Port returns the port, the same after each start.
-func (p *PostgreSQL) Port() int { return p.port }
 
 // URL names the database "postgres" and a user who may do everything and needs
 // no password.
@@ -222,16 +211,13 @@ func (p *PostgreSQL) end(s os.Signal) {
 	if p.process == nil {
 		return
 	}
-	_ = p.process.Process.Signal(s) // it has ended already, at worst
-	limit := time.AfterFunc(startLimit, func() { _ = p.process.Process.Kill() })
+	process := p.process.Process
+	_ = process.Signal(s) // it has ended already, at worst
+	limit := time.AfterFunc(startLimit, func() { _ = process.Kill() })
 	<-p.gone
 	limit.Stop()
 	p.process = nil
 }
-
-// Signal sends a signal to the server's first process: SIGSTOP keeps it from
-// taking connections, those that it has go on.
-func (p *PostgreSQL) Signal(s os.Signal) error { return p.process.Process.Signal(s) }
 
 // Restart stops the server and starts it again.
 func (p *PostgreSQL) Restart(ctx context.Context, m Mode) error {
@@ -247,18 +233,13 @@ func (p *PostgreSQL) Close() error {
 
 func (p *PostgreSQL) log() string { return filepath.Join(p.dir, "log") }
 
-// Log returns what the server has logged so far.
-func (p *PostgreSQL) Log() string {
+// logTail returns the end of what the server has logged.
+func (p *PostgreSQL) logTail() string {
 	b, err := os.ReadFile(p.log())
 	if err != nil {
 		return err.Error()
 	}
-	return string(b)
-}
-
-func (p *PostgreSQL) logTail() string {
-	s := p.Log()
-	return s[max(0, len(s)-2000):]
+	return string(b[max(0, len(b)-2000):])
 }
 
 // postgresBin finds the newest version where Debian puts them, or where

@@ -10,10 +10,10 @@ import (
 	"strm/test/s3double"
 )
 
-// CompareLedger says where `strm list batches` and the bucket differ: every
+// compareLedger says where `strm list batches` and the bucket differ: every
 // batch done, every object of it in the bucket with the size and checksum it
 // tells, no object in the bucket that no batch knows, and as many events.
-func CompareLedger(name string, batches []apiv1.Batch, objects []*s3double.Object, events int64) error {
+func compareLedger(name string, batches []apiv1.Batch, objects []*s3double.Object, events int64) error {
 	stored := make(map[string]*s3double.Object, len(objects))
 	for _, o := range objects {
 		if !strings.HasPrefix(path.Base(o.Key), ".strm_test_") {

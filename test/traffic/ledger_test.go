@@ -35,7 +35,7 @@ func TestCompareLedger(t *testing.T) {
 		"told twice": {[]apiv1.Batch{good, good}, []*s3double.Object{a}, 4, "in the ledger twice"},
 		"count":      {[]apiv1.Batch{good}, []*s3double.Object{a}, 3, "the ledger counts 2"},
 	} {
-		err := CompareLedger("e", tc.batches, tc.objects, tc.events)
+		err := compareLedger("e", tc.batches, tc.objects, tc.events)
 		if (err == nil) != (tc.problem == "") || err != nil && !strings.Contains(err.Error(), tc.problem) {
 			t.Errorf("%s: %v, want %q", name, err, tc.problem)
 		}

@@ -51,11 +51,11 @@ func countsOf(l *Log) counts {
 	return c
 }
 
-// Judge compares the objects of one exporter with what was sent to its stream.
+// judge compares the objects of one exporter with what was sent to its stream.
 // Every acknowledged event must be there once, every other at most once, and
 // every request whole or not at all. What was sent without a key may be there
 // once more for each try of unknown outcome, and in part.
-func Judge(objects []*s3double.Object, sent []*Log, of Stream) *Verdict {
+func judge(objects []*s3double.Object, sent []*Log, of Stream) *Verdict {
 	v := &Verdict{}
 	seen := make(map[int]counts, len(sent))
 	for _, l := range sent {

@@ -74,7 +74,7 @@ func TestOracle(t *testing.T) {
 		"probe not empty":    {[]*s3double.Object{object("p/a", 0, 1, 4), object("p/.strm_test_y.jsonl", 0)}, 0, 0, 0, "not empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := Judge(tc.objects, sent, Stream{})
+			v := judge(tc.objects, sent, Stream{})
 			if v.Missing != tc.missing || v.Duplicate != tc.double || v.Halves != tc.halves {
 				t.Errorf("missing %d duplicate %d halves %d, want %d %d %d", v.Missing, v.Duplicate, v.Halves, tc.missing, tc.double, tc.halves)
 			}
@@ -83,7 +83,7 @@ func TestOracle(t *testing.T) {
 			}
 		})
 	}
-	if v := Judge([]*s3double.Object{meta}, []*Log{{Sender: 1, Batches: []Batch{{First: 0, Count: 4}, {First: 4, Count: 1, Acked: true}}}}, Stream{Meta: true}); !v.OK() {
+	if v := judge([]*s3double.Object{meta}, []*Log{{Sender: 1, Batches: []Batch{{First: 0, Count: 4}, {First: 4, Count: 1, Acked: true}}}}, Stream{Meta: true}); !v.OK() {
 		t.Errorf("wanted strmMeta: %q", v.Problems)
 	}
 }
@@ -126,7 +126,7 @@ func TestWithoutKeys(t *testing.T) {
 		"told once, twice": {[]int64{0, 1, 4, 4}, 0, 1, 0},
 		"missing":          {[]int64{0, 4}, 1, 0, 0},
 	} {
-		v := Judge([]*s3double.Object{object("p/a", tc.ids...)}, sent, Stream{})
+		v := judge([]*s3double.Object{object("p/a", tc.ids...)}, sent, Stream{})
 		if v.Missing != tc.missing || v.Duplicate != tc.double || v.Again != tc.again || v.Halves != 0 || v.OK() != (tc.missing+tc.double == 0) {
 			t.Errorf("%s: %+v", name, v)
 		}
@@ -149,11 +149,11 @@ func TestParquetIsRead(t *testing.T) {
 		return &s3double.Object{Key: "p/a.parquet", Body: b.Bytes()}
 	}
 	sent := []*Log{{Sender: 1, Batches: []Batch{{First: 0, Count: 3, Acked: true}}}}
-	if v := Judge([]*s3double.Object{file(event(0), event(1)), file(event(2))}, sent, Stream{}); !v.OK() {
+	if v := judge([]*s3double.Object{file(event(0), event(1)), file(event(2))}, sent, Stream{}); !v.OK() {
 		t.Errorf("good: %+v", v)
 	}
 	for name, o := range map[string]*s3double.Object{"damaged": file(event(0), event(1), wrong), "missing": file(event(0), event(2)), "no id": file(event(0), event(1), event(2), row{})} {
-		if v := Judge([]*s3double.Object{o}, sent, Stream{}); v.OK() {
+		if v := judge([]*s3double.Object{o}, sent, Stream{}); v.OK() {
 			t.Errorf("%s passes: %+v", name, v)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"strm/test/s3double"
 )
 
-// Create makes the stream and a source for it, and returns the write key.
-func (s Stream) Create(ctx context.Context, cli *harness.CLI) (string, error) {
+// create makes the stream and a source for it, and returns the write key.
+func (s Stream) create(ctx context.Context, cli *harness.CLI) (string, error) {
 	args := []string{"create", "stream", s.Name, "--partitions", strconv.Itoa(s.Partitions)}
 	if !s.Meta {
 		args = append(args, "--strm-meta=false")
@@ -43,9 +43,31 @@ func (e Exporter) Create(ctx context.Context, cli *harness.CLI) error {
 	return err
 }
 
-// CreateSink makes the sink "s3" for a double's bucket, which the server reaches
+// SetUp makes the sink for a double's bucket, which the server reaches at the
+// endpoint, the streams, a source for each, and exporters. It returns the
+// streams' write keys. A file goes into dir.
+func (r *Run) SetUp(ctx context.Context, s3 *s3double.Server, endpoint, dir string, exporters []Exporter) (map[string]string, error) {
+	if err := createSink(ctx, r.CLI, s3, endpoint, dir); err != nil {
+		return nil, err
+	}
+	keys := map[string]string{}
+	for _, s := range r.Streams {
+		var err error
+		if keys[s.Name], err = s.create(ctx, r.CLI); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range exporters {
+		if err := e.Create(ctx, r.CLI); err != nil {
+			return nil, fmt.Errorf("set up: %w", err)
+		}
+	}
+	return keys, nil
+}
+
+// createSink makes the sink "s3" for a double's bucket, which the server reaches
 // at the endpoint. The credentials file is put into dir.
-func CreateSink(ctx context.Context, cli *harness.CLI, s *s3double.Server, endpoint, dir string) error {
+func createSink(ctx context.Context, cli *harness.CLI, s *s3double.Server, endpoint, dir string) error {
 	creds := filepath.Join(dir, "s3.json")
 	doc, err := json.Marshal(map[string]any{"AccessKey": map[string]string{
 		"UserName": "crash", "AccessKeyId": s.AccessKey, "Status": "Active",
