@@ -38,9 +38,6 @@ Passwords are better in STRM_KAFKA_PASSWORD and PGPASSWORD than in the addresses
 			if err := a.fill(cmd); err != nil {
 				return err
 			}
-			if m.Log == "" || m.Catalog == "" {
-				return usagef("say where to: --log kafka://... and --catalog postgres://...")
-			}
 			if m.IdempotencyWindow < server.MinIdempotencyWindow {
 				return usagef("--idempotency-window %s: use %s or more", m.IdempotencyWindow, server.MinIdempotencyWindow)
 			}

@@ -52,15 +52,17 @@ func (c *Control) Nodes(ctx context.Context) ([]Node, error) {
 		imports = append(imports, importer.Duty(importers[i].ID))
 	}
 	ofExports, ofImports := node.Count(rows, exports), node.Count(rows, imports)
-	out := make([]Node, 0, len(rows))
-	for _, r := range rows {
-		n := Node{Node: r, This: r.ID == c.node.ID, Exporters: ofExports[r.ID], Importers: ofImports[r.ID]}
-		for _, d := range commonDuties {
-			if node.Count(rows, []string{d})[r.ID] > 0 {
-				n.Duties = append(n.Duties, d)
+	common := map[string][]string{}
+	for _, d := range commonDuties {
+		for id, n := range node.Count(rows, []string{d}) {
+			if n > 0 {
+				common[id] = append(common[id], d)
 			}
 		}
-		out = append(out, n)
+	}
+	out := make([]Node, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, Node{Node: r, This: r.ID == c.node.ID, Exporters: ofExports[r.ID], Importers: ofImports[r.ID], Duties: common[r.ID]})
 	}
 	return out, nil
 }

@@ -173,6 +173,7 @@ func TestMove(t *testing.T) {
 			}
 			moved(t, to, log, bucket)
 			refused(t, server.Config{Data: from}, problem.Conflict, "has moved to kafka://h")
+			refused(t, server.Config{Data: from, Log: log}, problem.Conflict, "has moved to kafka://h") // its catalog is still the old one
 			if out, err := moveTo(t, from, to, log, nil); err != nil || !strings.Contains(out, "everything is done") {
 				t.Errorf("once more: %v, %s", err, out)
 			}

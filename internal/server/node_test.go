@@ -199,8 +199,8 @@ func TestNodeSettingsAreRefused(t *testing.T) {
 	}
 }
 
-// While the brokers are away intake says when to come again, and everything
-// heals by itself.
+// While the brokers are away intake says when to come again, and what needs no
+// brokers goes on.
 func TestKafkaAway(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {

@@ -18,14 +18,21 @@ import (
 // until asks again and again, a minute at most.
 func (r *running) until(what string, holds func() bool) {
 	r.t.Helper()
+	r.within(time.Minute, func() string { return what }, holds)
+}
+
+// within asks again and again, for as long as most; what says then what did not
+// come about.
+func (r *running) within(most time.Duration, what func() string, holds func() bool) {
+	r.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(time.Minute)
+	end := time.After(most)
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-end:
-			r.t.Fatalf("%s: not within a minute\n%s", what, r.log)
+			r.t.Fatalf("%s: not within %v\n%s", what(), most, r.log)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (s *Server) routes(ctx, stopping context.Context) (http.Handler, error) {
 	return s.watched(evaluations.Wrap(calls.Wrap(mux))), nil
 }
 
-// readyWithin bounds how long the catalog may take to answer readyz.
+// readyWithin bounds how long catalog and brokers may take to answer readyz.
 const readyWithin = 2 * time.Second
 
 // readyz answers 200 while the server takes events and can reach its state.

@@ -16,19 +16,6 @@ import (
 	"strm/test/servers"
 )
 
-// until calls ok until it says yes.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	end := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-end:
-			t.Fatalf("%s has not come about", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
 // Two nodes on one PostgreSQL do what one does, and know each other's changes; one
 // with other secrets is kept out; the database may go away for a while.
 func TestNodesOnPostgreSQL(t *testing.T) {
@@ -44,6 +31,10 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	}
 	one := start(t, cfg())
 	two := start(t, cfg())
+	soon := func(r *running, what string, holds func() bool) {
+		t.Helper()
+		r.within(30*time.Second, func() string { return what }, holds)
+	}
 	one.deliver(bucket, 10)
 	for _, r := range []*running{two, one, two} {
 		if status, out, _ := r.post("demo", "key", "{\"id\":10}\n{\"id\":11}\n"); status != 200 {
@@ -53,7 +44,7 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	if out := two.must("GET", "/v1/nodes", ""); strings.Count(out, `"alive":true`) != 2 {
 		t.Errorf("nodes: %s", out)
 	}
-	until(t, "a flush through the other node", func() bool {
+	soon(two, "a flush through the other node", func() bool {
 		status, out := two.do("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
 		return status == 200 && strings.Contains(out, `"done":true`)
 	})
@@ -98,14 +89,14 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	if err := pg.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "readiness", func() bool { status, _ := one.do("GET", "/readyz", ""); return status == 200 })
-	until(t, "readiness of the other", func() bool { status, _ := two.do("GET", "/readyz", ""); return status == 200 })
+	soon(one, "readiness", func() bool { status, _ := one.do("GET", "/readyz", ""); return status == 200 })
+	soon(two, "readiness of the other", func() bool { status, _ := two.do("GET", "/readyz", ""); return status == 200 })
 	if status, out, _ := one.post("demo", "other", "{\"id\":13}\n"); status != 200 {
 		t.Errorf("again: %d %s", status, out)
 	}
 	// A node that stops in order leaves its work to the other at once.
 	one.stop()
-	until(t, "delivery by the other node", func() bool {
+	soon(two, "delivery by the other node", func() bool {
 		_, out := two.do("POST", "/v1/batch-exporters/files-demo/flush?wait=5s", "")
 		return strings.Contains(out, `"done":true`) && len(delivered(t, bucket)) == 15
 	})

@@ -40,8 +40,10 @@ func (s *Server) openState(ctx context.Context) error {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	s.closers = append(s.closers, lock.Close)
-	if err := migrate.Check(s.cfg.Data); err != nil && s.cfg.Log == "" {
-		return err
+	if s.cfg.Catalog == "" { // the one in Data
+		if err := migrate.Check(s.cfg.Data); err != nil {
+			return err
+		}
 	}
 	if s.cfg.Log == "" {
 		return s.openEmbedded(ctx)

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,20 +28,11 @@ func others(t *testing.T, log string) *kgo.Client {
 // fares waits until the exporter's state and reason are as wanted.
 func (r *running) fares(within time.Duration, exporter string, want ...string) {
 	r.t.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
-		out, missing := r.must("GET", "/v1/batch-exporters/"+exporter, ""), ""
-		for _, w := range want {
-			if !strings.Contains(out, w) {
-				missing = w
-			}
-		}
-		if missing == "" {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("no %s after %v: %s", missing, within, out)
-		}
-	}
+	var out string
+	r.within(within, func() string { return fmt.Sprintf("%q in %s", want, out) }, func() bool {
+		out = r.must("GET", "/v1/batch-exporters/"+exporter, "")
+		return !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(out, w) })
+	})
 }
 
 // A stream that says to leave out what is no event is obeyed while the server runs, and

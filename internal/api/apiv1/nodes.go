@@ -5,7 +5,7 @@ import "time"
 // Node is a process that shares the installation with others.
 type Node struct {
 	ID         string     `json:"id"`   // made up at each start
-	Name       string     `json:"name"` // where it listens
+	Name       string     `json:"name"` // for people: as it was told, or where it listens
 	Version    string     `json:"version"`
 	Alive      bool       `json:"alive"`
 	This       bool       `json:"this"` // it answered this request

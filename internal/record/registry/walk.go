@@ -266,64 +266,64 @@ func (w *walker) block() (int64, error) {
 	return -n, nil
 }
 
-func (w *walker) array(n *node) error {
-	w.out = append(w.out, '[')
-	for first := true; ; {
+// items calls item for each item of an array or a map, run by run.
+func (w *walker) items(item func() error) error {
+	for {
 		count, err := w.block()
-		if err != nil {
+		if err != nil || count == 0 {
 			return err
 		}
-		if count == 0 {
-			break
-		}
 		for ; count > 0; count-- {
-			if !first {
-				w.out = append(w.out, ',')
-			}
-			first = false
-			if err := w.value(n.nodes[0]); err != nil {
+			if err := item(); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func (w *walker) array(n *node) error {
+	w.out = append(w.out, '[')
+	first := true
+	err := w.items(func() error {
+		if !first {
+			w.out = append(w.out, ',')
+		}
+		first = false
+		return w.value(n.nodes[0])
+	})
 	w.out = append(w.out, ']')
-	return nil
+	return err
 }
 
 // mapping writes a map by its keys, in the order of their bytes: writers do not
-// agree on any other. Of a key that is there twice, the
-// last counts, as it does for Avro's own readers.
+// agree on any other. Of a key that is there twice, the last counts, as it does
+// for Avro's own readers.
 func (w *walker) mapping(n *node) error {
 	w.out = append(w.out, '{')
 	first, start := len(w.members), len(w.out)
 	sorted := true
-	for {
-		count, err := w.block()
-		if err != nil {
+	err := w.items(func() (err error) {
+		m := member{from: len(w.out)}
+		if m.key, err = w.sized(); err != nil {
 			return err
 		}
-		if count == 0 {
-			break
+		if err := w.text(m.key); err != nil {
+			return err
 		}
-		for ; count > 0; count-- {
-			m := member{from: len(w.out)}
-			if m.key, err = w.sized(); err != nil {
-				return err
-			}
-			if err := w.text(m.key); err != nil {
-				return err
-			}
-			w.out = append(w.out, ':')
-			if err := w.value(n.nodes[0]); err != nil {
-				return err
-			}
-			m.end = len(w.out)
-			w.out = append(w.out, ',')
-			if k := len(w.members); k > first && bytes.Compare(w.members[k-1].key, m.key) >= 0 {
-				sorted = false
-			}
-			w.members = append(w.members, m)
+		w.out = append(w.out, ':')
+		if err := w.value(n.nodes[0]); err != nil {
+			return err
 		}
+		m.end = len(w.out)
+		w.out = append(w.out, ',')
+		if k := len(w.members); k > first && bytes.Compare(w.members[k-1].key, m.key) >= 0 {
+			sorted = false
+		}
+		w.members = append(w.members, m)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if !sorted {
 		w.sort(w.members[first:], start)
