@@ -54,7 +54,7 @@
 //
 // One thing remains, as for any request that is late on its way: a PUT that arrives after its
 // object was delivered, and taken away by a consumer, puts it back. A process that finds
-// that it stood still between the note and the PUT does not begin it (errAsleep).
+// that it stood still between the note and the PUT, or that its lease is over, does not begin it (errAsleep).
 //
 // # Shape
 //

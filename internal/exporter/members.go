@@ -14,7 +14,7 @@ type Members interface {
 	Self() string
 	// Owns says whether a duty is for this process. See Duty.
 	Owns(duty string) bool
-	// Live is how many nodes live, this one included.
+	// Live is how many nodes live, this one included; 0 if its lease is over.
 	Live() int
 	// Watch returns a channel that is closed once Owns or Live may answer otherwise
 	// than when Watch was called.

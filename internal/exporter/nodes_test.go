@@ -3,6 +3,7 @@ package exporter_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,6 +257,36 @@ func wakesUp(t *testing.T, w *world, s *standstill, theirs string) {
 	w.flush(b)
 	w.flush(a) // which asks the ledger
 	w.check(b)
+	w.quietly()
+}
+
+// Its lease may be shorter than any pause that a process would notice by itself.
+func TestANodeWithoutALeaseBeginsNoUpload(t *testing.T) {
+	w := newWorld(t, stream.Output{}, 1)
+	w.lives("a")
+	c := newCrew("a", 0, everything) // it was its own when the step began
+	a := w.node(c, nil, nil)
+	defer a.stop()
+	w.append(3, time.Now())
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := a.runner.Flush(soon, w.exp.ID)
+	w.must(err)
+	for !strings.Contains(a.runner.Status(w.exp.ID).Reason, "no lease") {
+		if soon.Err() != nil {
+			t.Fatalf("it does not say so: %+v", a.runner.Status(w.exp.ID))
+		}
+		runtime.Gosched()
+	}
+	for info, err := range w.store.List(t.Context(), "") {
+		w.must(err)
+		if !strings.Contains(info.Key, ".strm_test_") {
+			t.Errorf("%s was written", info.Key)
+		}
+	}
+	c.believe(1, everything)
+	w.flush(a)
+	w.check(a)
 	w.quietly()
 }
 
