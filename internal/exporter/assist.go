@@ -61,7 +61,7 @@ func (r *Runner) takeSpare(ctx, work context.Context, wg *sync.WaitGroup) {
 		return
 	}
 	// Reserved before anybody gives back what is not.
-	r.claims.asking.Lock()
+	r.claims.asking.RLock()
 	batches, err := r.ledger.ClaimSpare(ctx, r.members.Self(), free)
 	var ours []stream.Batch
 	for _, b := range batches {
@@ -71,7 +71,7 @@ func (r *Runner) takeSpare(ctx, work context.Context, wg *sync.WaitGroup) {
 			r.claims.mess() // a round of it has just given the claim up, and is not quite over
 		}
 	}
-	r.claims.asking.Unlock()
+	r.claims.asking.RUnlock()
 	if err != nil {
 		r.claims.mess() // the answer may be lost
 		if ctx.Err() == nil && !errors.Is(err, context.Canceled) {

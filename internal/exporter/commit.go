@@ -57,10 +57,24 @@ func (r *Runner) commits(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			if err != nil {
+				r.uncommitted(id, p)
+			}
 			if now := r.now(); err != nil && now.Sub(complained) >= complainEvery {
 				complained = now
 				r.logger.Warn("commit the exporter's offsets for Kafka's own tools", slog.String("exporter", id), slog.Any("error", err))
 			}
 		}
+	}
+}
+
+// uncommitted keeps a position that could not be told for the next time, unless there is
+// a newer one, or the exporter is not ours any more.
+func (r *Runner) uncommitted(id string, p progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes[id]
+	if _, newer := r.progress[id]; !newer && l != nil && l.mine {
+		r.progress[id] = p
 	}
 }

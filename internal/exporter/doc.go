@@ -40,7 +40,7 @@
 // Members only says who should. A round begins with Claim, which raises the batch's claim
 // number and returns it as it is then; what is written with an older number is refused with a
 // *stream.ClaimLostError, and who gets that forgets the batch. What a node can do that wakes
-// up after another has taken over (nodes_test.go stops one at every step):
+// up after another has taken over (nodes_test.go stops one at every step but the last):
 //
 //	its Plan          is refused, as another has planned; or nobody has, and it is a plan like any
 //	its Claim         is refused while the other works; or it takes the batch from there on, as the ledger has it
@@ -54,7 +54,7 @@
 //
 // One thing remains, as for any request that is late on its way: a PUT that arrives after its
 // object was delivered, and taken away by a consumer, puts it back. A process that finds
-// that it stood still between the note and the PUT does not begin it (errAsleep).
+// that it stood still between the note and the PUT, or that its lease is over, does not begin it (errAsleep).
 //
 // # Shape
 //

@@ -14,7 +14,7 @@ type Members interface {
 	Self() string
 	// Owns says whether a duty is for this process. See Duty.
 	Owns(duty string) bool
-	// Live is how many nodes live, this one included.
+	// Live is how many nodes live, this one included; 0 if its lease is over.
 	Live() int
 	// Watch returns a channel that is closed once Owns or Live may answer otherwise
 	// than when Watch was called.
@@ -99,7 +99,7 @@ type claims struct {
 	working map[string]bool
 	left    bool // there may be claims of ours that nobody works on
 
-	asking sync.Mutex // held while spare batches are claimed, or claims given back
+	asking sync.RWMutex // held while claims are given back, for reading while they are made
 }
 
 // reserve says that somebody here is about to work on a batch; false if somebody does.
@@ -156,7 +156,7 @@ func (r *Runner) release(ctx context.Context) {
 	defer r.claims.asking.Unlock()
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 	defer cancel()
-	// The list is complete: whoever claims has reserved before.
+	// The list is complete: nobody claims just now, and whoever has claimed has reserved.
 	if err := r.ledger.Release(within, r.members.Self(), r.claims.ids()); err != nil {
 		r.claims.mess()
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 // asleepAfter is how long the write before a PUT may take until it counts as a sign
-// that the process was stopped. It is less than a lease.
+// that the process was stopped, even if it has a lease again. Leases may be shorter.
 const asleepAfter = 10 * time.Second
 
-var errAsleep = errors.New("the process stood still just before the upload, which it did not begin")
+var errAsleep = errors.New("the process stood still, or has no lease, just before the upload, which it did not begin")
 
 // put stores one object, and adds to left what it does not hold. It returns false
 // if it is not stored, with the batch saved and its retry scheduled. Where others
@@ -71,7 +71,7 @@ func (r *Runner) put(ctx context.Context, l *lane, sink *openSink, b *stream.Bat
 		o.MaybeStored = maybe
 		return no(fmt.Errorf("note the attempt of batch %s: %w", b.ID, err))
 	}
-	if r.shared && r.now().Sub(began) > asleepAfter {
+	if r.shared && (r.now().Sub(began) > asleepAfter || r.members.Live() == 0) {
 		// This process stood still, its claim may be another's, and what that one has stored
 		// may have been taken away already. Nothing was sent: begin again with a claim.
 		return no(fmt.Errorf("put %s: %w", o.Key, errAsleep))

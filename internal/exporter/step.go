@@ -279,10 +279,11 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 		l.report(troubleOf(b), troubleIn(b))
 		return b.NextRetryAt, roundLater, nil
 	}
+	over := false // and the ledger has given the claim up
 	if r.shared {
-		ok, err := r.claim(ctx, b)
-		if err != nil {
-			return time.Time{}, roundHeld, err
+		ok, cerr := r.claim(ctx, b)
+		if cerr != nil {
+			return time.Time{}, roundHeld, cerr
 		}
 		if !ok {
 			l.loaded = false // whoever has it may have finished it
@@ -291,7 +292,7 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 			}
 			return r.now().Add(r.poll), roundHeld, nil
 		}
-		id, over := b.ID, false
+		id := b.ID
 		defer func() {
 			r.claims.end(id, !over && !lostClaim(err))
 			r.release(ctx)
@@ -300,13 +301,11 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 			l.report(troubleOf(b), troubleIn(b)) // another has just tried
 			return b.NextRetryAt, roundLater, nil
 		}
-		if err := r.attempt(ctx, l, b); err != nil {
-			return time.Time{}, roundHeld, err
-		}
-		over = true // the ledger has given the claim up
-	} else if err := r.attempt(ctx, l, b); err != nil {
+	}
+	if err := r.attempt(ctx, l, b); err != nil {
 		return time.Time{}, roundHeld, err
 	}
+	over = true
 	if b.State != stream.BatchDone {
 		l.report(troubleOf(b), troubleIn(b))
 		return b.NextRetryAt, roundLater, nil
@@ -325,10 +324,13 @@ func (r *Runner) round(ctx context.Context, l *lane, b *stream.Batch) (wake time
 
 // claim makes a batch ours to work on, and b what it is then.
 func (r *Runner) claim(ctx context.Context, b *stream.Batch) (ok bool, err error) {
+	r.claims.asking.RLock()
 	if !r.claims.reserve(b.ID) {
+		r.claims.asking.RUnlock()
 		return false, nil // a helper of ours has it
 	}
 	fresh, ok, err := r.ledger.Claim(ctx, b.ExporterID, b.Seq, r.members.Self())
+	r.claims.asking.RUnlock()
 	if err != nil {
 		r.claims.end(b.ID, true) // the answer may be lost
 		r.release(ctx)
