@@ -33,23 +33,12 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	if err := check(e); err != nil {
 		return eventlog.Appended{}, err
 	}
-	st, err := l.streamToAppend(c, streamID)
+	st, part, err := l.placed(c, streamID, e.Partition, l.streamToAppend)
 	if err != nil {
 		return eventlog.Appended{}, l.ended(c, err)
 	}
-	part, err := st.partition(e.Partition)
-	if err != nil && l.opts.Topics != nil { // the sender may have heard of new ones earlier
-		l.forget(st)
-		if st, err = l.streamToAppend(c, streamID); err != nil {
-			return eventlog.Appended{}, l.ended(c, err)
-		}
-		part, err = st.partition(e.Partition)
-	}
-	if err != nil {
-		return eventlog.Appended{}, err
-	}
 	if e.Key != "" || len(e.IDs) > 0 || e.Mark != "" || e.Stamped {
-		return l.settle(c, st, e)
+		return l.settle(c, st, part, e)
 	}
 	// Not c: what is on its way when the log closes is waited for.
 	return l.appendPlain(ctx, st, part, e)

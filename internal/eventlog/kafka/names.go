@@ -108,14 +108,10 @@ type waiting struct {
 
 // settle appends an entry that has a Key, IDs or a Mark, or is Stamped. The entry has been
 // checked. If ctx ends while the entry is being written, it settles by itself.
-func (l *Log) settle(ctx context.Context, st *topic, e eventlog.Entry) (eventlog.Appended, error) {
+func (l *Log) settle(ctx context.Context, st *topic, part *partition, e eventlog.Entry) (eventlog.Appended, error) {
 	none := eventlog.Appended{}
 	if l.opts.Names == nil {
 		return none, errNoNames(st.streamID)
-	}
-	part, err := st.partition(e.Partition)
-	if err != nil {
-		return none, err
 	}
 	weight := l.weigh(2*len(e.Data), e.Events)
 	if err := l.reserve(ctx, weight); err != nil {

@@ -20,20 +20,16 @@ import (
 // watermark: so open transactions of others need not be waited for.
 func (l *Log) outcome(ctx context.Context, c eventlog.Claim) (done bool, ranges []eventlog.ClaimRange, places []place, err error) {
 	for _, p := range c.Parts {
-		st, err := l.stream(ctx, p.StreamID)
+		st, part, err := l.placed(ctx, p.StreamID, p.Partition, l.stream)
 		if err != nil && (problem.KindOf(err) == problem.NotFound || problem.KindOf(err) == problem.Conflict) {
 			continue // the stream is gone, with whatever it held
 		}
 		if err != nil {
 			return false, nil, nil, err
 		}
-		part, err := st.partition(p.Partition)
-		if err != nil {
-			continue
-		}
 		rd := claimReading{log: l, st: st, part: part, prefix: append(strconv.AppendInt(nil, c.ID, 10), '.'), at: map[int]*[2]int64{}}
 		if err := rd.read(ctx, int64(p.From-st.base(p.Partition))); err != nil {
-			if isUnknownTopic(err) || problem.KindOf(err) == problem.Conflict {
+			if problem.KindOf(err) == problem.Conflict { // that it is gone was looked at; what one broker has not heard of may be there
 				continue
 			}
 			return false, nil, nil, err
