@@ -150,7 +150,7 @@ func (f *flight) recycle() {
 	if cap(f.data) > 4<<20 || cap(f.recs) > 1<<15 {
 		return
 	}
-	clear(f.recs[:cap(f.recs)])
+	clear(f.recs) // beyond them all is clear, from earlier
 	f.after = nil
 	flights.Put(f)
 }

@@ -39,7 +39,6 @@ type names struct {
 	idle   []*slot
 	held   map[string]*waiting     // by stream, kind and name
 	open   map[int64]chan struct{} // this node's claims that a slot has in hand; closed when it lets go
-	ends   map[*partition]int64    // one past what was last written; the topic's
 	number numbers
 }
 
@@ -67,7 +66,7 @@ func (n *names) claimNumber(ctx context.Context) (int64, error) {
 }
 
 func newNames(l *Log) *names {
-	n := &names{log: l, held: map[string]*waiting{}, open: map[int64]chan struct{}{}, ends: map[*partition]int64{}}
+	n := &names{log: l, held: map[string]*waiting{}, open: map[int64]chan struct{}{}}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	for i := range slots {
 		n.idle = append(n.idle, &slot{names: n, number: i})
