@@ -117,9 +117,6 @@ func (l *Log) settle(ctx context.Context, st *topic, part *partition, e eventlog
 		return none, l.ended(ctx, err)
 	}
 	defer l.release(weight)
-	if e.Received.IsZero() {
-		e.Received = time.Now()
-	}
 	w := newWaiting(st, part, e)
 	if err := l.names.hold(ctx, w); err != nil {
 		return none, l.ended(ctx, err)
