@@ -19,7 +19,11 @@ const (
 	atStart int64 = -2
 )
 
-const readCommitted = 1
+// Isolations.
+const (
+	readUncommitted = 0
+	readCommitted   = 1
+)
 
 // found is an answer of ListOffsets.
 type found struct {

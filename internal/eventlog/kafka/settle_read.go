@@ -68,11 +68,11 @@ type claimReading struct {
 
 func (r *claimReading) read(ctx context.Context, from int64) error {
 	l := r.log
-	start, err := l.offsetOf(ctx, r.st, r.part, atStart, 0)
+	start, err := l.offsetOf(ctx, r.st, r.part, atStart, readUncommitted)
 	if err != nil {
 		return err
 	}
-	end, err := l.offsetOf(ctx, r.st, r.part, atEnd, 0)
+	end, err := l.offsetOf(ctx, r.st, r.part, atEnd, readUncommitted)
 	if err != nil {
 		return err
 	}
@@ -105,27 +105,8 @@ func (r *claimReading) fetch(ctx context.Context, at int64) (next int64, err err
 	if err != nil {
 		return at, err
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 0, 1, readFetch
-	rt := kmsg.NewFetchRequestTopic()
-	rt.Topic, rt.TopicID = r.st.desc.Name, r.st.id
-	rp := kmsg.NewFetchRequestTopicPartition()
-	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = r.part.num, at, readFetch
-	rt.Partitions = append(rt.Partitions, rp)
-	req.Topics = append(req.Topics, rt)
-	kresp, err := l.client.Broker(int(leader)).Request(ctx, req)
+	answer, err := l.batches(ctx, leader, r.st, r.part, at, readFetch, readUncommitted)
 	if err != nil {
-		return at, err
-	}
-	resp := kresp.(*kmsg.FetchResponse)
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return at, err
-	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return at, kerr.UnknownServerError
-	}
-	answer := &resp.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
 		return at, err
 	}
 	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
