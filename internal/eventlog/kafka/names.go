@@ -118,11 +118,11 @@ func (l *Log) settle(ctx context.Context, st *topic, part *partition, e eventlog
 	}
 	defer l.release(weight)
 	w := newWaiting(st, part, e)
-	if err := l.names.hold(ctx, w); err != nil {
-		return none, l.ended(ctx, err)
-	}
 	giveUp := l.giveUp()
 	defer giveUp.Stop()
+	if err := l.names.hold(ctx, giveUp.C, w); err != nil {
+		return none, l.ended(ctx, err)
+	}
 	for {
 		l.names.push(w)
 		select {
@@ -171,7 +171,7 @@ func newWaiting(st *topic, part *partition, e eventlog.Entry) *waiting {
 
 // hold waits until no other append of this process has one of the names, and takes them
 // together: nobody waits while holding something.
-func (n *names) hold(ctx context.Context, w *waiting) error {
+func (n *names) hold(ctx context.Context, giveUp <-chan time.Time, w *waiting) error {
 	for {
 		other := n.tryHold(w)
 		if other == nil {
@@ -181,6 +181,8 @@ func (n *names) hold(ctx context.Context, w *waiting) error {
 		case <-other.ready:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-giveUp: // nobody knows yet what became of the other
+			return errNotSettled()
 		}
 	}
 }
