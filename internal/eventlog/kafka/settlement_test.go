@@ -139,6 +139,7 @@ func (c claims) ClaimNames(ctx context.Context, claim eventlog.Claim, es []event
 // Who waits for an append of the same name does not wait without end.
 func TestHeldNamesAreWaitedForAWhile(t *testing.T) {
 	s := newStore(t)
+	wait := s.wait
 	s.wait = 200 * time.Millisecond
 	l := made(t, s, 1)
 	e := withKey("k", 1)
@@ -152,7 +153,7 @@ func TestHeldNamesAreWaitedForAWhile(t *testing.T) {
 		t.Fatalf("%v (%v)", err, problem.KindOf(err))
 	}
 	l.names.letGo(under)
-	l.opts.AppendWait = slowness * 3 * time.Second
+	l.opts.AppendWait = wait
 	if _, err := l.Append(ctx, testID, e); err != nil {
 		t.Fatal(err)
 	}
