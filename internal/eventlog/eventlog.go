@@ -80,11 +80,11 @@ func NewID(name []byte) ID {
 // Entry is one request's worth of events; nil from Append says that all of it is stored.
 type Entry struct {
 	Partition stream.Partition
-	Events    int    // number of lines in Data, at least 1
-	Data      []byte // newline-delimited JSON, one event a line, every line ended by '\n', no other '\n'. Not kept after Append returns
-	Received  time.Time
-	Key       string // idempotency key within the stream, at most 255 bytes; empty for none
-	Digest    uint64 // of the content as the client sent it; only looked at with a Key
+	Events    int       // number of lines in Data, at least 1
+	Data      []byte    // newline-delimited JSON, one event a line, every line ended by '\n', no other '\n'. Not kept after Append returns
+	Received  time.Time // zero: now
+	Key       string    // idempotency key within the stream, at most 255 bytes; empty for none
+	Digest    uint64    // of the content as the client sent it; only looked at with a Key
 
 	// IDs, if not empty, holds one ID per event. Events whose ID was stored in
 	// this stream within IDWindow, in whatever partition, or stands in the entry

@@ -1,20 +1,15 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
 	"strm/internal/eventlog"
-	"strm/internal/problem"
 	"strm/internal/stream"
 )
-
-const maxKey = 255 // bytes of an idempotency key
 
 // Append implements eventlog.Log. Once an entry has been taken in, it is carried
 // through even if ctx ends: the answer then says what happened instead of
@@ -25,7 +20,7 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	if err := checkEntry(&e); err != nil {
+	if err := e.Check(); err != nil {
 		return none, err
 	}
 	if err := l.enter(); err != nil {
@@ -94,34 +89,6 @@ func (l *Log) store(ctx context.Context, p *partition, w *waiter) (eventlog.Appe
 		Range:  stream.Range{Partition: p.n, Start: w.first, End: w.first + stream.Offset(e.Events)},
 		Events: e.Events,
 	}, nil
-}
-
-// checkEntry holds the caller to the form of Data: a wrong count would shift
-// every later offset.
-func checkEntry(e *eventlog.Entry) error {
-	switch {
-	case e.Events < 1 || e.Events > math.MaxUint32 || len(e.Data) == 0 || e.Data[len(e.Data)-1] != '\n':
-		return problem.New(problem.Invalid, "entry must hold at least one event, every one ended by a newline")
-	case len(e.Key) > maxKey:
-		return problem.New(problem.Invalid, "idempotency key is %d bytes long; at most %d are allowed", len(e.Key), maxKey)
-	case bytes.Count(e.Data, newline) != e.Events:
-		return problem.New(problem.Invalid, "entry says %d events and holds %d lines", e.Events, bytes.Count(e.Data, newline))
-	case e.Stamped && e.Received.IsZero():
-		return problem.New(problem.Invalid, "a stamped entry must say when it was received")
-	case len(e.IDs) > 0 && e.Key != "":
-		return problem.New(problem.Invalid, "an entry has an idempotency key or ids, not both")
-	case len(e.Mark) > maxMark:
-		return problem.New(problem.Invalid, "mark is %d bytes long; at most %d are allowed", len(e.Mark), maxMark)
-	case (e.Mark == "") != (e.MarkAt == 0):
-		return problem.New(problem.Invalid, "an entry has a mark and says how far it goes, over 0, or neither")
-	case e.Mark != "" && (e.Key != "" || len(e.IDs) > 0):
-		return problem.New(problem.Invalid, "an entry has a mark, an idempotency key or ids, only one of them")
-	case len(e.IDs) > 0 && len(e.IDs) != e.Events:
-		return problem.New(problem.Invalid, "entry holds %d events and %d ids", e.Events, len(e.IDs))
-	case len(e.IDs) > 0 && e.IDWindow <= 0:
-		return problem.New(problem.Invalid, "an entry with ids needs a window over 0, not %s", e.IDWindow)
-	}
-	return nil
 }
 
 // waiter is one entry on its way through a partition.

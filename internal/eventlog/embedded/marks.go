@@ -12,8 +12,6 @@ import (
 	"strm/internal/stream"
 )
 
-const maxMark = 255 // bytes of a mark
-
 func markKey(number uint64, mark string) []byte { return append(spanStart(spaceMark, number), mark...) }
 
 const markRecordSize = 8
@@ -24,7 +22,7 @@ func encodeMark(key []byte, at uint64) []byte {
 
 // decodeMark reads a record. What it accepts could have been written.
 func decodeMark(key, value []byte) (at uint64, err error) {
-	if n := len(key) - len(spanStart(spaceMark, 0)); n < 1 || n > maxMark || key[0] != spaceMark {
+	if n := len(key) - len(spanStart(spaceMark, 0)); n < 1 || n > eventlog.MaxName || key[0] != spaceMark {
 		return 0, errKey
 	}
 	v, err := unseal(key, value, markRecordSize)
@@ -126,8 +124,8 @@ func (l *Log) withMark(ctx context.Context, streamID, mark string, fn func(*stre
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if mark == "" || len(mark) > maxMark {
-		return problem.New(problem.Invalid, "a mark has 1 to %d bytes, not %d", maxMark, len(mark))
+	if err := eventlog.CheckMark(mark); err != nil {
+		return err
 	}
 	if err := l.enter(); err != nil {
 		return err

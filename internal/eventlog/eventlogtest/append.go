@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"strm/internal/eventlog"
 	"strm/internal/stream"
 )
 
@@ -196,4 +197,20 @@ func receivedTimes(t *testing.T, s Store) {
 	}
 	text(t, l, r) // checks that no block spans an hour
 	closeLog(t, l)
+}
+
+// receivedNow: an entry that does not say when it was received is received now.
+func receivedNow(t *testing.T, s Store) {
+	l := openStream(t, s, 2)
+	defer closeLog(t, l)
+	began := time.Now().Truncate(time.Millisecond)
+	plain, withKey := entry(0, "p", 2), keyed(entry(1, "k", 2), "key", 1)
+	for _, e := range []eventlog.Entry{plain, withKey} {
+		e.Received = time.Time{}
+		for _, h := range index(t, l, appendEntry(t, l, e).Range) {
+			if h.FirstAt.Before(began) || h.FirstAt.After(time.Now()) {
+				t.Errorf("received now, the block says %v", h.FirstAt)
+			}
+		}
+	}
 }

@@ -45,6 +45,7 @@ func Run(t *testing.T, h Harness) {
 		{"BlocksAreGzipMembers", blocksAreGzipMembers},
 		{"LargeEntry", largeEntry},
 		{"ReceivedTimes", receivedTimes},
+		{"ReceivedNow", receivedNow},
 		{"Streams", streams},
 		{"Keys", keys},
 		{"KeysConcurrently", keysConcurrently},
@@ -84,7 +85,7 @@ func Run(t *testing.T, h Harness) {
 
 // needNames are the cases that append with keys, ids, marks or stamps.
 var needNames = map[string]bool{
-	"Streams": true, "Keys": true, "KeysConcurrently": true, "KeysAcrossCrash": true,
+	"Streams": true, "ReceivedNow": true, "Keys": true, "KeysConcurrently": true, "KeysAcrossCrash": true,
 	"IDs": true, "IDsWhenFull": true, "IDsConcurrently": true, "IDsAcrossCrash": true,
 	"Marks": true, "MarksMoved": true, "MarksWhenFull": true, "MarksConcurrently": true, "MarksAcrossCrash": true,
 	"StampedEntries": true, "StampedConcurrently": true,

@@ -366,13 +366,9 @@ func (l *Log) Trim(ctx context.Context, streamID string, p stream.Partition, bef
 		return err
 	}
 	defer leave()
-	st, err := l.stream(ctx, streamID)
-	if err != nil {
-		return l.ended(ctx, err)
-	}
-	part, err := st.partition(p)
+	st, part, err := l.placed(ctx, streamID, p, l.stream)
 	if err != nil || st.desc.Adopted {
-		return err
+		return l.ended(ctx, err)
 	}
 	if before, err = l.holdBack(ctx, streamID, p, before); err != nil {
 		return l.ended(ctx, err)

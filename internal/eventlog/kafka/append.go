@@ -15,8 +15,6 @@ import (
 	"strm/internal/stream"
 )
 
-const maxName = 255 // bytes of a key or mark
-
 // Append implements eventlog.Log. An entry without names becomes one record per event.
 // This log's own records of an entry stay together, but other producers' may come between
 // them: then Range holds more offsets than the entry has events.
@@ -30,64 +28,22 @@ func (l *Log) Append(ctx context.Context, streamID string, e eventlog.Entry) (ev
 		return eventlog.Appended{}, err
 	}
 	defer leave()
-	if err := check(e); err != nil {
+	if err := e.Check(); err != nil {
 		return eventlog.Appended{}, err
 	}
-	st, err := l.streamToAppend(c, streamID)
+	st, part, err := l.placed(c, streamID, e.Partition, l.streamToAppend)
 	if err != nil {
 		return eventlog.Appended{}, l.ended(c, err)
 	}
-	part, err := st.partition(e.Partition)
-	if err != nil && l.opts.Topics != nil { // the sender may have heard of new ones earlier
-		l.forget(st)
-		if st, err = l.streamToAppend(c, streamID); err != nil {
-			return eventlog.Appended{}, l.ended(c, err)
-		}
-		part, err = st.partition(e.Partition)
-	}
-	if err != nil {
-		return eventlog.Appended{}, err
+	if e.Received.IsZero() {
+		e.Received = time.Now()
 	}
 	if e.Key != "" || len(e.IDs) > 0 || e.Mark != "" || e.Stamped {
-		return l.settle(c, st, e)
+		return l.settle(c, st, part, e)
 	}
 	// Not c: what is on its way when the log closes is waited for.
 	return l.appendPlain(ctx, st, part, e)
 }
-
-// check refuses an entry that is not what it says.
-func check(e eventlog.Entry) error {
-	bad := func(format string, args ...any) error {
-		return problem.New(problem.Invalid, "kafka: entry for partition %d: "+format, append([]any{e.Partition}, args...)...)
-	}
-	names := 0
-	for _, has := range []bool{e.Key != "", len(e.IDs) > 0, e.Mark != ""} {
-		if has {
-			names++
-		}
-	}
-	switch {
-	case e.Events < 1 || len(e.Data) == 0 || e.Data[len(e.Data)-1] != '\n':
-		return bad("no events, or the last line has no end")
-	case bytes.Count(e.Data, newline) != e.Events:
-		return bad("%d lines, the entry says %d events", bytes.Count(e.Data, newline), e.Events)
-	case len(e.Key) > maxName || len(e.Mark) > maxName:
-		return bad("key or mark of over %d bytes", maxName)
-	case names > 1:
-		return bad("more than one of key, ids and mark")
-	case len(e.IDs) > 0 && len(e.IDs) != e.Events:
-		return bad("%d ids for %d events", len(e.IDs), e.Events)
-	case len(e.IDs) > 0 && e.IDWindow <= 0:
-		return bad("ids without a window")
-	case (e.Mark != "") != (e.MarkAt > 0):
-		return bad("a mark needs to say how far")
-	case e.Stamped && e.Received.IsZero():
-		return bad("stamped without a time")
-	}
-	return nil
-}
-
-var newline = []byte{'\n'}
 
 // flight is an entry on its way to the brokers. It is one copy of the text, and records
 // whose values are slices of it.
@@ -161,7 +117,7 @@ func (f *flight) recycle() {
 	if cap(f.data) > 4<<20 || cap(f.recs) > 1<<15 {
 		return
 	}
-	clear(f.recs[:cap(f.recs)])
+	clear(f.recs) // beyond them all is clear, from earlier
 	f.after = nil
 	flights.Put(f)
 }

@@ -17,6 +17,10 @@ func errNoStream(streamID string) error {
 	return problem.New(problem.NotFound, "kafka: stream %s: %w", streamID, eventlog.ErrNoStream)
 }
 
+func errNotSettled() error {
+	return problem.New(problem.Unavailable, "kafka: nothing was stored: another append has its key, its mark or its ids, and is not settled")
+}
+
 // errDeleted: the catalog has the stream, the cluster has not its topic. Kind Conflict,
 // because that is no stream that is gone but one that has lost its events.
 func errDeleted(st *topic) error {

@@ -75,10 +75,11 @@ func (l *Log) fetch(ctx context.Context, st *topic, part *partition, from int64,
 	}
 }
 
-func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *partition, from int64, size int32) (fetched, error) {
+// batches asks a broker for what a partition has from an offset on, at an isolation of one's own.
+func (l *Log) batches(ctx context.Context, leader int32, st *topic, part *partition, from int64, size int32, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
 	// The partition's size is the limit; kfake forgets what was aborted where the request's is reached.
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, math.MaxInt32, readCommitted
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 0, 1, math.MaxInt32, isolation
 	rt := kmsg.NewFetchRequestTopic()
 	rt.Topic, rt.TopicID = st.desc.Name, st.id
 	rp := kmsg.NewFetchRequestTopicPartition()
@@ -87,17 +88,22 @@ func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *part
 	req.Topics = append(req.Topics, rt)
 	kresp, err := l.client.Broker(int(leader)).Request(ctx, req)
 	if err != nil {
-		return fetched{}, err
+		return nil, err
 	}
 	resp := kresp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return fetched{}, err
+		return nil, err
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return fetched{}, kerr.UnknownServerError
+		return nil, kerr.UnknownServerError
 	}
 	answer := &resp.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+	return answer, kerr.ErrorForCode(answer.ErrorCode)
+}
+
+func (l *Log) fetchFrom(ctx context.Context, leader int32, st *topic, part *partition, from int64, size int32) (fetched, error) {
+	answer, err := l.batches(ctx, leader, st, part, from, size, readCommitted)
+	if err != nil {
 		return fetched{}, err
 	}
 	part.reached(answer.LastStableOffset)

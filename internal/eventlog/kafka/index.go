@@ -124,11 +124,7 @@ func (l *Log) Index(ctx context.Context, streamID string, r stream.Range) iter.S
 
 // open finds the stream and what of the range is there to read.
 func (l *Log) open(ctx context.Context, streamID string, r stream.Range) (*runs, error) {
-	st, err := l.stream(ctx, streamID)
-	if err != nil {
-		return nil, err
-	}
-	part, err := st.partition(r.Partition)
+	st, part, err := l.placed(ctx, streamID, r.Partition, l.stream)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"iter"
-	"sync"
 
 	"strm/internal/eventlog"
 	"strm/internal/problem"
@@ -29,16 +28,17 @@ func (l *Log) Ping(ctx context.Context) error {
 // else may append to the topic meanwhile. A block and its lines are not kept.
 //
 // Broken off, or failed with kind Busy or Unavailable, it has appended a part of the
-// blocks, none of them twice: the partition's end says how much.
+// blocks, none of them twice: the partition's end says how much. Unless ctx has ended or the
+// log closes, nothing is on its way any more when it returns.
 func (l *Log) Load(ctx context.Context, streamID string, p stream.Partition, blocks iter.Seq2[stream.Block, error]) error {
-	c, leave, err := l.enter(ctx)
+	ctx, leave, err := l.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	st, err := l.stream(c, streamID)
+	st, err := l.stream(ctx, streamID)
 	if err != nil {
-		return l.ended(c, err)
+		return l.ended(ctx, err)
 	}
 	part, err := st.partition(p)
 	if err != nil {
@@ -47,9 +47,9 @@ func (l *Log) Load(ctx context.Context, streamID string, p stream.Partition, blo
 	if st.desc.Adopted {
 		return problem.New(problem.Invalid, "kafka: topic %s is not ours", st.desc.Name)
 	}
-	c, fail := context.WithCancelCause(c)
+	c, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	var flying sync.WaitGroup
+	var flying stuck
 	for b, err := range blocks {
 		if err == nil {
 			err = context.Cause(c)
@@ -62,7 +62,13 @@ func (l *Log) Load(ctx context.Context, streamID string, p stream.Partition, blo
 			break
 		}
 	}
-	flying.Wait() // the client ends every record after a while
+	// The client gives up what it has not sent when c ends; for the answer to what it has sent it waits without end.
+	if landed := flying.waiting(); landed != nil {
+		select {
+		case <-landed:
+		case <-ctx.Done():
+		}
+	}
 	if err := context.Cause(c); err != nil {
 		return l.ended(ctx, err)
 	}
@@ -71,7 +77,7 @@ func (l *Log) Load(ctx context.Context, streamID string, p stream.Partition, blo
 
 // loadBlock hands the records of a block to the producer; what becomes of them is
 // told to fail.
-func (l *Log) loadBlock(ctx context.Context, st *topic, part *partition, b stream.Block, flying *sync.WaitGroup, fail context.CancelCauseFunc) error {
+func (l *Log) loadBlock(ctx context.Context, st *topic, part *partition, b stream.Block, flying *stuck, fail context.CancelCauseFunc) error {
 	if b.Events < 1 {
 		return nil
 	}
@@ -88,9 +94,9 @@ func (l *Log) loadBlock(ctx context.Context, st *topic, part *partition, b strea
 	}
 	first, n, raw := int64(b.Range.Start-st.base(b.Range.Partition)), int64(len(f.recs)), int64(len(b.Lines))
 	at := b.LastAt
-	flying.Add(1)
+	flying.enter()
 	f.after = func() {
-		defer flying.Done()
+		defer flying.leave()
 		l.release(weight)
 		switch {
 		case f.fault != nil:
@@ -108,7 +114,7 @@ func (l *Log) loadBlock(ctx context.Context, st *topic, part *partition, b strea
 	defer part.append.Unlock()
 	part.latest = max(part.latest, b.LastAt.UnixMilli())
 	for i := range f.recs {
-		l.client.TryProduce(context.Background(), &f.recs[i], f.promise)
+		l.client.TryProduce(ctx, &f.recs[i], f.promise)
 	}
 	return nil
 }

@@ -39,7 +39,6 @@ type names struct {
 	idle   []*slot
 	held   map[string]*waiting     // by stream, kind and name
 	open   map[int64]chan struct{} // this node's claims that a slot has in hand; closed when it lets go
-	ends   map[*partition]int64    // one past what was last written; the topic's
 	number numbers
 }
 
@@ -67,7 +66,7 @@ func (n *names) claimNumber(ctx context.Context) (int64, error) {
 }
 
 func newNames(l *Log) *names {
-	n := &names{log: l, held: map[string]*waiting{}, open: map[int64]chan struct{}{}, ends: map[*partition]int64{}}
+	n := &names{log: l, held: map[string]*waiting{}, open: map[int64]chan struct{}{}}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	for i := range slots {
 		n.idle = append(n.idle, &slot{names: n, number: i})
@@ -108,29 +107,22 @@ type waiting struct {
 
 // settle appends an entry that has a Key, IDs or a Mark, or is Stamped. The entry has been
 // checked. If ctx ends while the entry is being written, it settles by itself.
-func (l *Log) settle(ctx context.Context, st *topic, e eventlog.Entry) (eventlog.Appended, error) {
+func (l *Log) settle(ctx context.Context, st *topic, part *partition, e eventlog.Entry) (eventlog.Appended, error) {
 	none := eventlog.Appended{}
 	if l.opts.Names == nil {
 		return none, errNoNames(st.streamID)
-	}
-	part, err := st.partition(e.Partition)
-	if err != nil {
-		return none, err
 	}
 	weight := l.weigh(2*len(e.Data), e.Events)
 	if err := l.reserve(ctx, weight); err != nil {
 		return none, l.ended(ctx, err)
 	}
 	defer l.release(weight)
-	if e.Received.IsZero() {
-		e.Received = time.Now()
-	}
 	w := newWaiting(st, part, e)
-	if err := l.names.hold(ctx, w); err != nil {
-		return none, l.ended(ctx, err)
-	}
 	giveUp := l.giveUp()
 	defer giveUp.Stop()
+	if err := l.names.hold(ctx, giveUp.C, w); err != nil {
+		return none, l.ended(ctx, err)
+	}
 	for {
 		l.names.push(w)
 		select {
@@ -179,7 +171,7 @@ func newWaiting(st *topic, part *partition, e eventlog.Entry) *waiting {
 
 // hold waits until no other append of this process has one of the names, and takes them
 // together: nobody waits while holding something.
-func (n *names) hold(ctx context.Context, w *waiting) error {
+func (n *names) hold(ctx context.Context, giveUp <-chan time.Time, w *waiting) error {
 	for {
 		other := n.tryHold(w)
 		if other == nil {
@@ -189,6 +181,8 @@ func (n *names) hold(ctx context.Context, w *waiting) error {
 		case <-other.ready:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-giveUp: // nobody knows yet what became of the other
+			return errNotSettled()
 		}
 	}
 }

@@ -3,7 +3,7 @@ package kafka
 import (
 	"context"
 
-	"strm/internal/problem"
+	"strm/internal/eventlog"
 	"strm/internal/stream"
 )
 
@@ -30,8 +30,8 @@ func (l *Log) withMark(ctx context.Context, streamID, mark string, fn func(conte
 		return err
 	}
 	defer leave()
-	if mark == "" || len(mark) > maxName {
-		return problem.New(problem.Invalid, "a mark has 1 to %d bytes, not %d", maxName, len(mark))
+	if err := eventlog.CheckMark(mark); err != nil {
+		return err
 	}
 	st, err := l.stream(c, streamID)
 	if err != nil {

@@ -45,7 +45,6 @@ type claimed struct {
 	claim  eventlog.Claim
 	pid    int64
 	epoch  int16
-	made   bool // ClaimNames was called
 	commit bool // it may be committed: a commit was sent
 	done   chan struct{}
 }
@@ -153,9 +152,7 @@ func (s *slot) claim(ctx context.Context, group []*waiting) (c eventlog.Claim, e
 			continue
 		}
 		known[w.part] = true
-		n.mu.Lock()
-		from := max(n.ends[w.part], w.part.stable.Load())
-		n.mu.Unlock()
+		from := w.part.stable.Load()
 		if from == 0 {
 			if from, err = l.stableEnd(ctx, w.st, w.part); err != nil {
 				return c, err
@@ -181,7 +178,6 @@ func (s *slot) take(ctx context.Context, c *claimed, group []*waiting, away erro
 			entries[i].Until = now.Add(e.IDWindow)
 		}
 	}
-	c.made = true
 	verdicts, err := l.opts.Names.ClaimNames(ctx, c.claim, entries, now)
 	if err != nil {
 		return nil, err
@@ -385,9 +381,6 @@ func (s *slot) stored(taken []*waiting) {
 	for _, w := range taken {
 		at := w.entry.Received
 		n.log.stored(w.st, w.part, eventlog.Advance{StreamID: w.st.streamID, Events: int64(len(w.recs)), Raw: int64(w.text), First: at, At: at}, w.first, w.last+1)
-		n.mu.Lock()
-		n.ends[w.part] = max(n.ends[w.part], w.last+1)
-		n.mu.Unlock()
 		w.answer, w.err = eventlog.Appended{Range: w.rangeOf(), Events: len(w.recs), Repeated: w.repeated}, nil
 		n.tell(w)
 	}

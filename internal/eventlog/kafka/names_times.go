@@ -14,11 +14,11 @@ const atNewest int64 = -3
 // below the offset last, or anywhere if last is negative. Nil: it has not.
 func (l *Log) reachedAfter(ctx context.Context, w *waiting, last int64) (*eventlog.LateError, error) {
 	end := w.entry.Received.Truncate(time.Hour).Add(time.Hour).UnixMilli()
-	f, err := l.offsetOf(ctx, w.st, w.part, end, 0)
+	f, err := l.offsetOf(ctx, w.st, w.part, end, readUncommitted)
 	if err != nil || f.offset < 0 || last >= 0 && f.offset > last {
 		return nil, err
 	}
-	newest, err := l.offsetOf(ctx, w.st, w.part, atNewest, 0)
+	newest, err := l.offsetOf(ctx, w.st, w.part, atNewest, readUncommitted)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,11 @@ const (
 	atStart int64 = -2
 )
 
-const readCommitted = 1
+// Isolations.
+const (
+	readUncommitted = 0
+	readCommitted   = 1
+)
 
 // found is an answer of ListOffsets.
 type found struct {
@@ -67,17 +71,20 @@ func (l *Log) patiently(ctx context.Context, try func() error) error {
 // they say by topic and partition. Errors are those of partitions.
 func (l *Log) offsets(ctx context.Context, topics []*topic, when int64) map[string][]found {
 	out := make(map[string][]found, len(topics))
+	for _, st := range topics { // a stream that was deleted elsewhere may be bound beside the one that has its topic now
+		if at := out[st.desc.Name]; at == nil || len(at) < len(st.parts) {
+			out[st.desc.Name] = make([]found, len(st.parts))
+		}
+	}
 	req := newListOffsets()
-	for _, st := range topics {
+	for name, at := range out {
 		rt := kmsg.NewListOffsetsRequestTopic()
-		rt.Topic = st.desc.Name
-		at := make([]found, len(st.parts))
-		for i := range st.parts {
+		rt.Topic = name
+		for i := range at {
 			rt.Partitions = append(rt.Partitions, listOffsetsPartition(int32(i), when))
 			at[i].err = kerr.UnknownServerError // until somebody says something
 		}
 		req.Topics = append(req.Topics, rt)
-		out[st.desc.Name] = at
 	}
 	for _, shard := range l.client.RequestSharded(ctx, req) {
 		if shard.Err != nil {

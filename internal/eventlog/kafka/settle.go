@@ -119,7 +119,7 @@ func (l *Log) awaitClaims(ctx context.Context, giveUp <-chan time.Time, claims [
 			case <-giveUp:
 				timer.Stop()
 				if err == nil {
-					err = errors.New("another append has its key, its mark or its ids, and is not settled")
+					return errNotSettled()
 				}
 				return problem.New(problem.Unavailable, "kafka: nothing was stored: %w", err)
 			}

@@ -20,20 +20,16 @@ import (
 // watermark: so open transactions of others need not be waited for.
 func (l *Log) outcome(ctx context.Context, c eventlog.Claim) (done bool, ranges []eventlog.ClaimRange, places []place, err error) {
 	for _, p := range c.Parts {
-		st, err := l.stream(ctx, p.StreamID)
+		st, part, err := l.placed(ctx, p.StreamID, p.Partition, l.stream)
 		if err != nil && (problem.KindOf(err) == problem.NotFound || problem.KindOf(err) == problem.Conflict) {
 			continue // the stream is gone, with whatever it held
 		}
 		if err != nil {
 			return false, nil, nil, err
 		}
-		part, err := st.partition(p.Partition)
-		if err != nil {
-			continue
-		}
 		rd := claimReading{log: l, st: st, part: part, prefix: append(strconv.AppendInt(nil, c.ID, 10), '.'), at: map[int]*[2]int64{}}
 		if err := rd.read(ctx, int64(p.From-st.base(p.Partition))); err != nil {
-			if isUnknownTopic(err) || problem.KindOf(err) == problem.Conflict {
+			if problem.KindOf(err) == problem.Conflict { // that it is gone was looked at; what one broker has not heard of may be there
 				continue
 			}
 			return false, nil, nil, err
@@ -72,11 +68,11 @@ type claimReading struct {
 
 func (r *claimReading) read(ctx context.Context, from int64) error {
 	l := r.log
-	start, err := l.offsetOf(ctx, r.st, r.part, atStart, 0)
+	start, err := l.offsetOf(ctx, r.st, r.part, atStart, readUncommitted)
 	if err != nil {
 		return err
 	}
-	end, err := l.offsetOf(ctx, r.st, r.part, atEnd, 0)
+	end, err := l.offsetOf(ctx, r.st, r.part, atEnd, readUncommitted)
 	if err != nil {
 		return err
 	}
@@ -109,27 +105,8 @@ func (r *claimReading) fetch(ctx context.Context, at int64) (next int64, err err
 	if err != nil {
 		return at, err
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 0, 1, readFetch
-	rt := kmsg.NewFetchRequestTopic()
-	rt.Topic, rt.TopicID = r.st.desc.Name, r.st.id
-	rp := kmsg.NewFetchRequestTopicPartition()
-	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = r.part.num, at, readFetch
-	rt.Partitions = append(rt.Partitions, rp)
-	req.Topics = append(req.Topics, rt)
-	kresp, err := l.client.Broker(int(leader)).Request(ctx, req)
+	answer, err := l.batches(ctx, leader, r.st, r.part, at, readFetch, readUncommitted)
 	if err != nil {
-		return at, err
-	}
-	resp := kresp.(*kmsg.FetchResponse)
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return at, err
-	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return at, kerr.UnknownServerError
-	}
-	answer := &resp.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
 		return at, err
 	}
 	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{

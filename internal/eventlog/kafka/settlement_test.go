@@ -135,3 +135,26 @@ func (c claims) ClaimNames(ctx context.Context, claim eventlog.Claim, es []event
 	c.see(es)
 	return c.Settlement.ClaimNames(ctx, claim, es, now)
 }
+
+// Who waits for an append of the same name does not wait without end.
+func TestHeldNamesAreWaitedForAWhile(t *testing.T) {
+	s := newStore(t)
+	wait := s.wait
+	s.wait = 200 * time.Millisecond
+	l := made(t, s, 1)
+	e := withKey("k", 1)
+	under := newWaiting(&topic{streamID: testID}, nil, e)
+	if err := l.names.hold(t.Context(), nil, under); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := l.Append(ctx, testID, e); problem.KindOf(err) != problem.Unavailable {
+		t.Fatalf("%v (%v)", err, problem.KindOf(err))
+	}
+	l.names.letGo(under)
+	l.opts.AppendWait = wait
+	if _, err := l.Append(ctx, testID, e); err != nil {
+		t.Fatal(err)
+	}
+}

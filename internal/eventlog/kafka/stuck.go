@@ -8,8 +8,8 @@ import (
 	"strm/internal/problem"
 )
 
-// stuck counts entries of a partition that were handed to the producer and are unanswered
-// for longer than AppendWait. The client sends what comes after them after them only, and
+// stuck counts entries that brokers have not answered for. Those of a partition are
+// the ones that were handed to the producer over AppendWait ago. The client sends what comes after them after them only, and
 // does not give them up while it does not know whether they are stored: while there are
 // any, nothing more is handed to it, and so what is refused is certainly not stored.
 type stuck struct {
