@@ -118,3 +118,24 @@ func TestAdoptedBeforeAllBrokersKnow(t *testing.T) {
 		t.Fatalf("%d partitions: %v", n, err)
 	}
 }
+
+// A broker that has not heard of new partitions is no reason to take the topic for another.
+func TestPartitionsThatABrokerHasNotHeardOf(t *testing.T) {
+	s := newStore(t)
+	s.make("theirs", 2, nil)
+	l := openTopic(t, s, stream.Topic{Name: "theirs"})
+	s.book.grow(testID, 3)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.log.Bounds(t.Context(), testID); problem.KindOf(err) != problem.Unavailable {
+		t.Fatalf("%v (%v)", err, problem.KindOf(err))
+	}
+	s.admin(func(c *kadm.Client) error { _, err := c.UpdatePartitions(t.Context(), 3, "theirs"); return err })
+	if bounds, err := s.log.Bounds(t.Context(), testID); err != nil || len(bounds) != 3 {
+		t.Fatalf("%v, %v", bounds, err)
+	}
+}

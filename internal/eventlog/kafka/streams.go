@@ -107,7 +107,11 @@ func (l *Log) bind(ctx context.Context, streamID string, desc stream.Topic, part
 	if err != nil {
 		return nil, err
 	}
-	if desc.ID != "" && st.desc.ID != "" && desc.ID != st.desc.ID || partitions > len(st.parts) {
+	same := desc.ID != "" && desc.ID == st.desc.ID
+	switch {
+	case partitions > len(st.parts) && same: // partitions never go
+		return nil, problem.New(problem.Unavailable, "kafka: topic %s has %d partitions, and the broker that was asked has heard of %d; it will", desc.Name, partitions, len(st.parts))
+	case partitions > len(st.parts), !same && desc.ID != "" && st.desc.ID != "":
 		return nil, errRemade(st)
 	}
 	if partitions > 0 && partitions < len(st.parts) {
