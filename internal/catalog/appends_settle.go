@@ -58,7 +58,7 @@ func (db *DB) SettleClaim(ctx context.Context, id int64, done bool, ranges []eve
 
 // OpenClaims returns at most limit claims that are open, numbered above after, by number.
 func (db *DB) OpenClaims(ctx context.Context, after int64, limit int) ([]eventlog.Claim, error) {
-	all, err := list(ctx, db.read, scanClaim, db.selectClaim()+` WHERE c.state = 'open' AND c.id > $1 ORDER BY c.id LIMIT $2`, after, limit)
+	all, err := list(ctx, db.read, scanClaim, db.text(selectClaim+` WHERE c.state = 'open' AND c.id > $1 ORDER BY c.id LIMIT $2`), after, limit)
 	if err != nil {
 		return nil, db.fault(ctx, err, "list claims of names")
 	}
@@ -67,17 +67,15 @@ func (db *DB) OpenClaims(ctx context.Context, after int64, limit int) ([]eventlo
 
 // FindClaim returns a claim that is not done.
 func (db *DB) FindClaim(ctx context.Context, id int64) (c eventlog.Claim, found bool, err error) {
-	c, found, err = one(ctx, db.read, scanClaim, db.selectClaim()+` WHERE c.id = $1`, id)
+	c, found, err = one(ctx, db.read, scanClaim, db.text(selectClaim+` WHERE c.id = $1`), id)
 	if err != nil {
 		return c, false, db.fault(ctx, err, "look up a claim of names")
 	}
 	return c, found, nil
 }
 
-func (db *DB) selectClaim() string {
-	return `SELECT c.id, c.node, c.producer, c.parts, c.state,
-		EXISTS (SELECT 1 FROM node WHERE node.id = c.node AND node.lease_until > ` + db.dialect.Now + `) FROM append_claim c`
-}
+const selectClaim = `SELECT c.id, c.node, c.producer, c.parts, c.state,
+	EXISTS (SELECT 1 FROM node n WHERE n.id = c.node AND ` + sqlLives + `) FROM append_claim c`
 
 func scanClaim(row scanner) (c eventlog.Claim, err error) {
 	var parts, state string
