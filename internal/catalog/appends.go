@@ -169,8 +169,8 @@ func (g *claiming) judge(ctx context.Context) error {
 		return err
 	}
 	for i := range g.entries {
-		if !give[i] || g.entries[i].Key == "" && g.entries[i].Mark == "" {
-			continue
+		if !errors.Is(g.verdicts[i].Err, eventlog.ErrLate) || g.entries[i].Key == "" && g.entries[i].Mark == "" {
+			continue // a key or a mark that waits was not taken
 		}
 		if err := g.giveOne(ctx, i); err != nil {
 			return err
