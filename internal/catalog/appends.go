@@ -35,6 +35,9 @@ var errNothingTaken = errors.New("nothing was taken")
 // kept. It costs a fixed number of statements per stream, however many names there are,
 // and one per mark. now is when keys and ids that expire by then are over.
 func (db *DB) ClaimNames(ctx context.Context, c eventlog.Claim, entries []eventlog.ClaimEntry, now time.Time) ([]eventlog.Verdict, error) {
+	if len(entries) > mostEntries {
+		return nil, problem.New(problem.Internal, "a claim of %d entries: %d at most", len(entries), mostEntries)
+	}
 	g := claiming{claim: c, entries: entries, now: now.Unix()}
 	for i := range entries {
 		if entries[i].MarkAt > math.MaxInt64 || entries[i].MarkFrom > math.MaxInt64 {
