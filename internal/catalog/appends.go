@@ -35,6 +35,9 @@ var errNothingTaken = errors.New("nothing was taken")
 // kept. It costs a fixed number of statements per stream, however many names there are,
 // and one per mark. now is when keys and ids that expire by then are over.
 func (db *DB) ClaimNames(ctx context.Context, c eventlog.Claim, entries []eventlog.ClaimEntry, now time.Time) ([]eventlog.Verdict, error) {
+	if len(entries) > mostEntries {
+		return nil, problem.New(problem.Internal, "a claim of %d entries: %d at most", len(entries), mostEntries)
+	}
 	g := claiming{claim: c, entries: entries, now: now.Unix()}
 	for i := range entries {
 		if entries[i].MarkAt > math.MaxInt64 || entries[i].MarkFrom > math.MaxInt64 {
@@ -169,8 +172,8 @@ func (g *claiming) judge(ctx context.Context) error {
 		return err
 	}
 	for i := range g.entries {
-		if !give[i] || g.entries[i].Key == "" && g.entries[i].Mark == "" {
-			continue
+		if !errors.Is(g.verdicts[i].Err, eventlog.ErrLate) || g.entries[i].Key == "" && g.entries[i].Mark == "" {
+			continue // a key or a mark that waits was not taken
 		}
 		if err := g.giveOne(ctx, i); err != nil {
 			return err

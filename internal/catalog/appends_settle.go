@@ -13,11 +13,32 @@ import (
 	"strm/internal/stream"
 )
 
-const sqlRanges = `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < CAST($1 AS BIGINT)),
-		r AS (SELECT CAST(substr(CAST($2 AS TEXT), i * 80 + 1, 20) AS BIGINT) AS entry, CAST(substr(CAST($2 AS TEXT), i * 80 + 21, 20) AS BIGINT) AS part,
-			CAST(substr(CAST($2 AS TEXT), i * 80 + 41, 20) AS BIGINT) AS start_at, CAST(substr(CAST($2 AS TEXT), i * 80 + 61, 20) AS BIGINT) AS end_at FROM n)
-	UPDATE append_key SET part = r.part, start_at = r.start_at, end_at = r.end_at
-	FROM r WHERE append_key.claim = CAST($3 AS BIGINT) AND append_key.entry = r.entry`
+// $1 holds partition, start and end of each entry of the claim, 20 digits each: a key finds
+// its own by the number of its entry. $2 is how many entries there are.
+const sqlRanges = `UPDATE append_key SET part = CAST(substr(CAST($1 AS TEXT), CAST(entry * 60 + 1 AS INTEGER), 20) AS BIGINT),
+		start_at = CAST(substr(CAST($1 AS TEXT), CAST(entry * 60 + 21 AS INTEGER), 20) AS BIGINT),
+		end_at = CAST(substr(CAST($1 AS TEXT), CAST(entry * 60 + 41 AS INTEGER), 20) AS BIGINT)
+	WHERE claim = CAST($3 AS BIGINT) AND entry < CAST($2 AS BIGINT)`
+
+// mostEntries bounds the entries of a claim.
+const mostEntries = 1 << 14
+
+// byEntry is what sqlRanges asks for: zeros for an entry without a range. A number that no
+// entry has is left out: what is read back of a claim comes from a topic.
+func byEntry(ranges []eventlog.ClaimRange) (digits string, entries int) {
+	known := map[int]stream.Range{}
+	for _, r := range ranges {
+		if r.Entry >= 0 && r.Entry < mostEntries {
+			known[r.Entry], entries = r.Range, max(entries, r.Entry+1)
+		}
+	}
+	var b strings.Builder
+	for entry := range entries {
+		r := known[entry]
+		fmt.Fprintf(&b, "%020d%020d%020d", r.Partition, r.Start, r.End)
+	}
+	return b.String(), entries
+}
 
 // SettleClaim notes the outcome of a claim, unless it was noted before, and returns what
 // is noted. ranges say where its entries with keys went, if done is true.
@@ -38,11 +59,8 @@ func (db *DB) SettleClaim(ctx context.Context, id int64, done bool, ranges []eve
 			return err
 		}
 		if done && len(ranges) > 0 {
-			var b strings.Builder
-			for _, r := range ranges {
-				fmt.Fprintf(&b, "%020d%020d%020d%020d", r.Entry, r.Range.Partition, r.Range.Start, r.Range.End)
-			}
-			if _, err := t.exec(ctx, sqlRanges, len(ranges), b.String(), id); err != nil {
+			digits, entries := byEntry(ranges)
+			if _, err := t.exec(ctx, sqlRanges, digits, entries, id); err != nil {
 				return err
 			}
 		}
@@ -58,7 +76,7 @@ func (db *DB) SettleClaim(ctx context.Context, id int64, done bool, ranges []eve
 
 // OpenClaims returns at most limit claims that are open, numbered above after, by number.
 func (db *DB) OpenClaims(ctx context.Context, after int64, limit int) ([]eventlog.Claim, error) {
-	all, err := list(ctx, db.read, scanClaim, db.selectClaim()+` WHERE c.state = 'open' AND c.id > $1 ORDER BY c.id LIMIT $2`, after, limit)
+	all, err := list(ctx, db.read, scanClaim, db.text(selectClaim+` WHERE c.state = 'open' AND c.id > $1 ORDER BY c.id LIMIT $2`), after, limit)
 	if err != nil {
 		return nil, db.fault(ctx, err, "list claims of names")
 	}
@@ -67,17 +85,15 @@ func (db *DB) OpenClaims(ctx context.Context, after int64, limit int) ([]eventlo
 
 // FindClaim returns a claim that is not done.
 func (db *DB) FindClaim(ctx context.Context, id int64) (c eventlog.Claim, found bool, err error) {
-	c, found, err = one(ctx, db.read, scanClaim, db.selectClaim()+` WHERE c.id = $1`, id)
+	c, found, err = one(ctx, db.read, scanClaim, db.text(selectClaim+` WHERE c.id = $1`), id)
 	if err != nil {
 		return c, false, db.fault(ctx, err, "look up a claim of names")
 	}
 	return c, found, nil
 }
 
-func (db *DB) selectClaim() string {
-	return `SELECT c.id, c.node, c.producer, c.parts, c.state,
-		EXISTS (SELECT 1 FROM node WHERE node.id = c.node AND node.lease_until > ` + db.dialect.Now + `) FROM append_claim c`
-}
+const selectClaim = `SELECT c.id, c.node, c.producer, c.parts, c.state,
+	EXISTS (SELECT 1 FROM node n WHERE n.id = c.node AND ` + sqlLives + `) FROM append_claim c`
 
 func scanClaim(row scanner) (c eventlog.Claim, err error) {
 	var parts, state string

@@ -1,36 +1,17 @@
 package catalog_test
 
 import (
-	"database/sql"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"strm/internal/catalog"
-	"strm/internal/catalog/sqlite"
 )
 
 // A table that a migration adds must be copied when a catalog moves, or there
 // must be a reason that it is not.
 func TestEveryTableIsCopiedOrNot(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "catalog.db")
-	db, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := raw.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	raw := tables(t)
 	rows, err := raw.QueryContext(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table'`)
 	if err != nil {
 		t.Fatal(err)

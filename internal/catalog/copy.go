@@ -39,16 +39,14 @@ const metaMigration = "migration"
 
 // Migration returns what is known of a move into this catalog.
 func (db *DB) Migration(ctx context.Context) (Migration, error) {
-	text, ok, err := one(ctx, db.read, scanText, `SELECT value FROM meta WHERE name = $1`, metaMigration)
+	text, _, err := one(ctx, db.read, scanText, `SELECT value FROM meta WHERE name = $1`, metaMigration)
 	if err != nil {
 		return Migration{}, db.fault(ctx, err, "read about a migration")
-	}
-	if !ok || text == "" {
-		return Migration{}, nil
 	}
 	return decodeMigration(text)
 }
 
+// decodeMigration reads what meta holds; "" is none.
 func decodeMigration(text string) (m Migration, err error) {
 	if text == "" {
 		return m, nil

@@ -35,7 +35,8 @@ type Dialect struct {
 	// two calls with one name run at once in a process.
 	Exclusive func(ctx context.Context, name string) (release func(), err error)
 	// Again reports whether err has ended a transaction that has done nothing
-	// and may succeed if it is made again; nil for never.
+	// and may succeed if it is made again; nil for never, and where connections
+	// cannot be lost: otherwise one that cannot begin is made again too.
 	Again func(err error) bool
 	// Snapshot is the isolation at which a transaction that only reads sees one
 	// state of the database.

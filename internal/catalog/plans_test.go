@@ -71,30 +71,34 @@ func ledgerQueries() []query {
 	return queries
 }
 
-// The ledger keeps every batch for ever, so no query may read all of a table,
-// or sort what it found among done batches.
-func TestQueriesUseIndexes(t *testing.T) {
+// tables is the file of a new catalog, behind the catalog's back.
+func tables(t *testing.T) *sql.DB {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	db, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := raw.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
-	queries := ledgerQueries()
-	for _, q := range queries {
+	})
+	return raw
+}
+
+// The ledger keeps every batch for ever, so no query may read all of a table,
+// or sort what it found among done batches.
+func TestQueriesUseIndexes(t *testing.T) {
+	raw := tables(t)
+	for _, q := range ledgerQueries() {
 		plan := explain(t, raw, strings.ReplaceAll(q.text, "{now}", "0"), q.args)
 		if !strings.Contains(plan, q.index) {
 			t.Errorf("%s does not use %s:\n%s", q.name, q.index, plan)

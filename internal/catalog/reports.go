@@ -93,6 +93,9 @@ func (db *DB) PlanReport(ctx context.Context, at time.Time, maxFiles int) (r str
 			return nil
 		}
 		first := all[due]
+		if err := t.keepReporting(ctx, first); err != nil {
+			return err
+		}
 		r = stream.Report{ID: id, Place: first.place, StatusPrefix: first.statusPrefix, Sink: first.sink, State: stream.ReportPlanned}
 		if err := t.fillReport(ctx, &r, all, maxFiles); err != nil {
 			return err
@@ -109,6 +112,21 @@ func (db *DB) PlanReport(ctx context.Context, at time.Time, maxFiles int) (r str
 		return stream.Report{}, false, err
 	}
 	return r, ok, nil
+}
+
+// keepReporting locks the importer that a report is planned for, as whoever deletes or
+// moves its sink, or gives it another, does too: the report would be left at a sink that is gone.
+func (t tx) keepReporting(ctx context.Context, of reporting) error {
+	sink, _, err := one(ctx, t, scanText, `SELECT sink FROM importer WHERE id = $1`+t.db.dialect.Lock, of.id)
+	if err != nil {
+		return err
+	}
+	// Now that nobody changes it; what was changed before is seen by a new statement only.
+	place, _, err := one(ctx, t, scanPlace, sqlPlace, sink)
+	if err == nil && (sink != of.sink || place != of.place) {
+		err = again{problem.New(problem.Busy, "sink %s of importer %s was changed meanwhile", of.sink, of.id)}
+	}
+	return err
 }
 
 type unreported struct{ id, doneAt int64 }
@@ -132,6 +150,9 @@ func (t tx) fillReport(ctx context.Context, r *stream.Report, of []reporting, ma
 	}
 	slices.SortFunc(files, func(a, b unreported) int { return cmp.Or(cmp.Compare(a.doneAt, b.doneAt), cmp.Compare(a.id, b.id)) })
 	files = files[:min(len(files), maxFiles)]
+	if len(files) == 0 {
+		return again{problem.New(problem.Busy, "all imports for status report %d were given up meanwhile", r.ID)}
+	}
 	// In the order in which others lock them.
 	slices.SortFunc(files, func(a, b unreported) int { return cmp.Compare(a.id, b.id) })
 	for _, f := range files {

@@ -89,6 +89,6 @@ func (t tx) setMeta(ctx context.Context, name, value string) error {
 
 // othersAlive counts the nodes that live, but for the one named.
 func (t tx) othersAlive(ctx context.Context, node string) (int64, error) {
-	n, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM node WHERE id <> $1 AND lease_until > `+t.db.dialect.Now, node)
+	n, _, err := one(ctx, t, scanInt, `SELECT count(*) FROM node n WHERE n.id <> $1 AND `+sqlLives, node)
 	return n, err
 }

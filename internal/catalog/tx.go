@@ -75,7 +75,7 @@ func (db *DB) attempt(ctx context.Context, f func(ctx context.Context, t tx) err
 	}
 	s, err := conn.BeginTx(inner, nil)
 	switch {
-	case err != nil && db.dialect.Again != nil:
+	case err != nil && db.dialect.Again != nil && inner.Err() == nil:
 		return again{err} // the connection was lost while nobody used it: the next is another
 	case err != nil:
 		return err

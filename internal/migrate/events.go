@@ -179,12 +179,7 @@ func (m *move) blocks(ctx context.Context, streamID string, r stream.Range) iter
 				return
 			}
 			b.Gzip, b.Lines = nil, lines
-			for b.Range.Start < r.Start {
-				i := bytes.IndexByte(b.Lines, '\n')
-				b.Lines = b.Lines[i+1:]
-				b.Range.Start++
-				b.Events--
-			}
+			cut(&b, r)
 			if !yield(b, nil) {
 				return
 			}
@@ -270,7 +265,7 @@ func sum(blocks iter.Seq2[stream.Block, error], r stream.Range) (content, error)
 }
 
 // cut leaves out what a block has beside the range. Offsets of such a block have
-// no gaps: nothing but this program writes to the topic.
+// no gaps: nothing but this program has written to the log or the topic.
 func cut(b *stream.Block, r stream.Range) {
 	for ; b.Range.Start < r.Start && b.Events > 0; b.Range.Start++ {
 		b.Lines = b.Lines[bytes.IndexByte(b.Lines, '\n')+1:]

@@ -18,7 +18,7 @@ func (m *move) findSecrets(ctx context.Context) error {
 			continue
 		}
 		_, err := secrets.Open(dir, false)
-		if problem.KindOf(err) == problem.NotFound && err != nil {
+		if problem.KindOf(err) == problem.NotFound {
 			continue
 		}
 		if err == nil && m.Opens != nil {

@@ -17,7 +17,7 @@ const maxFile = 1 << 20
 
 // readOrCreate reads the key file or creates it. Two processes that create it
 // at once end with the same file: one wins, the other reads.
-func readOrCreate(path string, create func() ([]byte, error)) ([]byte, error) {
+func readOrCreate(path string) ([]byte, error) {
 	text, err := read(path)
 	if err == nil {
 		// It may be the work of a process that died before its own sync.
@@ -26,12 +26,8 @@ func readOrCreate(path string, create func() ([]byte, error)) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	text, err = create()
-	if err != nil {
+	if err := Create(path); err != nil && problem.KindOf(err) != problem.Conflict {
 		return nil, err
-	}
-	if err := durable.CreateFile(path, text, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("create key file %s: %w", path, err)
 	}
 	return read(path)
 }

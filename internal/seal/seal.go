@@ -29,7 +29,7 @@ type Sealer struct {
 // Open reads the key file, or creates it with a first key if there is none. A
 // file that others may read or change is refused with kind Conflict.
 func Open(path string) (*Sealer, error) {
-	text, err := readOrCreate(path, newKeyset)
+	text, err := readOrCreate(path)
 	if err != nil {
 		return nil, err
 	}

@@ -145,6 +145,37 @@ func testAppendKeys(t *testing.T, b *bench) {
 	wantVerdicts(t, v, "take=true wait=[]", "take=true wait=[]")
 }
 
+// testManyAppendKeys settles a claim as large as a log makes one: other writers may wait
+// for it, so it must not take long.
+func testManyAppendKeys(t *testing.T, b *bench) {
+	const keys = 1024
+	var entries []eventlog.ClaimEntry
+	var ranges []eventlog.ClaimRange
+	for i := range keys {
+		if i%3 == 1 { // among them are others, which nobody asks where they went
+			entries = append(entries, withIDs("s", fmt.Sprint("id", i)))
+			continue
+		}
+		entries = append(entries, withKey("s", fmt.Sprint("key", i), uint64(i)))
+		ranges = append(ranges, eventlog.ClaimRange{Entry: i, Range: stream.Range{Partition: stream.Partition(i % 7), Start: stream.Offset(1<<50 + 3*i), End: stream.Offset(1<<50 + 3*i + 3)}})
+	}
+	one, _ := b.claim(noon, entries...)
+	ranges = append(ranges, eventlog.ClaimRange{Entry: 1 << 30}, eventlog.ClaimRange{Entry: -1}) // nobody's
+	began := time.Now()
+	b.settle(one, true, ranges...)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("settling %d keys took %v", len(ranges), took)
+	} else {
+		t.Logf("settling %d keys took %v", len(ranges), took)
+	}
+	_, got := b.claim(noon, entries...)
+	for _, r := range ranges[:len(ranges)-2] {
+		if first := got[r.Entry].First; !first.Duplicate || first.Range != r.Range {
+			t.Fatalf("entry %d went to %+v, want %+v", r.Entry, first, r.Range)
+		}
+	}
+}
+
 func testAppendMarks(t *testing.T, b *bench) {
 	ctx := t.Context()
 	at := func(want uint64, claim int64) {

@@ -21,7 +21,7 @@ func wantLost(t *testing.T, err error) {
 	}
 }
 
-// claim claims a batch that must be free for owner.
+// claimBatch claims a batch that must be free for owner.
 func (b *bench) claimBatch(e stream.Exporter, seq int64, owner string) stream.Batch {
 	b.t.Helper()
 	got, may, err := b.db.Claim(b.t.Context(), e.ID, seq, owner)

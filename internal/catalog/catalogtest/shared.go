@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"strm/internal/catalog"
 	"strm/internal/problem"
@@ -234,7 +235,9 @@ func testMovingSink(t *testing.T, c *cluster) {
 			return deliver(ctx, db, e.ID, i.ID, n, stop)
 		}
 		defer close(stop)
-		for try := 0; try < 400 && moved < 6; try++ {
+		began := time.Now()
+		// It may be moved only between two batches: at least one such moment is waited for.
+		for try := 0; moved < 6 && (try < 400 || moved == 0 && time.Since(began) < time.Minute); try++ {
 			for _, name := range []string{"fme", "demo"} {
 				s, _, err := db.PutSink(ctx, stream.Sink{Name: name, Type: stream.SinkS3, Bucket: fmt.Sprint(try)})
 				if lost(err) != nil {

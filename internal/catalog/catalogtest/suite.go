@@ -68,6 +68,7 @@ func Run(t *testing.T, open Opener) {
 		"secrets":            testSecrets,
 		"append ids":         testAppendIDs,
 		"append keys":        testAppendKeys,
+		"many append keys":   testManyAppendKeys,
 		"append marks":       testAppendMarks,
 		"append claims":      testAppendClaims,
 		"append race":        testAppendRace,

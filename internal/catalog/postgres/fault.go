@@ -83,11 +83,8 @@ func fault(err error) (problem.Kind, string) {
 	case idleInTransaction, queryCanceled:
 		return problem.Unavailable, ""
 	}
-	if kind, advice := refusal(err); advice != "" {
-		if kind != problem.Unavailable {
-			kind = problem.Unavailable // it is not the caller's doing
-		}
-		return kind, advice
+	if _, advice := refusal(err); advice != "" {
+		return problem.Unavailable, advice // it is not the caller's doing
 	}
 	switch code(err)[:2] {
 	case "08", "53", "57", "58": // connection, resources, an operator's doing, the system

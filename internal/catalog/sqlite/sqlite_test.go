@@ -4,10 +4,13 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"strm/internal/catalog"
+	"strm/internal/eventlog"
 	"strm/internal/problem"
 	"strm/internal/stream"
 )
@@ -124,6 +127,35 @@ func TestOpenAfterInterruptedStart(t *testing.T) {
 	defer mustClose(t, db)
 	if _, err := db.Installation(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A lease that ends later than any may was given before the clock was set back: its
+// node is dead for whoever asks.
+func TestLeaseFromBeforeTheClockWasSetBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	db := mustOpen(t, path)
+	defer mustClose(t, db)
+	ctx := t.Context()
+	if err := db.AgreeOnToken(ctx, "old", "a"); err != nil {
+		t.Fatal(err)
+	}
+	claim := eventlog.Claim{ID: 1, Node: "old", Producer: "p"}
+	if _, err := db.ClaimNames(ctx, claim, []eventlog.ClaimEntry{{StreamID: "s", Mark: "m", MarkAt: 1}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		lease time.Duration
+		lives bool
+	}{{catalog.MaxLease / 2, true}, {time.Hour, false}} {
+		edit(t, path, `INSERT OR REPLACE INTO node (id, name, version, started_at, lease_until) VALUES ('old', 'old', 'v1', 1, `+
+			strconv.FormatInt(time.Now().Add(tt.lease).UnixMicro(), 10)+`)`)
+		if c, found, err := db.FindClaim(ctx, 1); err != nil || !found || c.Live != tt.lives {
+			t.Errorf("a lease of %v: claim %+v, %v, %v; want live %v", tt.lease, c, found, err, tt.lives)
+		}
+		if err := db.AgreeOnToken(ctx, "new", "b"); (err != nil) != tt.lives {
+			t.Errorf("a lease of %v: another token: %v", tt.lease, err)
+		}
 	}
 }
 
