@@ -163,7 +163,7 @@ func testManyAppendKeys(t *testing.T, b *bench) {
 	ranges = append(ranges, eventlog.ClaimRange{Entry: 1 << 30}, eventlog.ClaimRange{Entry: -1}) // nobody's
 	began := time.Now()
 	b.settle(one, true, ranges...)
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("settling %d keys took %v", len(ranges), took)
 	} else {
 		t.Logf("settling %d keys took %v", len(ranges), took)
