@@ -19,7 +19,7 @@ import (
 // until calls ok until it says yes.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	end := time.After(30 * time.Second)
+	end := time.After(patience)
 	for !ok() {
 		select {
 		case <-end:
@@ -146,9 +146,7 @@ func TestMigrateToPostgreSQL(t *testing.T) {
 	}
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
 	for _, name := range []string{"files-demo", "files-wide"} {
-		if out := r.must("POST", "/v1/batch-exporters/"+name+"/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-			t.Fatalf("flush %s: %s", name, out)
-		}
+		r.flush(name)
 	}
 	if n := len(delivered(t, filepath.Join(bucket, "demo"))); n != 14 {
 		t.Errorf("%d lines of demo", n)
