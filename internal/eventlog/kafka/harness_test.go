@@ -173,7 +173,7 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: slowness * 3 * time.Second}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: slowness * 10 * time.Second}
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()

@@ -6,6 +6,6 @@ import "time"
 
 const (
 	slowness    = 1
-	fullWait    = 300 * time.Millisecond
+	fullWait    = 2 * time.Second // what is refused is refused after that; settling thousands of ids takes less
 	modelChecks = "60"
 )
