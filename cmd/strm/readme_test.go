@@ -40,7 +40,7 @@ func TestReadmeTour(t *testing.T) {
 	env := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=",
 		"STRM_LISTEN="+address, "STRM_SERVER=http://"+address, "STRM_MIN_FREE_DISK=0")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	server := shell(ctx, dir, env, "exec "+blocks[0])
 	var log bytes.Buffer
