@@ -63,7 +63,7 @@ func nothing(string) bool    { return false }
 func (w *world) lives(ids ...string) {
 	w.t.Helper()
 	for _, id := range ids {
-		_, err := w.db.Beat(w.t.Context(), stream.Node{ID: id, Name: id}, 24*time.Hour)
+		_, err := w.db.Beat(w.t.Context(), stream.Node{ID: id, Name: id}, time.Minute)
 		w.must(err)
 	}
 }
