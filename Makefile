@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 
 GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w"
+TIMEOUT  ?= 90m
 FUZZTIME ?= 10s
 ROUNDS   ?= 200
 SEED     ?= 0
@@ -23,10 +24,10 @@ demo: build ## the main job, start to end, on this machine; ends by itself
 
 test: ## everything that needs nothing but Go
 	go vet ./...
-	go test ./...
+	go test -timeout $(TIMEOUT) ./...
 
 race: ## the same with the race detector
-	go test -race ./...
+	go test -race -timeout $(TIMEOUT) ./...
 
 lint: ## format and linters, each with its reason in .golangci.yml
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
@@ -57,8 +58,8 @@ scale: build ## Kafka to S3 by one to three nodes: CPU and memory beside a floor
 
 integration: build ## against real servers and clients; installs what it needs into .integration
 	./test/integration/install.sh
-	go test -count=1 -timeout 40m -p 2 -parallel 8 -tags integration ./test/integration ./internal/eventlog/kafka ./internal/catalog ./internal/catalog/postgres ./internal/server
-	go test -count=1 -timeout 30m -p 1 -tags integration ./test/servers ./test/cluster
+	go test -count=1 -timeout $(TIMEOUT) -p 2 -parallel 8 -tags integration ./test/integration ./internal/eventlog/kafka ./internal/catalog ./internal/catalog/postgres ./internal/server
+	go test -count=1 -timeout $(TIMEOUT) -p 1 -tags integration ./test/servers ./test/cluster
 
 servers: ## a real Kafka and PostgreSQL on this machine, to try several nodes; ends with Ctrl-C
 	./test/integration/install-scale.sh kafka postgres

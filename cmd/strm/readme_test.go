@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"strm/test/harness"
 )
 
 // TestReadmeTour runs every command of the README's tour, as a reader would:
@@ -36,11 +37,14 @@ func TestReadmeTour(t *testing.T) {
 	if err := os.Symlink(self, filepath.Join(bin, "strm")); err != nil { // the test binary is strm under that name
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address, err := harness.FreeAddr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	env := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=",
 		"STRM_LISTEN="+address, "STRM_SERVER=http://"+address, "STRM_MIN_FREE_DISK=0")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	server := shell(ctx, dir, env, "exec "+blocks[0])
 	var log bytes.Buffer
@@ -92,16 +96,6 @@ func shellBlocks(text string) []string {
 		out = append(out, block)
 		text = after
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // waitReady asks until the server says that it is ready.

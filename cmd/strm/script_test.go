@@ -29,6 +29,8 @@ import (
 //	bucket ls BUCKET/PREFIX      list objects as `aws s3 ls --recursive` does
 //	bucket cat BUCKET/PREFIX     print the objects under the prefix, in order
 //	count N FILE                 FILE has N lines
+//
+// and $IN_HALF_AN_HOUR is the offset of an hourly cut that no script lives to see.
 
 // buckets are the names that the two pages use.
 func buckets() []string { return []string{"strmprivacy-export-demo", "stream-machine-export-demo"} }
@@ -80,6 +82,8 @@ func setup(env *testscript.Env) error {
 	env.Setenv("STRM_SERVER", w.Server)
 	env.Setenv("STRM_TOKEN", w.Token)
 	env.Setenv("S3_ENDPOINT", w.S3Endpoint)
+	later := time.Now().Add(30 * time.Minute)
+	env.Setenv("IN_HALF_AN_HOUR", later.Sub(later.Truncate(time.Hour)).Truncate(time.Second).String())
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_CONFIG_HOME", "")
 	env.Setenv("XDG_STATE_HOME", "")

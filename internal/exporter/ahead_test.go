@@ -17,7 +17,7 @@ func TestEventsStampedAheadOfTheClockAreDeliveredByInterval(t *testing.T) {
 			w := newWorld(t, stream.Output{}, 1)
 			w.exp.Cut.Interval = time.Second
 			w.must(w.db.UpdateExporter(t.Context(), w.exp))
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			send := func() {
 				w.append(1, time.Now().AddDate(1, 0, 0))

@@ -342,7 +342,7 @@ func TestAnAbandonedReplayIsForgotten(t *testing.T) {
 		t.Errorf("%d batches abandoned", n)
 	}
 	w.must(p.runner.Reload(t.Context(), w.exp.ID))
-	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	soon, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for p.runner.Status(w.exp.ID).Reason != "" {
 		// The next step finds nothing left that could be in trouble.
@@ -384,7 +384,7 @@ func TestMendingASinkHelpsTheBatchThatStayed(t *testing.T) {
 	<-asked // that was a reason to try, too
 	mended.Store(true)
 	p.runner.SinkChanged(t.Context(), "s3")
-	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	soon, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for done := false; !done; {
 		// The try before may still be on its way to say that it is blocked.

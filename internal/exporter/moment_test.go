@@ -68,7 +68,7 @@ func TestKeysByTheMomentDoNotNameTheBoundary(t *testing.T) {
 	w.append(3, before.Add(-2*time.Hour)) // the interval is an hour
 	p := w.start(nil, nil)
 	w.must(p.runner.Load(t.Context()))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if ok, err := p.runner.WaitDelivered(ctx, w.exp.ID, stream.Position{3}); !ok || err != nil {
 		t.Fatalf("%v, %v", ok, err)
@@ -182,7 +182,7 @@ func TestAStrangersObjectMeansTheNextMillisecond(t *testing.T) {
 // blockedOn flushes until the exporter says that it is blocked, and why.
 func (w *world) blockedOn(p *process, words ...string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for {
 		st := p.runner.Status(w.exp.ID)
@@ -365,7 +365,7 @@ func TestReplaysByTheMomentHaveAMillisecondPerBatch(t *testing.T) {
 			t.Fatalf("replay: %+v", rep)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for left := 1; left > 0; {
 		all, err := w.db.Unfinished(ctx, w.exp.ID)

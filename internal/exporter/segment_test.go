@@ -140,7 +140,7 @@ func TestThePrefixOfASinkComesBeforeThatOfTheExporter(t *testing.T) {
 func TestNoKeyIsPlannedThatIsTooLong(t *testing.T) {
 	w, p, _ := segmentWorld(t, strings.Repeat("p", 930))
 	w.append(2, time.Now())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		target, err := p.runner.Flush(ctx, w.exp.ID)

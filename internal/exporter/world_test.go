@@ -65,6 +65,9 @@ type process struct {
 	once   sync.Once
 }
 
+// patience is how long a test waits for what must come about; a slow machine takes its time.
+const patience = 10 * time.Minute
+
 // quick suits tests that do not care when something is tried again.
 var quick = exporter.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond, BlockedMin: 2 * time.Millisecond, BlockedMax: 8 * time.Millisecond}
 
@@ -229,7 +232,7 @@ func (w *world) flush(p *process) (delivered bool) {
 // flushUntil gives up, too, once the exporter is as hopeless says.
 func (w *world) flushUntil(p *process, hopeless func(exporter.Status) bool) (delivered bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for ctx.Err() == nil {
 		if hopeless(p.runner.Status(w.exp.ID)) {

@@ -43,7 +43,7 @@ func (w *world) beat(id string, alive bool) {
 // idle waits until a process has nothing in hand.
 func (w *world) idle(p *process) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
@@ -207,7 +207,7 @@ func waitFor(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("not in time")
 	}
 }

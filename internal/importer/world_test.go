@@ -60,6 +60,9 @@ type process struct {
 // quick suits tests that do not care when something is tried again.
 var quick = importer.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond, Help: 2 * time.Millisecond, Full: 4 * time.Millisecond}
 
+// patience is how long a test waits for what must come about; a slow machine takes its time.
+const patience = 10 * time.Minute
+
 const partitions = 3
 
 func newWorld(t *testing.T, versioned bool) *world {
@@ -238,7 +241,7 @@ func (l telling) SetListed(ctx context.Context, id string, at time.Time) error {
 // until waits until ok says so, or the process dies; false: it died.
 func (w *world) until(what string, ok func() bool) bool {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for !ok() {
 		select {

@@ -69,7 +69,7 @@ func single(t *testing.T, data, bucket string) {
 	r := start(t, server.Config{Data: data})
 	r.must("POST", "/v1/streams", `{"name":"demo"}`)
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
-	r.must("POST", "/v1/batch-exporters", `{"stream":"demo","sink":"files","interval":"1h","pathPrefix":"demo"}`)
+	r.must("POST", "/v1/batch-exporters", `{"stream":"demo","sink":"files","pathPrefix":"demo",`+daily()+`}`)
 	for i := range 10 {
 		r.must("POST", "/v1/streams/demo/events", fmt.Sprintf("{\"id\":%d}\n", i))
 	}
@@ -79,18 +79,19 @@ func single(t *testing.T, data, bucket string) {
 			t.Fatalf("%d %s", status, out)
 		}
 	}
-	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","includeExistingEvents":true,"pathPrefix":"wide"}`)
-	r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
+	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","includeExistingEvents":true,"pathPrefix":"wide",`+daily()+`}`)
+	r.flush("files-demo")
 	r.must("POST", "/v1/streams/demo/events", "{\"id\":10}\n{\"id\":11}\n")
 	// Nothing can be written any more: the next batch stays unfinished.
 	place := filepath.Join(bucket, "demo")
 	if err := errors.Join(os.Rename(place, place+".away"), os.WriteFile(place, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	r.do("POST", "/v1/batch-exporters/files-demo/flush?wait=2s", "")
-	if out := r.must("GET", "/v1/batch-exporters/files-demo/batches", ""); !strings.Contains(out, `"state":"attempted"`) && !strings.Contains(out, `"state":"planned"`) {
-		t.Fatalf("no unfinished batch: %s", out)
-	}
+	r.must("POST", "/v1/batch-exporters/files-demo/flush", "")
+	r.until("there is an unfinished batch", func() bool {
+		out := r.must("GET", "/v1/batch-exporters/files-demo/batches", "")
+		return strings.Contains(out, `"state":"attempted"`) || strings.Contains(out, `"state":"planned"`)
+	})
 	if status, out, _ := r.post("demo", "again", "{\"id\":12}\n{\"id\":13}\n"); status != 200 {
 		t.Fatalf("%d %s", status, out)
 	}
@@ -115,9 +116,7 @@ func moved(t *testing.T, to, log, bucket string) {
 	}
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket)) // a blocked batch is tried at once
 	for _, name := range []string{"files-demo", "files-wide"} {
-		if out := r.must("POST", "/v1/batch-exporters/"+name+"/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-			t.Fatalf("flush %s: %s", name, out)
-		}
+		r.flush(name)
 		if out := r.must("POST", "/v1/batch-exporters/"+name+"/verify", ""); !strings.Contains(out, `"ok":true`) {
 			t.Errorf("verify %s: %s", name, out)
 		}
@@ -199,7 +198,9 @@ func TestMoveAfterTheOldNodeServedAgain(t *testing.T) {
 	r := start(t, server.Config{Data: from})
 	r.must("POST", "/v1/streams", `{"name":"new"}`)
 	r.must("POST", "/v1/streams/new/events", "{\"n\":1}\n")
-	r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
+	r.until("the batch that was blocked is delivered", func() bool { // a flush makes it try, but may tell how it was before
+		return strings.Contains(r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", ""), `"done":true`)
+	})
 	r.must("POST", "/v1/streams/wide/events", "{\"w\":99}\n")
 	// In use: it cannot move.
 	if _, err := moveTo(t, from, to, log, nil); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), "must be stopped") {
@@ -211,10 +212,8 @@ func TestMoveAfterTheOldNodeServedAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r = start(t, server.Config{Data: to, Log: log})
-	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","interval":"1h","includeExistingEvents":true,"pathPrefix":"wide2"}`)
-	if out := r.must("POST", "/v1/batch-exporters/files-wide/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-		t.Fatal(out)
-	}
+	r.must("POST", "/v1/batch-exporters", `{"stream":"wide","sink":"files","includeExistingEvents":true,"pathPrefix":"wide2",`+daily()+`}`)
+	r.flush("files-wide")
 	if n := len(delivered(t, filepath.Join(bucket, "wide2"))); n != 81 {
 		t.Errorf("%d lines", n)
 	}

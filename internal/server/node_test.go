@@ -100,9 +100,7 @@ func TestNodeOnKafka(t *testing.T) {
 	if status, out, _ := r.post("demo", "k1", "{\"id\":10}\n{\"id\":11}\n"); status != 200 {
 		t.Fatalf("%d %s", status, out)
 	}
-	if out := r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-		t.Fatalf("flush: %s", out)
-	}
+	r.flush("files-demo")
 	if out := r.must("POST", "/v1/batch-exporters/files-demo/verify", ""); !strings.Contains(out, `"ok":true`) || !strings.Contains(out, `"events":12`) {
 		t.Errorf("verify: %s", out)
 	}
@@ -141,9 +139,7 @@ func TestLargestEventIsDeliveredFromKafka(t *testing.T) {
 	}
 	r.stop()
 	r = start(t, server.Config{Data: data, Log: log, MaxEvent: 1000})
-	if out := r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-		t.Fatalf("flush: %s", out)
-	}
+	r.flush("files-demo")
 	if lines := delivered(t, bucket); len(lines) != 4 {
 		t.Errorf("%d lines", len(lines))
 	}

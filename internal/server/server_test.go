@@ -127,12 +127,27 @@ func (r *running) must(method, path, body string) string {
 	return out
 }
 
+// daily is a cut at a time of the day that is half a day away: whenever a test runs, only
+// flushes make batches.
+func daily() string {
+	at := time.Now().UTC().Add(12 * time.Hour)
+	return fmt.Sprintf(`"interval":"24h","intervalOffset":"%ds"`, at.Sub(at.Truncate(24*time.Hour))/time.Second)
+}
+
+// flush delivers what waits.
+func (r *running) flush(exporter string) {
+	r.t.Helper()
+	if out := r.must("POST", "/v1/batch-exporters/"+exporter+"/flush?wait=5m", ""); !strings.Contains(out, `"done":true`) {
+		r.t.Fatalf("flush %s: %s", exporter, out)
+	}
+}
+
 // deliver sets up a stream, a directory as sink and an exporter, and sends events.
 func (r *running) deliver(dir string, events int) {
 	r.t.Helper()
 	r.must("POST", "/v1/streams", `{"name":"demo"}`)
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, dir))
-	r.must("POST", "/v1/batch-exporters", `{"stream":"demo","sink":"files","interval":"1h"}`)
+	r.must("POST", "/v1/batch-exporters", `{"stream":"demo","sink":"files",`+daily()+`}`)
 	var body strings.Builder
 	for i := range events {
 		fmt.Fprintf(&body, "{\"id\":%d}\n", i)
@@ -149,9 +164,7 @@ func TestEventsAreDeliveredAcrossARestart(t *testing.T) {
 	r.stop()
 
 	r = start(t, server.Config{Data: data})
-	if out := r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-		t.Fatalf("flush: %s", out)
-	}
+	r.flush("files-demo")
 	if out := r.must("POST", "/v1/batch-exporters/files-demo/verify", ""); !strings.Contains(out, `"ok":true`) || !strings.Contains(out, `"events":10`) {
 		t.Errorf("verify: %s", out)
 	}
@@ -167,7 +180,7 @@ func TestMetricsShowLagAndOutcomes(t *testing.T) {
 	if out := r.must("GET", "/metrics", ""); !strings.Contains(out, `strm_exporter_waiting_events{exporter="files-demo",sink="files",stream="demo"} 7`) {
 		t.Errorf("no lag of 7 in\n%s", out)
 	}
-	r.must("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
+	r.flush("files-demo")
 	r.do("POST", "/v1/streams/demo/events", "{rubbish")
 	out := r.must("GET", "/metrics", "")
 	for _, want := range []string{

@@ -31,10 +31,6 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	}
 	one := start(t, cfg())
 	two := start(t, cfg())
-	soon := func(r *running, what string, holds func() bool) {
-		t.Helper()
-		r.within(30*time.Second, func() string { return what }, holds)
-	}
 	one.deliver(bucket, 10)
 	for _, r := range []*running{two, one, two} {
 		if status, out, _ := r.post("demo", "key", "{\"id\":10}\n{\"id\":11}\n"); status != 200 {
@@ -44,7 +40,7 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	if out := two.must("GET", "/v1/nodes", ""); strings.Count(out, `"alive":true`) != 2 {
 		t.Errorf("nodes: %s", out)
 	}
-	soon(two, "a flush through the other node", func() bool {
+	two.until("a flush through the other node", func() bool {
 		status, out := two.do("POST", "/v1/batch-exporters/files-demo/flush?wait=30s", "")
 		return status == 200 && strings.Contains(out, `"done":true`)
 	})
@@ -89,14 +85,14 @@ func TestNodesOnPostgreSQL(t *testing.T) {
 	if err := pg.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	soon(one, "readiness", func() bool { status, _ := one.do("GET", "/readyz", ""); return status == 200 })
-	soon(two, "readiness of the other", func() bool { status, _ := two.do("GET", "/readyz", ""); return status == 200 })
+	one.until("readiness", func() bool { status, _ := one.do("GET", "/readyz", ""); return status == 200 })
+	two.until("readiness of the other", func() bool { status, _ := two.do("GET", "/readyz", ""); return status == 200 })
 	if status, out, _ := one.post("demo", "other", "{\"id\":13}\n"); status != 200 {
 		t.Errorf("again: %d %s", status, out)
 	}
 	// A node that stops in order leaves its work to the other at once.
 	one.stop()
-	soon(two, "delivery by the other node", func() bool {
+	two.until("delivery by the other node", func() bool {
 		_, out := two.do("POST", "/v1/batch-exporters/files-demo/flush?wait=5s", "")
 		return strings.Contains(out, `"done":true`) && len(delivered(t, bucket)) == 15
 	})
@@ -137,9 +133,7 @@ func TestMigrateToPostgreSQL(t *testing.T) {
 	}
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
 	for _, name := range []string{"files-demo", "files-wide"} {
-		if out := r.must("POST", "/v1/batch-exporters/"+name+"/flush?wait=30s", ""); !strings.Contains(out, `"done":true`) {
-			t.Fatalf("flush %s: %s", name, out)
-		}
+		r.flush(name)
 	}
 	if n := len(delivered(t, filepath.Join(bucket, "demo"))); n != 14 {
 		t.Errorf("%d lines of demo", n)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"strm/internal/api/apiv1"
 	"strm/internal/server"
 )
 
@@ -53,9 +55,13 @@ func TestInvalidIsChangedWhileItRuns(t *testing.T) {
 	r.must("POST", "/v1/streams", `{"name":"orders","topic":"orders"}`)
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
 	r.must("POST", "/v1/batch-exporters", `{"stream":"orders","sink":"files","interval":"1s","includeExistingEvents":true}`)
-	r.fares(20*time.Second, "files-orders", `"state":"blocked"`, "offset 1")
+	r.fares(patience, "files-orders", `"state":"blocked"`, "offset 1")
+	var x apiv1.Exporter
+	if err := json.Unmarshal([]byte(r.must("GET", "/v1/batch-exporters/files-orders", "")), &x); err != nil || x.Status.NextRetryAt == nil {
+		t.Fatalf("%+v, %v", x, err)
+	}
 	r.must("PATCH", "/v1/streams/orders", `{"invalid":"drop"}`)
-	r.fares(6*time.Second, "files-orders", `"state":"running"`)
+	r.fares(time.Until(*x.Status.NextRetryAt), "files-orders", `"state":"running"`) // before it would have tried by itself
 	if lines := delivered(t, bucket); len(lines) != 2 {
 		t.Errorf("%d lines: %v", len(lines), lines)
 	}
@@ -67,14 +73,14 @@ func TestADeletedTopicIsSeenByWhoWaits(t *testing.T) {
 	_, log := brokers(t)
 	r := start(t, server.Config{Data: t.TempDir(), Log: log})
 	r.deliver(filepath.Join(t.TempDir(), "bucket"), 3)
-	r.fares(5*time.Second, "files-demo", `"state":"running"`)
+	r.fares(patience, "files-demo", `"state":"running"`)
 	admin := kadm.NewClient(others(t, log))
 	if _, err := admin.DeleteTopic(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	r.fares(10*time.Second, "files-demo", `"state":"blocked"`, "topic demo", "does not exist", "strm delete stream")
+	r.fares(patience, "files-demo", `"state":"blocked"`, "topic demo", "does not exist", "strm delete stream")
 	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "demo"); err != nil {
 		t.Fatal(err)
 	}
-	r.fares(10*time.Second, "files-demo", `"state":"blocked"`, "topic demo", "made anew", "strm delete stream")
+	r.fares(patience, "files-demo", `"state":"blocked"`, "topic demo", "made anew", "strm delete stream")
 }

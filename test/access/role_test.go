@@ -21,7 +21,7 @@ func (p *place) send() {
 // there or the time of a slow test is over.
 func (p *place) flush() {
 	p.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	token, why := "", ""
 	for time.Now().Before(deadline) {
 		f, err := p.Flush(p.t.Context(), p.name+"/"+p.exporters[0].Name, 5*time.Second, token)
@@ -38,7 +38,7 @@ func (p *place) flush() {
 func (p *place) blocked() string {
 	p.t.Helper()
 	token := ""
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for time.Now().Before(deadline) {
 		f, err := p.Flush(p.t.Context(), p.name+"/"+p.exporters[0].Name, 5*time.Second, token)
 		p.must(err)

@@ -11,7 +11,7 @@ func TestStatesOfABusySource(t *testing.T) {
 	p := w.start([]stream{one(0, 0, 1)})
 	st := state(`{"n":1}`, "")
 	p.say(record(`{"id":0}`, 1), st)
-	if got := p.await(20*time.Second, record(`{"id":1}`, 1)); got != echo(st, 1) {
+	if got := p.await(5*time.Minute, record(`{"id":1}`, 1)); got != echo(st, 1) {
 		t.Errorf("state %s", got)
 	}
 	p.say(complete())

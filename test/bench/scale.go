@@ -180,7 +180,7 @@ func (s *scale) measure(ctx context.Context, n int, k scaleCase) (m scaleSample,
 	if err := s.pg.Exec(ctx, "CREATE DATABASE "+db); err != nil {
 		return m, err
 	}
-	addrs, err := servers.FreeAddrs(ctx, k.nodes)
+	addrs, err := harness.FreeAddrs(ctx, k.nodes)
 	if err != nil {
 		return m, err
 	}

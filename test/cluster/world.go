@@ -111,7 +111,7 @@ func (w *world) describe(ctx context.Context, name string, flags ...string) (*no
 	}
 	w.ends = append(w.ends, srv.Close)
 	// A node that is down keeps its port.
-	addr, err := servers.FreeAddrs(ctx, 1)
+	addr, err := harness.FreeAddrs(ctx, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,6 @@
 package harness
 
 import (
-	"context"
-	"fmt"
-	"net"
 	"os"
 	"strings"
 )
@@ -23,18 +20,4 @@ func Env(extra ...string) []string {
 		}
 	}
 	return append(append(env, "AWS_EC2_METADATA_DISABLED=true"), extra...)
-}
-
-// FreeAddr returns "127.0.0.1:port" with a port that was free a moment ago.
-func FreeAddr(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return addr, nil
 }

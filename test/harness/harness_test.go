@@ -36,7 +36,7 @@ func script(t *testing.T, text string) *Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	err = Poll(t.Context(), 10*time.Second, time.Millisecond, "the script", func(context.Context) (bool, string, error) {
+	err = Poll(t.Context(), 2*time.Minute, time.Millisecond, "the script", func(context.Context) (bool, string, error) {
 		b, err := os.ReadFile(log.Name())
 		return strings.Contains(string(b), "up"), string(b), err
 	})
@@ -47,14 +47,17 @@ func script(t *testing.T, text string) *Process {
 }
 
 func TestStop(t *testing.T) {
-	for name, tc := range map[string]struct{ text, problem string }{
-		"graceful": {`trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done`, ""},
-		"failing":  {`trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done`, "exit status 3"},
-		"deaf":     {`trap '' TERM; echo up; while :; do sleep 0.01; done`, "still running after SIGTERM"},
+	for name, tc := range map[string]struct {
+		text, problem string
+		limit         time.Duration
+	}{
+		"graceful": {`trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done`, "", 2 * time.Minute},
+		"failing":  {`trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done`, "exit status 3", 2 * time.Minute},
+		"deaf":     {`trap '' TERM; echo up; while :; do sleep 0.01; done`, "still running after SIGTERM", time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := script(t, tc.text)
-			err := p.Stop(t.Context(), time.Second)
+			err := p.Stop(t.Context(), tc.limit)
 			if tc.problem == "" && err != nil || tc.problem != "" && (err == nil || !strings.Contains(err.Error(), tc.problem)) {
 				t.Errorf("error %v, want %q", err, tc.problem)
 			}
@@ -101,7 +104,7 @@ func TestPollTellsTheLastState(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	boom := errors.New("boom")
-	if err := Poll(t.Context(), time.Second, time.Millisecond, "x", func(context.Context) (bool, string, error) { return false, "", boom }); !errors.Is(err, boom) {
+	if err := Poll(t.Context(), time.Minute, time.Millisecond, "x", func(context.Context) (bool, string, error) { return false, "", boom }); !errors.Is(err, boom) {
 		t.Errorf("error %v, want boom", err)
 	}
 }

@@ -62,7 +62,7 @@ func importsUnderPolicy(t *testing.T, s *strm, name, endpoint string, key access
 	// says waits until strm says words of the importer, the file or its report.
 	says := func(object string, words ...string) {
 		t.Helper()
-		err := harness.Poll(t.Context(), 2*time.Minute, 200*time.Millisecond, fmt.Sprintf("%s: %q", object, words), func(ctx context.Context) (bool, string, error) {
+		err := harness.Poll(t.Context(), 5*time.Minute, 200*time.Millisecond, fmt.Sprintf("%s: %q", object, words), func(ctx context.Context) (bool, string, error) {
 			all, err := s.cli.Run(ctx, "get", "batch-importer", name, "-o", "json")
 			if err != nil {
 				return false, "", err

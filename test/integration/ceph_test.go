@@ -120,7 +120,7 @@ func (c *ceph) start(t *testing.T, name string, args ...string) *tool {
 // run runs one of Ceph's programs, which must succeed within a minute.
 func (c *ceph) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := runTool(t, time.Minute, c.env, c.bin(name), args...)
+	out, err := runTool(t, 10*time.Minute, c.env, c.bin(name), args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestTail(t *testing.T) {
 	in := s.intake(t, "demo")
 	tail := s.start(t, "tail", "demo")
 	n := 0
-	err := harness.Poll(t.Context(), 30*time.Second, 50*time.Millisecond, "tail to show an event", func(context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 50*time.Millisecond, "tail to show an event", func(context.Context) (bool, string, error) {
 		post(t, in, "tail", n, n+1)
 		n++
 		out := tail.out.String()

@@ -126,7 +126,7 @@ func (d *delivery) blocked(t *testing.T, words ...string) {
 	t.Helper()
 	d.post(t, 10)
 	last := "no batch yet"
-	err := harness.Poll(t.Context(), time.Minute, 200*time.Millisecond, d.name+" to be blocked", func(context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 200*time.Millisecond, d.name+" to be blocked", func(context.Context) (bool, string, error) {
 		b := d.batches(t)[0]
 		if b.State == "done" {
 			return false, last, nil // an earlier one

@@ -113,7 +113,7 @@ func reported(t *testing.T, c client, bucket string, files []eventFile) (got sta
 			rows += n
 		}
 	}
-	err := harness.Poll(t.Context(), 2*time.Minute, 500*time.Millisecond, fmt.Sprintf("%d rows to be reported on", rows), func(context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 500*time.Millisecond, fmt.Sprintf("%d rows to be reported on", rows), func(context.Context) (bool, string, error) {
 		c.aws(t, "s3", "sync", "--only-show-errors", "--exclude", "*.strm_test*", "s3://"+bucket+"/statuses/", dir)
 		c.python(t, &got, "statuses.py", dir)
 		told := 0

@@ -98,7 +98,7 @@ func (c splitClient) run(t *testing.T, s *strm, key string) (splitTold, error) {
 	if err != nil {
 		return told, err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.argv[0], append(slices.Clone(c.argv[1:]), string(arg))...)
 	cmd.Env = harness.Env("NODE_PATH="+filepath.Join(tools, "npm", "split", "node_modules"), "HOME="+s.dir)

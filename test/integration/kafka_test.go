@@ -75,7 +75,7 @@ func (s *scaled) groups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = harness.Poll(t.Context(), time.Minute, 500*time.Millisecond, "the group to be where the exporter is", func(context.Context) (bool, string, error) {
+	err = harness.Poll(t.Context(), 5*time.Minute, 500*time.Millisecond, "the group to be where the exporter is", func(context.Context) (bool, string, error) {
 		out := s.tool(t, "", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--describe", "--group", "strm-"+got.ID)
 		partitions := 0
 		for line := range strings.Lines(out) {
@@ -169,7 +169,7 @@ func (s *scaled) openTransaction(t *testing.T) {
 // eventually waits until an exporter has delivered n events.
 func (s *scaled) eventually(t *testing.T, exporter string, n int) {
 	t.Helper()
-	err := harness.Poll(t.Context(), time.Minute, 200*time.Millisecond, fmt.Sprintf("%s to have %d events", exporter, n), func(ctx context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 200*time.Millisecond, fmt.Sprintf("%s to have %d events", exporter, n), func(ctx context.Context) (bool, string, error) {
 		batches, err := s.cli.Batches(ctx, exporter)
 		var got int64
 		for _, b := range batches {
@@ -205,7 +205,7 @@ func (s *scaled) compaction(t *testing.T) {
 	// Writing rolls segments, and only those that are closed are compacted.
 	var left []string
 	n := 0
-	err := harness.Poll(t.Context(), 90*time.Second, 300*time.Millisecond, "Kafka to compact the topic", func(ctx context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 300*time.Millisecond, "Kafka to compact the topic", func(ctx context.Context) (bool, string, error) {
 		for range 5 {
 			s.write(t, "compacted", fmt.Sprintf("key%d\t{\"id\":\"c-%d\"}", n%3, n))
 			n++
@@ -219,7 +219,7 @@ func (s *scaled) compaction(t *testing.T) {
 	s.tool(t, "", "kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "compacted", "--add-config", "cleanup.policy=delete")
 	// The cleaner may be at work still: what there is, is read when it has ended.
 	before := -1
-	err = harness.Poll(t.Context(), 30*time.Second, time.Second, "the cleaner to end", func(context.Context) (bool, string, error) {
+	err = harness.Poll(t.Context(), 5*time.Minute, time.Second, "the cleaner to end", func(context.Context) (bool, string, error) {
 		left = s.readAll(t, "compacted")
 		done := len(left) == before
 		before = len(left)
@@ -278,7 +278,7 @@ func (s *scaled) invalidValue(t *testing.T) {
 	s.run(t, "create", "stream", "mixed", "--topic", "mixed")
 	s.exporter(t, "mixed")
 	s.write(t, "mixed", `{"id":"a"}`, `{"id":"b"}`, `no JSON`, `{"id":"c"}`)
-	s.state(t, "mixed", "blocked", time.Minute, "partition 0", "offset 2")
+	s.state(t, "mixed", "blocked", 5*time.Minute, "partition 0", "offset 2")
 	if out := s.run(t, "list", "batch-exporters"); !strings.Contains(out, "blocked") {
 		t.Errorf("list batch-exporters:\n%s", out)
 	}
@@ -296,7 +296,7 @@ func (s *scaled) deletedTopic(t *testing.T) {
 	s.exporter(t, "doomed", "--interval", "1h")
 	s.write(t, "doomed", `{"id":"a"}`)
 	s.tool(t, "", "org.apache.kafka.tools.TopicCommand", "--delete", "--topic", "doomed")
-	s.state(t, "doomed", "blocked", time.Minute, "doomed")
+	s.state(t, "doomed", "blocked", 5*time.Minute, "doomed")
 	// Others go on.
 	post(t, s.intake2(t, "ours"), "more", 0, 10)
 	s.flush(t, "ours")
@@ -338,7 +338,7 @@ func TestKafkaSecurity(t *testing.T) {
 		"no trust":       {"?tls=true&sasl=scram-sha-512", "alice-secret", "", "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			secrets, db := t.TempDir(), strings.ReplaceAll(name, " ", "_")
 			if err := pg.Exec(ctx, "CREATE DATABASE "+db); err != nil { // each has secrets of its own

@@ -103,7 +103,7 @@ func (s *scaled) ids(t *testing.T, exporter string) []string {
 // python runs kafka.py and reads what it prints.
 func (s *scaled) python(t *testing.T, v any, args ...string) {
 	t.Helper()
-	out, err := runTool(t, 2*time.Minute, harness.Env(), pythonKafka(), append([]string{filepath.Join(sources, "kafka.py")}, args...)...)
+	out, err := runTool(t, 10*time.Minute, harness.Env(), pythonKafka(), append([]string{filepath.Join(sources, "kafka.py")}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func pythonCommand(ctx context.Context, args ...string) *exec.Cmd {
 // tool runs one of Kafka's own programs, which must succeed.
 func (s *scaled) tool(t *testing.T, stdin, class string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	out, err := s.kafka.Tool(ctx, strings.NewReader(stdin), class, append([]string{"--bootstrap-server", s.kafka.Inside()}, args...)...)
 	if err != nil {

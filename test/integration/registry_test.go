@@ -35,7 +35,7 @@ func startRegistry(t *testing.T) (url string, p *tool) {
 		"-Dquarkus.http.host="+host, "-Dquarkus.http.port="+port, "-jar", jars[0])
 	p.listens(t, addr)
 	url = "http://" + addr + "/apis/ccompat/v7"
-	err = harness.Poll(t.Context(), time.Minute, 50*time.Millisecond, "the registry to answer", func(ctx context.Context) (bool, string, error) {
+	err = harness.Poll(t.Context(), 5*time.Minute, 50*time.Millisecond, "the registry to answer", func(ctx context.Context) (bool, string, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/subjects", nil)
 		if err != nil {
 			return false, "", err

@@ -56,7 +56,7 @@ func TestSegmentBackPressure(t *testing.T) {
 			begin := sync.OnceFunc(func() { close(browsing) })
 			defer begin()
 			waiting := map[string]bool{}
-			for limit := time.After(2 * time.Minute); len(waiting) < len(obeys); {
+			for limit := time.After(5 * time.Minute); len(waiting) < len(obeys); {
 				select {
 				case name := <-refused:
 					waiting[name] = true
@@ -67,7 +67,7 @@ func TestSegmentBackPressure(t *testing.T) {
 					return fmt.Errorf("within two minutes only %v were refused", waiting)
 				}
 			}
-			if err := x.s.srv.Process().Stop(t.Context(), 30*time.Second); err != nil {
+			if err := x.s.srv.Process().Stop(t.Context(), 2*time.Minute); err != nil {
 				return err
 			}
 			x.s.srv.Args = slices.DeleteFunc(x.s.srv.Args, func(a string) bool { return a == "--min-free-disk" || a == "1000TB" })

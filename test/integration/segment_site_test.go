@@ -91,7 +91,7 @@ func runSegmentClient(t *testing.T, plan map[string]any, argv ...string) (report
 	if err != nil {
 		return r, err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], string(arg))...)
 	cmd.Env = harness.Env("NODE_PATH="+segmentPackage(), "HOME="+home)

@@ -97,7 +97,7 @@ func post(t *testing.T, in *harness.Intake, name string, from, to int) {
 // flush delivers everything that waits.
 func (s *strm) flush(t *testing.T, exporter string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if _, err := s.cli.Run(ctx, "flush", exporter, "--wait"); err != nil {
 		state, serr := s.cli.Run(t.Context(), "get", "batch-exporter", exporter, "-o", "json")

@@ -46,7 +46,7 @@ func startTool(t *testing.T, output string, env []string, bin string, args ...st
 // listens waits until the server takes connections.
 func (s *tool) listens(t *testing.T, addr string) {
 	t.Helper()
-	err := harness.Poll(t.Context(), time.Minute, 10*time.Millisecond, s.Name+" to listen", func(ctx context.Context) (bool, string, error) {
+	err := harness.Poll(t.Context(), 5*time.Minute, 10*time.Millisecond, s.Name+" to listen", func(ctx context.Context) (bool, string, error) {
 		if st := s.State(); st != nil {
 			out, err := os.ReadFile(s.output)
 			t.Fatalf("%s ended: %v\n%s (%v)", s.Name, st, out, err)

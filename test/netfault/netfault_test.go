@@ -59,13 +59,13 @@ func dial(t *testing.T, p *Proxy) *client {
 }
 
 func (c *client) ask(line string, within time.Duration) (string, error) {
-	if err := c.SetDeadline(time.Now().Add(within)); err != nil {
-		return "", err
-	}
-	if line != "" {
+	if line != "" { // sent whatever the time: only the answer may come too late
 		if _, err := io.WriteString(c, line+"\n"); err != nil {
 			return "", err
 		}
+	}
+	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return "", err
 	}
 	return c.in.ReadString('\n')
 }

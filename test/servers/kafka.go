@@ -19,7 +19,7 @@ import (
 
 // kafkaReadyWithin is how long brokers may take from their start until they
 // answer, on a machine that is busy with other things.
-const kafkaReadyWithin = 2 * time.Minute
+const kafkaReadyWithin = 5 * time.Minute
 
 // KafkaOptions say what StartKafka starts. The zero value is one broker
 // without any security.
@@ -126,7 +126,7 @@ func (k *Kafka) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	addrs, err := FreeAddrs(ctx, 3*k.opts.Brokers)
+	addrs, err := harness.FreeAddrs(ctx, 3*k.opts.Brokers)
 	if err != nil {
 		return err
 	}

@@ -16,10 +16,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"strm/test/harness"
 )
 
 // startLimit bounds every start and stop of a server.
-const startLimit = time.Minute
+const startLimit = 5 * time.Minute
 
 // PostgreSQL is a server of its own on a free port of the loopback interface,
 // as safe against crashes as PostgreSQL is by default. It ends with this process.
@@ -267,7 +269,7 @@ func postgresBin() (string, error) {
 }
 
 func freePort(ctx context.Context) (int, error) {
-	addrs, err := FreeAddrs(ctx, 1)
+	addrs, err := harness.FreeAddrs(ctx, 1)
 	if err != nil {
 		return 0, err
 	}

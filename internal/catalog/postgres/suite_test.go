@@ -24,7 +24,7 @@ import (
 var shared *servers.PostgreSQL
 
 func TestMain(m *testing.M) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	p, err := servers.StartPostgres(ctx)
 	cancel()
 	if err != nil {

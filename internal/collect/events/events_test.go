@@ -556,11 +556,12 @@ func TestPartitionKey(t *testing.T) {
 // Over a real connection: a body that does not come is given up, and one that
 // ends early stores nothing.
 func TestConnection(t *testing.T) {
-	r := newRig(t, events.Limits{ReadTimeout: 50 * time.Millisecond}, ingest.Options{})
-	srv := httptest.NewServer(r.mux)
-	defer srv.Close()
-	talk := func(text string, half bool) string {
+	impatient := newRig(t, events.Limits{ReadTimeout: 50 * time.Millisecond}, ingest.Options{})
+	patient := newRig(t, events.Limits{ReadTimeout: 10 * time.Minute}, ingest.Options{})
+	talk := func(r *rig, text string, half bool) string {
 		t.Helper()
+		srv := httptest.NewServer(r.mux)
+		defer srv.Close()
 		var d net.Dialer
 		c, err := d.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 		if err != nil {
@@ -582,16 +583,16 @@ func TestConnection(t *testing.T) {
 		return string(answer)
 	}
 	head := "POST " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\n"
-	if got := talk(head+"Content-Length: 10\r\n\r\n{}\n", false); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not arrive within 0.05 seconds") {
+	if got := talk(impatient, head+"Content-Length: 10\r\n\r\n{}\n", false); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not arrive within 0.05 seconds") {
 		t.Errorf("slow body: %q", got)
 	}
-	if got := talk(head+"Content-Length: 10\r\n\r\n{}\n", true); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "ended early") {
+	if got := talk(patient, head+"Content-Length: 10\r\n\r\n{}\n", true); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "ended early") {
 		t.Errorf("cut body: %q", got)
 	}
-	if got := talk(head+"Transfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n", true); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+	if got := talk(patient, head+"Transfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n", true); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
 		t.Errorf("cut chunks: %q", got)
 	}
-	if got := r.stored(); got != "" {
+	if got := impatient.stored() + patient.stored(); got != "" {
 		t.Fatalf("stored %q", got)
 	}
 }

@@ -150,11 +150,15 @@ func TestWrongSendersAreLoggedOnceAMinute(t *testing.T) {
 // early stores nothing, and a refusal reaches a client that still sends.
 func TestConnection(t *testing.T) {
 	r := newRig(t, segment.Deps{}, ingest.Options{})
-	inner := segment.New(segment.Deps{Ingester: ingest.New(r.log, ingest.Options{}), Sources: r.src, Limits: segment.Limits{ReadTimeout: 50 * time.Millisecond}})
-	srv := httptest.NewServer(inner.Wrap(http.NotFoundHandler()))
-	defer srv.Close()
+	within := func(d time.Duration) *httptest.Server {
+		h := segment.New(segment.Deps{Ingester: ingest.New(r.log, ingest.Options{}), Sources: r.src, Limits: segment.Limits{ReadTimeout: d}})
+		srv := httptest.NewServer(h.Wrap(http.NotFoundHandler()))
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	impatient, srv := within(50*time.Millisecond), within(10*time.Minute)
 	head := "POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic("right:") + "\r\n"
-	if got := talk(t, srv, head+"Content-Length: 100\r\n\r\n{", false); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "body_incomplete") || !strings.Contains(got, "Access-Control-Expose-Headers: Retry-After") {
+	if got := talk(t, impatient, head+"Content-Length: 100\r\n\r\n{", false); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "body_incomplete") || !strings.Contains(got, "Access-Control-Expose-Headers: Retry-After") {
 		t.Errorf("slow body: %q", got)
 	}
 	if got := talk(t, srv, head+"Content-Length: 1000\r\n\r\n"+batch, true); !strings.HasPrefix(got, "HTTP/1.1 408 ") {

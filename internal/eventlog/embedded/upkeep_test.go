@@ -293,7 +293,7 @@ func TestSpaceComesBack(t *testing.T) {
 			if err := remove(l, end); err != nil {
 				t.Fatal(err)
 			}
-			deadline := time.After(30 * time.Second)
+			deadline := time.After(10 * time.Minute)
 			for blobs() > 6<<20 {
 				select {
 				case <-removed:

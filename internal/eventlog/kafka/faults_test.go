@@ -81,7 +81,7 @@ func namesFault(t *testing.T, step, when string, dies bool) {
 	s := newStore(t)
 	s.line = &line{}
 	home := &line{}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var lost atomic.Bool
 	lose := func() error {

@@ -207,7 +207,7 @@ func TestNothingIsAllocatedForAnEntry(t *testing.T) {
 	f := wire.Facts{Split: environment, Received: received, SDK: "nodejs-11.11.2"}
 	dst := make([]byte, 0, 1<<20)
 	allocs := func(body string, kind wire.Kind) float64 {
-		return testing.AllocsPerRun(5, func() {
+		return testing.AllocsPerRun(100, func() {
 			w.Begin(kind, []byte(body), f)
 			dst, _ = w.Append(dst[:0], 1<<20)
 		})

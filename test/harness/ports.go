@@ -1,4 +1,4 @@
-package servers
+package harness
 
 import (
 	"context"
@@ -16,6 +16,15 @@ const (
 	lowestPort  = 15000
 	highestPort = 31999
 )
+
+// FreeAddr returns one address, as FreeAddrs does.
+func FreeAddr(ctx context.Context) (string, error) {
+	addrs, err := FreeAddrs(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	return addrs[0], nil
+}
 
 // FreeAddrs returns n different addresses, "127.0.0.1:port", that were free a
 // moment ago and stay so while their servers are down, unless another program
