@@ -7,22 +7,20 @@ import (
 	"time"
 )
 
-// known waits until the producer itself knows that it has written to the partitions.
+// known waits until the producer itself knows of the partitions, but for those whose entries
+// have failed.
 //
-// The client ends a transaction by its list of topics. A topic that it meets for the first time
-// comes into that list after its first records have been handed on; these may be stored
-// and answered for before. To a client that knows of no partition, a commit is the end of nothing: it
-// sends an abort, or nothing at all, and says that all is well.
-func (s *slot) known(ctx context.Context, taken []*waiting) error {
-	deadline := time.Now().Add(s.names.log.opts.AppendWait)
+// A topic that the client meets for the first time comes into its list after the records that
+// waited for it have been handed on. If they are sent while that goes on, an entry is divided, and
+// other producers' records come between; and the client ends a transaction by its list: to one
+// that knows of no partition a commit is the end of nothing, it sends an abort, or nothing at
+// all, and says that all is well. So this comes before anything is sent.
+func (s *slot) known(ctx context.Context, taken []*waiting, failed func(*waiting) bool) error {
 	for _, w := range taken {
 		for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
 			leader, _, err := s.client.PartitionLeader(w.st.desc.Name, w.part.num)
-			if err == nil && leader >= 0 {
+			if err == nil && leader >= 0 || failed(w) {
 				break
-			}
-			if time.Now().After(deadline) {
-				return errTooLong
 			}
 			if err := pause(ctx, wait); err != nil {
 				return err

@@ -254,9 +254,6 @@ func (s *slot) write(ctx context.Context, c *claimed, taken []*waiting) {
 	}
 	err := s.produce(ctx, c, taken)
 	if err == nil {
-		err = s.known(ctx, taken)
-	}
-	if err == nil {
 		if late := s.lateNow(ctx, taken); len(late) > 0 {
 			err = errLateGroup
 		}
@@ -336,7 +333,15 @@ func (s *slot) produce(ctx context.Context, c *claimed, taken []*waiting) error 
 	// The client itself waits without end for the answer to what it has sent.
 	soon, cancel := context.WithTimeout(ctx, s.names.log.opts.AppendWait)
 	defer cancel()
-	if err := s.client.Flush(soon); err != nil {
+	err := s.known(soon, taken, func(w *waiting) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return w.fault != nil
+	})
+	if err == nil {
+		err = s.client.Flush(soon)
+	}
+	if err != nil {
 		s.close()
 	}
 	<-all
