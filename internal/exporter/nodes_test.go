@@ -183,7 +183,7 @@ func TestANodeThatWakesUpAfterItsLeaseHarmsNothing(t *testing.T) {
 			if step == "rekey" && output.Layout != "tarsal" {
 				continue // the others' keys are nobody else's
 			}
-			for at := range limit {
+			for at := 0; at < limit; at += every {
 				for _, when := range []string{"before", "after", "refused"} {
 					if when == "refused" && step != "put" {
 						continue

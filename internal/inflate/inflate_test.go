@@ -5,7 +5,9 @@ import (
 	stdgzip "compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,10 +84,15 @@ func pack(t testing.TB, open func(io.Writer) io.WriteCloser, text []byte) []byte
 
 func TestWhatOthersWroteComesBack(t *testing.T) {
 	var d inflate.Decoder
-	for name, text := range texts() {
-		for by, open := range packers() {
+	texts, packers, n := texts(), packers(), 0
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		text := texts[name]
+		for _, by := range slices.Sorted(maps.Keys(packers)) {
+			if n++; n%every != 0 {
+				continue
+			}
 			got := make([]byte, len(text))
-			if err := d.Member(got, pack(t, open, text)); err != nil || !bytes.Equal(got, text) {
+			if err := d.Member(got, pack(t, packers[by], text)); err != nil || !bytes.Equal(got, text) {
 				t.Errorf("%s by %s: %v", name, by, err)
 			}
 		}
@@ -134,7 +141,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		for _, by := range []string{"klauspost 1", "standard -1", "standard -2"} {
 			member := pack(t, open[by], text)
 			got := make([]byte, len(text))
-			for range 300 {
+			for range 300 / every {
 				bad := bytes.Clone(member)
 				bad[r.IntN(len(bad))] ^= byte(1 << r.IntN(8))
 				if err := d.Member(got, bad); err == nil && !bytes.Equal(got, text) {

@@ -49,6 +49,7 @@ paxos min wait = 0.01
 osd pool default size = 1
 osd pool default min size = 1
 mon allow pool size one = true
+mon data avail crit = 0
 osd crush chooseleaf type = 0
 osd pool default pg num = 4
 osd pool default pg autoscale mode = off

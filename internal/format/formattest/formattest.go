@@ -80,9 +80,10 @@ func Input(blocks []stream.Block) format.Input {
 	return format.Input{Blocks: func() format.Blocks { return Seq(blocks) }, StreamID: "0123456789abcdef", Seq: 7}
 }
 
-// Run proves the port's promises for every output given.
+// Run proves the port's promises for every output given; under the race detector for some.
 func Run(t *testing.T, f format.Format, outputs ...stream.Output) {
-	for _, o := range outputs {
+	for i := 0; i < len(outputs); i += every {
+		o := outputs[i]
 		t.Run(fmt.Sprintf("%s/%s/%s%s", f.Name(), o.Compression, o.Envelope.Style, o.Flattening), func(t *testing.T) {
 			runVariant(t, f, o)
 			if rows, ok := f.(format.RowFormat); ok {
