@@ -110,6 +110,27 @@ func TestAnswersLost(t *testing.T) {
 	}
 }
 
+// The leader of a topic that was just made may be the last to hear of it.
+func TestLeaderThatHasNotHeardOfItsTopic(t *testing.T) {
+	s := newStore(t)
+	s.news = 2 * time.Second
+	l := made(t, s, 1)
+	asked := 0
+	s.cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if asked++; asked < 8 {
+			s.cluster.KeepControl()
+			return refuse(r.(*kmsg.ProduceRequest), kerr.UnknownTopicOrPartition.Code), nil, true
+		}
+		return nil, nil, false
+	})
+	if _, err := l.Append(context.Background(), testID, plainEntry(0, "{}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := events(all(t, l, 0)); text != "{}\n" {
+		t.Fatalf("%q", text)
+	}
+}
+
 // What does not fit waits, is refused, and goes when there is room.
 func TestBufferIsBounded(t *testing.T) {
 	s := newStore(t)

@@ -52,6 +52,9 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
+// metadataAge is how often the client asks for metadata at most.
+const metadataAge = 100 * time.Millisecond
+
 // connection is what every client of the cluster is made with.
 func (o Options) connection() []kgo.Opt {
 	opts := []kgo.Opt{
@@ -62,7 +65,7 @@ func (o Options) connection() []kgo.Opt {
 		kgo.DialTimeout(dialTimeout),
 		kgo.RequestTimeoutOverhead(requestTimeout),
 		kgo.RetryTimeout(retryTimeout),
-		kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.MetadataMinAge(metadataAge),
 		kgo.DisableClientMetrics(),
 	}
 	if o.dial != nil {
@@ -98,7 +101,8 @@ func (o Options) producing(largest func(topic string) int32) []kgo.Opt {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(largest),
 		kgo.ProduceRequestTimeout(o.AppendWait),
-		kgo.MaxBufferedRecords(math.MaxInt32), // room is given out by bytes, before records are made
+		kgo.UnknownTopicRetries(int(max(4, o.news/metadataAge))), // one with each metadata
+		kgo.MaxBufferedRecords(math.MaxInt32),                    // room is given out by bytes, before records are made
 	}
 }
 

@@ -161,6 +161,7 @@ type store struct {
 	ledger  *catalog.DB
 	prefix  string        // of the names of topics
 	wait    time.Duration // AppendWait
+	news    time.Duration
 	shift   time.Duration // of the log
 	opened  int
 	full    atomic.Bool
@@ -179,7 +180,8 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: patience}
+	s := &store{t: t, brokers: c.ListenAddrs(), cluster: c, ledger: ledger(t), wait: patience,
+		news: 100 * time.Millisecond} // one process, which knows its topics at once
 	t.Cleanup(func() {
 		if s.log != nil {
 			_ = s.log.Close()
@@ -189,12 +191,8 @@ func newStore(t *testing.T, opts ...kfake.Opt) *store {
 }
 
 func (s *store) options() Options {
-	var news time.Duration
-	if s.cluster != nil { // one process, which knows its topics at once
-		news = 100 * time.Millisecond
-	}
 	return Options{
-		news:    news,
+		news:    s.news,
 		Brokers: s.brokers, Topics: &s.book, Node: fmt.Sprint("test-", s.opened), Names: s.line.behind(s.ledger), Logger: slog.New(slog.DiscardHandler),
 		AppendWait: s.wait, PollEvery: 10 * time.Millisecond, Prefix: s.prefix, dial: s.line.dial,
 	}

@@ -98,6 +98,7 @@ func newRealStore(t *testing.T) *store {
 // newShiftedRealStore is one for the suite, whose times lie in the past of the brokers' clock, which markers bear.
 func newShiftedRealStore(t *testing.T) *store {
 	s := newRealStore(t)
+	s.wait, s.news = patience, 5*time.Second // brokers on a busy machine
 	s.shift = 24 * 365 * 5 * time.Hour
 	return s
 }
