@@ -91,12 +91,14 @@ func (l *Log) compare(ctx context.Context, doubted []*topic) {
 		return
 	}
 	req := kmsg.NewPtrMetadataRequest()
-	bound := make(map[string]*topic, len(doubted))
+	bound := make(map[string][]*topic, len(doubted)) // two streams may be bound to one: see offsets
 	for _, st := range doubted {
-		rt := kmsg.NewMetadataRequestTopic()
-		rt.Topic = &st.desc.Name
-		req.Topics = append(req.Topics, rt)
-		bound[st.desc.Name] = st
+		if bound[st.desc.Name] == nil {
+			rt := kmsg.NewMetadataRequestTopic()
+			rt.Topic = &st.desc.Name
+			req.Topics = append(req.Topics, rt)
+		}
+		bound[st.desc.Name] = append(bound[st.desc.Name], st)
 	}
 	resp, err := req.RequestWith(ctx, l.client)
 	if err != nil {
@@ -106,13 +108,15 @@ func (l *Log) compare(ctx context.Context, doubted []*topic) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
-		if t.Topic == nil || bound[*t.Topic] == nil {
+		if t.Topic == nil {
 			continue
 		}
-		st, err := bound[*t.Topic], kerr.ErrorForCode(t.ErrorCode)
-		if isUnknownTopic(err) || err == nil && (t.TopicID != st.id || len(t.Partitions) != len(st.parts)) {
-			l.forget(st)
-			l.subs.Tell(eventlog.Advance{StreamID: st.streamID, First: now, At: now})
+		err := kerr.ErrorForCode(t.ErrorCode)
+		for _, st := range bound[*t.Topic] {
+			if isUnknownTopic(err) || err == nil && (t.TopicID != st.id || len(t.Partitions) != len(st.parts)) {
+				l.forget(st)
+				l.subs.Tell(eventlog.Advance{StreamID: st.streamID, First: now, At: now})
+			}
 		}
 	}
 }

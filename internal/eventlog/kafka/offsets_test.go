@@ -3,6 +3,8 @@ package kafka
 import (
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"strm/internal/stream"
 )
 
@@ -31,6 +33,13 @@ func TestOffsetsOfATopicOfTwo(t *testing.T) {
 	for _, f := range ends {
 		if f.err != nil || f.offset != 1 {
 			t.Errorf("%+v", f)
+		}
+	}
+	s.admin(func(c *kadm.Client) error { _, err := c.UpdatePartitions(t.Context(), 3, "theirs"); return err })
+	l.compare(t.Context(), both)
+	for _, st := range both {
+		if l.bound(st.streamID) {
+			t.Errorf("%s is still bound to two partitions of three", st.streamID)
 		}
 	}
 }
