@@ -55,7 +55,7 @@ func TestInvalidIsChangedWhileItRuns(t *testing.T) {
 	r.must("POST", "/v1/streams", `{"name":"orders","topic":"orders"}`)
 	r.must("PUT", "/v1/sinks/files", fmt.Sprintf(`{"type":"DIR","bucket":%q}`, bucket))
 	r.must("POST", "/v1/batch-exporters", `{"stream":"orders","sink":"files","interval":"1s","includeExistingEvents":true}`)
-	r.fares(patience, "files-orders", `"state":"blocked"`, "offset 1")
+	r.fares(20*time.Second, "files-orders", `"state":"blocked"`, "offset 1")
 	var x apiv1.Exporter
 	if err := json.Unmarshal([]byte(r.must("GET", "/v1/batch-exporters/files-orders", "")), &x); err != nil || x.Status.NextRetryAt == nil {
 		t.Fatalf("%+v, %v", x, err)
@@ -73,14 +73,14 @@ func TestADeletedTopicIsSeenByWhoWaits(t *testing.T) {
 	_, log := brokers(t)
 	r := start(t, server.Config{Data: t.TempDir(), Log: log})
 	r.deliver(filepath.Join(t.TempDir(), "bucket"), 3)
-	r.fares(patience, "files-demo", `"state":"running"`)
+	r.fares(5*time.Second, "files-demo", `"state":"running"`)
 	admin := kadm.NewClient(others(t, log))
 	if _, err := admin.DeleteTopic(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	r.fares(patience, "files-demo", `"state":"blocked"`, "topic demo", "does not exist", "strm delete stream")
+	r.fares(10*time.Second, "files-demo", `"state":"blocked"`, "topic demo", "does not exist", "strm delete stream")
 	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "demo"); err != nil {
 		t.Fatal(err)
 	}
-	r.fares(patience, "files-demo", `"state":"blocked"`, "topic demo", "made anew", "strm delete stream")
+	r.fares(10*time.Second, "files-demo", `"state":"blocked"`, "topic demo", "made anew", "strm delete stream")
 }

@@ -11,7 +11,7 @@ import (
 
 // settleWithin bounds the delivery of what is left once nothing is broken: the
 // longest back-off, and then the work itself.
-const settleWithin = 10 * time.Minute
+const settleWithin = 4 * time.Minute
 
 // calm delivers what is left and asks the judges: the bucket, strm verify, the
 // ledger beside the bucket, the exporters' own state, and the watch.

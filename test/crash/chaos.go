@@ -20,7 +20,7 @@ type chaos struct {
 }
 
 // stopWithin bounds a graceful stop while the S3 path is faulty.
-const stopWithin = 2 * time.Minute
+const stopWithin = 45 * time.Second
 
 // round lets the server work for a moment, ends it in one of several ways and
 // brings it back. It returns once the server is ready again.
@@ -92,4 +92,4 @@ func meddle(ctx context.Context, cli *harness.CLI, rng *rand.Rand) int64 {
 
 // settleWithin bounds the delivery of what is left once the faults are over:
 // the longest back-off, and then the work itself.
-const settleWithin = 10 * time.Minute
+const settleWithin = 4 * time.Minute

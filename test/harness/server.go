@@ -13,7 +13,7 @@ import (
 )
 
 // ReadyWithin is how long a server may take from its start to /readyz 200.
-const ReadyWithin = 3 * time.Minute
+const ReadyWithin = 60 * time.Second
 
 // Server is one strm server: a binary, a data directory and an address that
 // stay the same while processes come and go.
